@@ -1,0 +1,71 @@
+"""How gunicorn serves Rowcast: gevent workers, pollers after the fork, streams ended at the end.
+
+gunicorn reads this file by itself (`gunicorn app:app` in this folder). It takes every global here
+that bears a setting's name as that setting, so helpers have names of their own.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()  # before anything imports sockets
+
+import os
+import shutil
+import tempfile
+from typing import Any
+
+import gevent
+
+from poller import capacity, notifier
+
+_DRAIN_WATCH_INTERVAL_S = 0.05
+_PAGES_BESIDE_STREAMS = 1000  # connections for the page, posts and health checks
+
+worker_class = "gevent"
+bind = [f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"]
+# workers: gunicorn takes WEB_CONCURRENCY, default 1.
+# A full worker accepts nothing, health checks included: streams are capped well below.
+worker_connections = capacity.max_streams(None) + _PAGES_BESIDE_STREAMS
+timeout = 30
+# Streams end by themselves (see below); this is for a page that is being served.
+graceful_timeout = 5
+keepalive = 2
+# A local socket that takes commands: on by default, and nobody here needs it.
+control_socket_disable = True
+
+# Each worker counts for itself in a file of this folder; /metrics adds them up.
+_metrics_folder = ""
+if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    _metrics_folder = tempfile.mkdtemp(prefix="rowcast-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start what must not be copied by a fork, and watch for the end."""
+    notifier.start(worker.wsgi)
+    gevent.spawn(_drain_at_end, worker)
+
+
+def _drain_at_end(worker: Any) -> None:
+    """SIGTERM and HUP only clear `worker.alive`. gunicorn would wait the whole graceful timeout
+    for open streams, then kill them without `finally`: so they are ended here."""
+    while worker.alive:
+        gevent.sleep(_DRAIN_WATCH_INTERVAL_S)
+    notifier.drain(worker.wsgi)
+
+
+def worker_int(worker: Any) -> None:
+    """Ctrl-C and SIGQUIT: gunicorn exits right after this hook."""
+    notifier.drain(worker.wsgi)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """In the master: a dead worker's gauges no longer count, its counters still do."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """In the master, at the very end."""
+    if _metrics_folder:
+        shutil.rmtree(_metrics_folder, ignore_errors=True)

@@ -1,0 +1,23 @@
+"""Rowcast's notifier: any SQL table as a live stream of Server-Sent Events.
+
+Where a row goes, from the table to the wire, and the file that takes it there:
+
+    SQL table
+       │  table.py      one query a poll: rows above the cursor's position or in its gaps
+       │  fence.py      which gaps can still fill?          (source.py joins the two)
+       ▼
+    loop.py             Poller: one pass, cursor moved, each row encoded once (row.py, sse.py)
+       ▼
+    event_log.py        the ring of encoded frames, one for all streams of this worker
+       ▼
+    delivery.py         Subscriber: live from the ring; behind, from the ring or the table
+       ▼
+    notifier.py         the Flask route; feed.py puts all of this together for one table
+
+The idea that holds it together is in cursor.py: what was delivered is not a number but a set.
+It knows nothing of the wall that is built on it.
+"""
+
+from poller.notifier import Notifier
+
+__all__ = ["Notifier"]

@@ -1,0 +1,312 @@
+"""Delivery: one stream to one client, as the iterator of a WSGI response.
+
+It knows neither Flask nor SQL. A `Subscriber` is a position in the log and the set of rows its
+client holds; it is in one of two states:
+
+- live: the client holds exactly what the worker's cursor held at `seq`. It gets the log's bytes,
+  joined once for everybody, under the worker's own ids.
+- catching up: it holds some other set. What it lacks comes from the table in pages, then from the
+  ring, each row under an id made of the client's own set. Once it lacks nothing it is live. A
+  client that is ahead of a lagging worker stays here, and gets only what it has not, until the
+  worker has caught up.
+
+So a stream dropped after any byte resumes exactly: the last id the client took names the set of
+rows it was sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import gevent
+import structlog
+from gevent.event import Event
+from gevent.lock import BoundedSemaphore
+
+from poller import metrics, row, sse
+from poller.cursor import Cursor, Range, clip
+from poller.event_log import EventLog
+from poller.row import Row
+from poller.settings import Settings
+
+log = structlog.get_logger("rowcast")
+
+CHUNK_BYTES = 256 * 1024  # written at once: what a slow client can hold back in memory
+REPLAY_ENTRIES = 256  # entries looked at before others get their turn
+BACKFILLS_AT_ONCE = 4  # queries for catch-up, per feed: the poller and the pages need theirs
+BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
+ROWS_BETWEEN_YIELDS = 25
+
+MALFORMED_ID = "malformed-id"
+UNKNOWN_HISTORY = "unknown-history"
+AHEAD_OF_TABLE = "ahead-of-table"
+
+PageReader = Callable[[Sequence[Range], int], list[Row]]
+
+
+class Backfill:
+    """Reads pages of the table for streams that catch up, few at once."""
+
+    def __init__(self, read_page: PageReader, page_rows: int) -> None:
+        self._read_page = read_page
+        self._turns = BoundedSemaphore(BACKFILLS_AT_ONCE)
+        self.page_rows = page_rows
+
+    def page(self, ranges: Sequence[Range]) -> list[Row]:
+        with self._turns:
+            return self._read_page(ranges, self.page_rows)
+
+
+class Subscriber:
+    """One open stream. Iterate it for the response's bytes; `end()` it from
+    wherever.
+
+    `last_event_id` is what the client sent, None for "from now". `connection` is its socket where
+    the server shows it: the end of the client is then noticed at once, and one that takes no bytes
+    can be dropped.
+    """
+
+    def __init__(
+        self,
+        feed: str,
+        event_log: EventLog,
+        backfill: Backfill,
+        settings: Settings,
+        wake_poller: Callable[[], None],
+        last_event_id: str | None = None,
+        connection: socket.socket | None = None,
+    ) -> None:
+        self.feed = feed
+        self.closed_because = ""
+        self._log = event_log
+        self._backfill = backfill
+        self._settings = settings
+        self._wake_poller = wake_poller
+        self._last_event_id = last_event_id
+        self._connection = connection
+        self._signal = Event()
+        self._farewell = b""
+        self._writing_since: float | None = None
+        self._placed_in = 0  # the log's generation; 0: not placed yet
+        self._epoch = ""  # that generation's; while a page is read the log's may change
+        self._asked_at: int | None = None
+        self._live = False
+        self._seq = 0
+        self._held = Cursor()  # what the client has: while live, as of `seq`
+
+    # -- the response -----------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._log.attach(self._signal)
+        watcher = self._watch_for_end()
+        try:
+            yield from self._timed(self._stream())
+        finally:
+            self._log.detach(self._signal)
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+            self.closed_because = self.closed_because or "client gone"
+
+    def _timed(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._writing_since = time.monotonic()
+            yield chunk
+            self._writing_since = None
+
+    def _stream(self) -> Iterator[bytes]:
+        yield sse.retry_frame(self._settings.retry_ms)
+        while not self.closed_because:
+            # Cleared before the look: what comes after it sets the signal again, so that nothing
+            # can be missed between "nothing new" and "wait".
+            self._signal.clear()
+            if chunk := self._next_chunk():
+                yield chunk
+            elif not self._signal.wait(self._settings.heartbeat_s):
+                yield sse.HEARTBEAT
+        if self._farewell:
+            yield self._farewell
+
+    def end(self, reason: str, farewell: bytes = b"") -> None:
+        """End the stream, with `farewell` as its last bytes. The first reason counts."""
+        if not self.closed_because:
+            self.closed_because, self._farewell = reason, farewell
+            self._signal.set()
+
+    # -- what to send -----------------------------------------------------------------------
+
+    def _next_chunk(self) -> bytes:
+        """What is there to send, empty where there is nothing now."""
+        while self._log.ready:
+            if self._placed_in != self._log.generation:
+                return self._place()
+            if self._live and self._seq >= self._log.oldest:
+                return self._take()
+            self._live = False  # where it was, it was too slow for the ring
+            if chunk := self._catch_up():
+                return chunk
+            if not self._live and self._seq == self._log.head:
+                return b""
+        return b""
+
+    def _place(self) -> bytes:
+        """Find where the client stands in this history. Its answer begins with an id-only frame,
+        so that a drop before the first row loses nothing."""
+        if self._placed_in:
+            return self._reset(self._log.reset_reason)
+        try:
+            resume = sse.parse_last_event_id(self._last_event_id)
+        except ValueError:
+            return self._reset(MALFORMED_ID)
+        if resume is None:
+            return self._from_now()
+        if resume.epoch not in (None, self._log.epoch):
+            return self._reset(UNKNOWN_HISTORY)
+        if resume.cursor.position > self._log.counter:
+            return self._await_a_pass()
+        return self._resume(resume.cursor)
+
+    def _from_now(self) -> bytes:
+        self._placed_in, self._epoch = self._log.generation, self._log.epoch
+        self._seq, self._held, self._live = self._log.head, self._log.cursor, True
+        return self._id_frame()
+
+    def _resume(self, cursor: Cursor) -> bytes:
+        self._placed_in, self._epoch = self._log.generation, self._log.epoch
+        self._held = cursor
+        seq = self._log.locate(cursor)
+        self._live = seq is not None
+        self._seq = self._log.oldest if seq is None else seq
+        kind = "log" if self._live else "table" if self._missing() else "ring"
+        metrics.resumes.labels(self.feed, kind).inc()
+        return self._id_frame()
+
+    def _await_a_pass(self) -> bytes:
+        """The client is ahead of all that this worker knows of. Another worker may have been
+        quicker: only after a pass that began later than now is it ahead of the table itself."""
+        if self._asked_at is None:
+            self._asked_at = self._log.complete_passes
+        if self._log.complete_passes >= self._asked_at + 2:  # the first may be under way already
+            return self._reset(AHEAD_OF_TABLE)
+        self._log.await_pass()
+        self._wake_poller()
+        return b""
+
+    def _reset(self, reason: str) -> bytes:
+        """Tell the client to load the rows again; the stream goes on from now."""
+        metrics.resets.labels(self.feed, reason).inc()
+        notice = sse.frame(row.to_json({"reason": reason}), event="reset")
+        return notice + self._from_now()
+
+    def _id_frame(self) -> bytes:
+        return sse.id_frame(sse.format_event_id(self._epoch, self._held))
+
+    # -- live -------------------------------------------------------------------------------
+
+    def _take(self) -> bytes:
+        if self._seq == self._log.head:
+            return b""
+        chunk, seq, held = self._log.take(self._seq, CHUNK_BYTES)
+        metrics.rows_delivered.labels(self.feed).inc(seq - self._seq)
+        self._seq, self._held = seq, held
+        return chunk
+
+    # -- catching up ------------------------------------------------------------------------
+
+    def _missing(self) -> tuple[Range, ...]:
+        """What the client lacks of the rows that have left the ring."""
+        return self._log.base.difference(self._held)
+
+    def _catch_up(self) -> bytes:
+        """The next rows that the client lacks; empty where it lacks none of those looked at."""
+        if missing := self._missing():
+            return self._read_page(missing)
+        self._seq = max(self._seq, self._log.oldest)
+        frames = []
+        for entry in self._log.entries(self._seq, REPLAY_ENTRIES):
+            if entry.row_id not in self._held:  # which each frame changes
+                frames.append(self._own(entry.row_id, entry.frame[entry.body_at :]))  # noqa: PERF401
+        self._seq = min(self._seq + REPLAY_ENTRIES, self._log.head)
+        if self._seq == self._log.head:
+            self._settle()
+        metrics.rows_delivered.labels(self.feed).inc(len(frames))
+        if not frames:
+            gevent.sleep(0)
+        return b"".join(frames)
+
+    def _settle(self) -> None:
+        """The client has every row up to the head. What else the worker's cursor holds is dead."""
+        self._held = self._held.union(self._log.cursor)
+        self._live = self._held == self._log.cursor
+
+    def _read_page(self, missing: Sequence[Range]) -> bytes:
+        try:
+            rows = self._backfill.page(missing)
+        except Exception as error:  # noqa: BLE001
+            log.warning("backfill failed", feed=self.feed, error=type(error).__name__)
+            self._signal.wait(random.uniform(*BACKFILL_RETRY_S))
+            return sse.HEARTBEAT
+        if self._placed_in != self._log.generation:
+            return b""  # a reset overtook the query: these may be rows of the new history
+        frames = []
+        for count, new in enumerate(rows, start=1):
+            # Ids below this one that were asked for and are not there can never appear.
+            self._held = self._held.retire(clip(missing, high=new.id - 1))
+            frames.append(self._own(new.id, row.body(new)[0]))
+            if count % ROWS_BETWEEN_YIELDS == 0:
+                gevent.sleep(0)
+        if len(rows) < self._backfill.page_rows:
+            self._held = self._held.retire(missing)
+        metrics.rows_delivered.labels(self.feed).inc(len(frames))
+        return b"".join(frames)
+
+    def _own(self, row_id: int, body: bytes) -> bytes:
+        """The frame of a row under the client's own id, which then holds that row, too."""
+        self._held = self._held.add(row_id)
+        return sse.id_line(sse.format_event_id(self._epoch, self._held)) + body
+
+    # -- the client's end -------------------------------------------------------------------
+
+    def drop_if_stuck(self, now: float) -> None:
+        """Cut a client off that took nothing for the write deadline. It may come back and resume.
+
+        The server's write blocks its greenlet for ever; shutting the socket down ends it.
+        """
+        since = self._writing_since
+        if since is not None and now - since > self._settings.write_deadline_s:
+            self.end("write deadline")
+            self.cut()
+
+    def cut(self) -> None:
+        """Shut the socket down, where there is one: a write that waits on it ends."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError):  # gone by itself
+                self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _watch_for_end(self) -> Any:
+        """A watcher that ends the stream when the client ends the connection; None without a
+        socket to look at. TLS hides the end inside its records: noticed at the next write."""
+        if self._connection is None or isinstance(self._connection, ssl.SSLSocket):
+            return None
+        watcher = gevent.get_hub().loop.io(self._connection.fileno(), 1)
+        watcher.start(self._readable, watcher, self._connection)
+        return watcher
+
+    def _readable(self, watcher: Any, connection: socket.socket) -> None:
+        try:
+            ended = not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            ended = True
+        if ended:
+            self.end("client gone")
+        # Either it ended, or a second request lies there, which nobody will answer: it must not
+        # keep this watcher firing.
+        watcher.stop()

@@ -1,0 +1,241 @@
+"""The poller: reads the table every N seconds and appends what is new to the log.
+
+It knows neither Flask nor SQL nor sockets: a `Source` reads, an `EventLog` takes. It is the only
+writer of the log, and the only one who moves the worker's cursor.
+
+`poll()` is one pass and returns how long to wait; `run()` calls it for ever. The loop never dies
+and never gives up: there is one catch, at its edge.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import gevent
+import structlog
+from gevent.event import Event
+
+from poller import metrics, row, sse
+from poller.cursor import MAX_ID, Cursor
+from poller.event_log import Entry, EventLog
+from poller.fence import Evidence, Fence, Gaps
+from poller.row import Row
+from poller.settings import Settings
+
+log = structlog.get_logger("rowcast")
+
+FIRST_BACKOFF_S = 0.1
+LONGEST_BACKOFF_S = 5.0
+ROWS_BETWEEN_YIELDS = 100  # encoding a full batch at once would hold the hub for milliseconds
+
+HISTORY_CHANGED = "history-changed"
+IDS_RESTARTED = "ids-restarted"
+
+
+class Opening(Protocol):
+    @property
+    def epoch(self) -> str: ...
+    @property
+    def cursor(self) -> Cursor: ...
+
+
+class Reading(Protocol):
+    @property
+    def epoch(self) -> str: ...
+    @property
+    def counter(self) -> int | None: ...
+    @property
+    def rows(self) -> list[Row]: ...
+
+
+class Source(Protocol):
+    """Where rows come from; `poller.source.Source` is the one there is."""
+
+    @property
+    def fence(self) -> Fence: ...
+    def open(self) -> Opening: ...
+    def describe(self) -> str: ...
+    def read(self, cursor: Cursor, limit: int) -> tuple[Evidence, Reading]: ...
+
+
+class Poller:
+    """Polls one table for one log.
+
+    `listening` says whether any stream is open. `clock` is monotonic, in seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        event_log: EventLog,
+        settings: Settings,
+        listening: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.problem: Exception | None = None
+        self.last_poll_at: float | None = None
+        self._source = source
+        self._log = event_log
+        self._settings = settings
+        self._listening = listening
+        self._clock = clock
+        self._cursor: Cursor | None = None
+        self._gaps = Gaps()
+        self._reset_reason = ""
+        self._failures = 0
+        self._woken = Event()
+        self._stopped = Event()
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+
+    # -- one pass ---------------------------------------------------------------------------
+
+    def poll(self) -> float:
+        """One pass over the table. Returns the seconds to wait before the next.
+
+        Raises what the source raises; nothing is lost by it, the next pass reads the same again.
+        """
+        started = self._clock()
+        cursor = self._cursor or self._open()
+        if self._failures and self._source.describe() != self._log.epoch:
+            return self._reset(HISTORY_CHANGED)
+        evidence, reading = self._source.read(cursor, self._settings.batch_rows)
+        if reading.epoch != self._log.epoch:
+            return self._reset(HISTORY_CHANGED)
+        if reading.counter is not None and reading.counter < cursor.position:
+            return self._reset(IDS_RESTARTED)
+        full = len(reading.rows) >= self._settings.batch_rows
+        self._advance(cursor, evidence, reading.rows, full=full)
+        if not full:
+            self._log.passed(reading.counter)
+        self._observe(started)
+        return 0.0 if full else self.interval_s
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds between two polls, now."""
+        interval = self._settings.poll_interval_s
+        return interval if self._listening() else max(interval, self._settings.idle_interval_s)
+
+    def _open(self) -> Cursor:
+        opening = self._source.open()
+        self._cursor, self._gaps = opening.cursor, Gaps()
+        self._log.begin(opening.epoch, opening.cursor, self._reset_reason)
+        return opening.cursor
+
+    def _reset(self, reason: str) -> float:
+        """Begin again with the table as it is now; every stream will be told."""
+        log.warning("reset", feed=self.name, reason=reason)
+        self._cursor, self._reset_reason = None, reason
+        return 0.0
+
+    def _advance(self, cursor: Cursor, evidence: Evidence, rows: list[Row], *, full: bool) -> None:
+        """Append the rows and retire the gaps that this pass proved dead.
+
+        A read cut off by its limit proves nothing beyond its last row.
+        """
+        covered = rows[-1].id if full else MAX_ID
+        reached = cursor
+        for new in rows:
+            reached = reached.add(new.id)
+        gaps, dead = self._gaps.after_pass(
+            reached.gaps, covered, lambda witness: self._source.fence.judge(witness, evidence)
+        )
+        # The dead are retired before the rows go in, so that ids across them need no gap.
+        cursor = cursor.retire(dead)
+        entries: list[Entry] = []
+        for count, new in enumerate(rows, start=1):
+            cursor = cursor.add(new.id)
+            entries.append(self._entry(new, cursor))
+            if count % ROWS_BETWEEN_YIELDS == 0:
+                gevent.sleep(0)
+        # From here to the end nothing yields: cursor, gaps and log change together.
+        self._cursor, self._gaps = cursor, gaps
+        self._log.extend(entries, cursor)
+
+    def _entry(self, new: Row, cursor: Cursor) -> Entry:
+        body, readable = row.body(new)
+        if not readable:
+            metrics.rows_unreadable.labels(self.name).inc()
+            log.warning("row unreadable", feed=self.name, id=new.id, reason=new.problem)
+        head = sse.id_line(sse.format_event_id(self._log.epoch, cursor))
+        self._observe_lag(new)
+        return Entry(new.id, cursor, head + body, len(head))
+
+    # -- the loop ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Poll in a greenlet of its own. Starting a started poller does nothing."""
+        if self._greenlet is None:
+            self._stopped.clear()
+            self._greenlet = gevent.spawn(self.run)
+
+    def stop(self) -> None:
+        """End after the query under way: a greenlet killed inside one would spoil its connection.
+
+        Stopping a stopped poller, or one that never started, does nothing.
+        """
+        greenlet, self._greenlet = self._greenlet, None
+        self._stopped.set()
+        self._woken.set()
+        if greenlet is not None:
+            greenlet.join()
+
+    @property
+    def started(self) -> bool:
+        return self._greenlet is not None
+
+    def wake(self) -> None:
+        """Poll now: a row was just inserted here, or the first stream opened."""
+        self._woken.set()
+
+    def run(self) -> None:
+        """Poll until stopped."""
+        while not self._stopped.is_set():
+            self._woken.clear()
+            try:
+                delay_s = self.poll()
+                self._recovered()
+            except Exception as error:  # noqa: BLE001 - the loop's one edge
+                # While the database is away only the backoff sets the pace, not those who wake.
+                self._stopped.wait(self._failed(error))
+                continue
+            self._woken.wait(delay_s)
+
+    def _failed(self, error: Exception) -> float:
+        """Note it, log the first of a row, and return the seconds to wait before the next try."""
+        if not self._failures:
+            log.error("poll failed", feed=self.name, error=type(error).__name__, detail=str(error))
+        longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 16))
+        self._failures += 1
+        self.problem = error
+        metrics.poll_failures.labels(self.name).inc()
+        return float(longest * random.uniform(0.5, 1.0))
+
+    def _recovered(self) -> None:
+        if self._failures:
+            log.info("poll recovered", feed=self.name, failures=self._failures)
+        self._failures, self.problem = 0, None
+        self.last_poll_at = self._clock()
+
+    # -- what is measured -------------------------------------------------------------------
+
+    def _observe(self, started: float) -> None:
+        metrics.polls.labels(self.name).inc()
+        metrics.poll_seconds.labels(self.name).observe(self._clock() - started)
+        metrics.open_gaps.labels(self.name).set(len(self._gaps.open))
+        metrics.log_rows.labels(self.name).set(self._log.head - self._log.oldest)
+        metrics.log_bytes.labels(self.name).set(self._log.size_bytes)
+
+    def _observe_lag(self, new: Row) -> None:
+        metrics.rows_encoded.labels(self.name).inc()
+        created = (new.columns or {}).get("created_at")
+        if self._log.ready and isinstance(created, datetime):
+            since = created if created.tzinfo else created.replace(tzinfo=UTC)
+            lag_s = (datetime.now(UTC) - since).total_seconds()
+            metrics.lag_seconds.labels(self.name).observe(max(0.0, lag_s))

@@ -1,0 +1,60 @@
+"""What Prometheus sees. Every metric is listed here, labelled with the feed's name.
+
+Under gunicorn, `PROMETHEUS_MULTIPROC_DIR` makes each worker write to a file of its own; `expose()`
+adds them up. Gauges say how: the streams of all living workers are summed, of gaps and ages the
+worst counts. Counters of a worker that ended stay in the sum.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+FEED = ["feed"]
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+streams_open = Gauge("rowcast_streams_open", "Open streams.", FEED, multiprocess_mode="livesum")
+streams_total = Counter("rowcast_streams", "Streams opened.", FEED)
+rows_encoded = Counter("rowcast_rows_encoded", "Rows read by polls and encoded.", FEED)
+rows_delivered = Counter("rowcast_rows_delivered", "Rows sent, counted once for each stream.", FEED)
+rows_unreadable = Counter("rowcast_rows_unreadable", "Rows sent as a placeholder.", FEED)
+polls = Counter("rowcast_polls", "Polls that succeeded.", FEED)
+poll_seconds = Histogram("rowcast_poll_seconds", "Time of a poll.", FEED, buckets=SECONDS)
+poll_failures = Counter("rowcast_poll_failures", "Polls that failed.", FEED)
+lag_seconds = Histogram(
+    "rowcast_lag_seconds",
+    "From a row's created_at to its encoding, where the table has that column.",
+    FEED,
+    buckets=SECONDS,
+)
+open_gaps = Gauge(
+    "rowcast_open_gaps", "Gaps that may still fill.", FEED, multiprocess_mode="livemax"
+)
+log_rows = Gauge("rowcast_log_rows", "Rows in the log.", FEED, multiprocess_mode="livesum")
+log_bytes = Gauge("rowcast_log_bytes", "Bytes in the log.", FEED, multiprocess_mode="livesum")
+resumes = Counter(
+    "rowcast_resumes",
+    "Streams that gave a Last-Event-ID, by where they were served from: log, ring or table.",
+    [*FEED, "kind"],
+)
+resets = Counter("rowcast_resets", "Resets sent to streams, by reason.", [*FEED, "reason"])
+rejections = Counter("rowcast_rejections", "Streams turned away.", [*FEED, "reason"])
+
+
+def expose() -> tuple[bytes, str]:
+    """The text of all metrics of all workers, and its content type."""
+    registry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,354 @@
+"""A watched table: what is known of it, and the three queries that read it.
+
+    poll        rows after a cursor (above its position or in its gaps), with the table's
+                history and its counter, in one statement and so in one snapshot
+    page        rows in given ranges of ids, a page at a time: catch-up
+    start_below the position from which a poller starts, so that the log is warm
+
+Each is one walk along the key's index. It knows SQL and nothing of streams. Every method takes a
+connection and is called where blocking is allowed (`Database.read`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, NoSuchTableError
+from sqlalchemy.sql.elements import ColumnElement
+
+from poller.cursor import MAX_ID, Cursor, Range
+from poller.row import Row
+
+LABELS = ("rowcast_epoch", "rowcast_counter")
+
+
+class TableError(Exception):
+    """The table cannot be watched as it is; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one poll saw, in one snapshot. Rows are in id order.
+
+    `counter` is the greatest id that the database ever gave out for the table, or None where it
+    does not tell.
+    """
+
+    epoch: str
+    counter: int | None
+    rows: list[Row]
+
+
+def source_name(source: object) -> str:
+    """The name under which a table, a mapped class or a table name is watched."""
+    table = getattr(source, "__table__", source)
+    return table.name if isinstance(table, sa.Table) else str(table).rpartition(".")[2]
+
+
+class Table:
+    """`source` is a table's name (`"posts"`, `"schema.posts"`), a `sqlalchemy.Table` or a mapped
+    class. `key` names the id column where it is not the primary key; `columns` lists what goes to
+    the streams, default all that the table had when it was first looked at.
+    """
+
+    def __init__(
+        self, source: object, *, key: str | None = None, columns: Sequence[str] | None = None
+    ) -> None:
+        self.source = source
+        self.name = source_name(source)
+        self._key_name = key
+        self._column_names = columns
+        self._selected: list[ColumnElement[Any]] = []
+        self._names: list[str] = []
+        self._key: ColumnElement[int] = sa.column("id", sa.BigInteger)
+        self._status: sa.Select[Any] = sa.select()
+        self._file: str | None = None
+        self.notes: list[str] = []
+
+    def describe(self, connection: Connection) -> None:
+        """Look at the table in the database. Raises TableError where it cannot be watched."""
+        table = self._reflected(connection)
+        key = self._find_key(table)
+        self._selected = self._find_columns(connection, table)
+        self._names = [column.name for column in self._selected]
+        self._key = key
+        self.notes = []
+        status = {
+            "sqlite": self._sqlite_status,
+            "postgresql": self._postgresql_status,
+            "mysql": self._mysql_status,
+            "mariadb": self._mysql_status,
+        }.get(connection.dialect.name, self._unknown_status)
+        epoch, counter = status(connection, table)
+        self._status = sa.select(epoch.label(LABELS[0]), counter.label(LABELS[1]))
+
+    # -- queries ----------------------------------------------------------------------------
+
+    def poll(self, connection: Connection, cursor: Cursor, limit: int) -> Reading:
+        """At most `limit` rows not in `cursor`, lowest ids first."""
+        status = self._status.subquery()
+        rows = self._rows_in(cursor.holes, limit).subquery()
+        # The outer join yields the status also where there is no row: one statement a poll.
+        statement = (
+            sa.select(*status.c, *rows.c)
+            .select_from(status.outerjoin(rows, sa.true()))
+            .order_by(rows.c[self._key.name])
+        )
+        try:
+            found = connection.execute(statement).all()
+        except Exception as error:  # noqa: BLE001 - drivers raise anything
+            return self._poll_around(connection, cursor, limit, error)
+        first = found[0]
+        rows_found = [self._row(row[2:]) for row in found if row[2] is not None]
+        return Reading(self._epoch(first[0]), _as_int(first[1]), rows_found)
+
+    def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> list[Row]:
+        """At most `limit` rows whose ids are in `ranges`, lowest first."""
+        try:
+            found = connection.execute(self._rows_in(ranges, limit)).all()
+        except Exception as error:  # noqa: BLE001 - drivers raise anything
+            return self._one_by_one(connection, ranges, limit, error)
+        return [self._row(row) for row in found]
+
+    def start_below(self, connection: Connection, rows: int) -> int:
+        """The position with `rows` rows above it, or 0 where the table has no more than that."""
+        newest = sa.select(self._key).order_by(self._key.desc()).offset(rows).limit(1)
+        return max(0, connection.scalar(newest) or 0)
+
+    def epoch(self, connection: Connection) -> str:
+        """A short name for this history of the table. Another one means: start again."""
+        return self._epoch(connection.execute(self._status).one()[0])
+
+    def _rows_in(self, ranges: Sequence[Range], limit: int) -> sa.Select[Any]:
+        """The key first, then the columns."""
+        return (
+            sa.select(self._key, *self._selected)
+            .where(self._within(ranges))
+            .order_by(self._key)
+            .limit(limit)
+        )
+
+    def _within(self, ranges: Sequence[Range]) -> ColumnElement[bool]:
+        """Ids in `ranges`. Single ids go into one IN, and the lowest bounds them all, so that no
+        planner is tempted to walk the index from its start."""
+        singles = [low for low, high in ranges if low == high]
+        parts: list[ColumnElement[bool]] = [
+            self._key >= low if high == MAX_ID else self._key.between(low, high)
+            for low, high in ranges
+            if low != high
+        ]
+        if singles:
+            parts.append(self._key.in_(singles))
+        if len(parts) == 1:
+            return parts[0]
+        return sa.and_(self._key >= ranges[0][0], sa.or_(*parts))
+
+    # -- rows that cannot be read -----------------------------------------------------------
+
+    def _poll_around(
+        self, connection: Connection, cursor: Cursor, limit: int, error: Exception
+    ) -> Reading:
+        """The same poll where a row makes the driver fail on the whole fetch.
+
+        Not one snapshot, but safe: the status is read first, the ids in one statement that is cut
+        off by the same limit, and a row that is gone by the time it is read was deleted.
+        """
+        self._raise_if_gone(error)
+        epoch, counter = connection.execute(self._status).one()
+        rows = self._one_by_one(connection, cursor.holes, limit, error)
+        return Reading(self._epoch(epoch), _as_int(counter), rows)
+
+    def _one_by_one(
+        self, connection: Connection, ranges: Sequence[Range], limit: int, error: Exception
+    ) -> list[Row]:
+        self._raise_if_gone(error)
+        ids = sa.select(self._key).where(self._within(ranges)).order_by(self._key).limit(limit)
+        rows = (self._read_one(connection, row_id) for row_id in connection.scalars(ids).all())
+        return [row for row in rows if row is not None]
+
+    def _read_one(self, connection: Connection, row_id: int) -> Row | None:
+        """One row, or its placeholder; None where it was deleted meanwhile."""
+        by_id = self._key == row_id
+        try:
+            found = connection.execute(sa.select(self._key, *self._selected).where(by_id)).first()
+        except Exception as error:  # noqa: BLE001 - drivers raise anything
+            self._raise_if_gone(error)
+            # The key alone can be read, so it is the row's content; otherwise this raises.
+            connection.execute(sa.select(self._key).where(by_id)).first()
+            return Row(row_id, None, "the database driver could not read this row")
+        return None if found is None else self._row(found)
+
+    @staticmethod
+    def _raise_if_gone(error: Exception) -> None:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise error
+
+    def _row(self, found: Sequence[Any]) -> Row:
+        return Row(int(found[0]), dict(zip(self._names, found[1:], strict=True)))
+
+    # -- looking at the table ---------------------------------------------------------------
+
+    def _reflected(self, connection: Connection) -> sa.Table:
+        table = getattr(self.source, "__table__", self.source)
+        schema, _, name = str(table).rpartition(".")
+        if not isinstance(table, sa.Table):
+            try:
+                return sa.Table(
+                    name, sa.MetaData(), schema=schema or None, autoload_with=connection
+                )
+            except NoSuchTableError:
+                raise TableError(_no_table(table)) from None
+        if not sa.inspect(connection).has_table(table.name, schema=table.schema):
+            raise TableError(_no_table(table))
+        return table
+
+    def _find_key(self, table: sa.Table) -> sa.Column[Any]:
+        if self._key_name is not None:
+            if self._key_name not in table.c:
+                raise TableError(f"{self.name} has no column {self._key_name}: name an integer key")
+            key = table.c[self._key_name]
+        elif len(table.primary_key.columns) == 1:
+            key = next(iter(table.primary_key.columns))
+        else:
+            raise TableError(
+                f"{self.name} has no primary key of one column: name an integer key with key="
+            )
+        if not isinstance(key.type, sa.Integer):
+            raise TableError(f"{self.name}.{key.name} is no integer: name an integer key with key=")
+        return key
+
+    def _find_columns(self, connection: Connection, table: sa.Table) -> list[ColumnElement[Any]]:
+        names = self._column_names or [column.name for column in table.columns]
+        missing = [name for name in names if name not in table.c]
+        if missing:
+            raise TableError(f"{self.name} has no column {missing[0]}")
+        columns: list[ColumnElement[Any]] = [table.c[name] for name in names]
+        if connection.dialect.name == "sqlite" and not isinstance(self.source, type | sa.Table):
+            # SQLite keeps dates as what was written. A reflected type would insist on one form
+            # and call every other one unreadable.
+            columns = [_as_stored(column) for column in columns]
+        return columns
+
+    def _epoch(self, history: Any) -> str:
+        told = f"{history}/{_inode(self._file)}" if self._file else str(history)
+        return hashlib.blake2s(told.encode(), digest_size=3).hexdigest()
+
+    # What tells one history of the table from another, and the last id given out, as SQL.
+
+    def _sqlite_status(
+        self, connection: Connection, table: sa.Table
+    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        self._file = connection.exec_driver_sql(
+            "SELECT file FROM pragma_database_list WHERE name = 'main'"
+        ).scalar_one()
+        sql = connection.scalar(
+            sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name"),
+            {"name": table.name},
+        )
+        if "AUTOINCREMENT" not in (sql or "").upper():
+            self.notes.append(
+                f"{self.name} has no AUTOINCREMENT: SQLite gives the id of a deleted newest row "
+                "to the next one, which is then not streamed"
+            )
+            return sa.literal(table.name), sa.null()
+        sequence = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
+        last = sa.select(sequence.c.seq).where(sequence.c.name == table.name).scalar_subquery()
+        return sa.literal(table.name), sa.func.coalesce(last, 0)
+
+    def _postgresql_status(
+        self, connection: Connection, table: sa.Table
+    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        named = connection.dialect.identifier_preparer.format_table(table)
+        oid, sequence = connection.execute(
+            sa.text("SELECT to_regclass(:t)::oid::bigint, pg_get_serial_sequence(:t, :c)"),
+            {"t": named, "c": self._key.name},
+        ).one()
+        # By oid where the name may be gone: pg_relation_filenode() of no table is null, so that
+        # a dropped table is another history and not an error of this query.
+        epoch = sa.func.concat_ws(
+            "/",
+            sa.literal_column("(SELECT oid FROM pg_database WHERE datname = current_database())"),
+            sa.literal_column(
+                "CASE WHEN pg_is_in_recovery() THEN 'standby'"
+                " ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
+            ),
+            sa.literal_column(f"{oid:d}"),
+            sa.func.pg_relation_filenode(sa.literal_column(f"{oid:d}::oid")),
+        )
+        readable = sequence and connection.scalar(
+            sa.text("SELECT has_sequence_privilege(:s, 'SELECT')"), {"s": sequence}
+        )
+        if not readable:
+            self.notes.append(
+                f"{self.name} has no sequence that can be read: a restart of its ids is not noticed"
+            )
+            return epoch, sa.null()
+        last = sa.literal_column(
+            f"(SELECT last_value - (NOT is_called)::int FROM {sequence})",  # noqa: S608 - quoted
+            sa.BigInteger,
+        )
+        # A sequence knows nothing of ids that were set by hand, as an import does.
+        top = sa.select(sa.func.max(self._key)).scalar_subquery()
+        return epoch, sa.func.greatest(last, top)
+
+    def _mysql_status(
+        self, connection: Connection, table: sa.Table
+    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        tables = sa.table(
+            "tables",
+            *(
+                sa.column(n)
+                for n in ("table_schema", "table_name", "create_time", "auto_increment")
+            ),
+            schema="information_schema",
+        )
+        here = sa.and_(
+            tables.c.table_schema == (table.schema or sa.func.database()),
+            tables.c.table_name == table.name,
+        )
+        created = sa.select(tables.c.create_time).where(here).scalar_subquery()
+        epoch = sa.func.concat_ws(
+            "/",
+            sa.literal_column("@@hostname"),
+            sa.literal_column("@@server_id"),
+            sa.func.database(),
+            created,
+        )
+        if not getattr(connection.dialect, "is_mariadb", False):
+            # MySQL 8 answers auto_increment from statistics that may be a day old.
+            return epoch, sa.null()
+        return epoch, sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery()
+
+    def _unknown_status(
+        self, connection: Connection, table: sa.Table
+    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        self.notes.append(
+            f"{connection.dialect.name} is not known here: a table made anew is not noticed"
+        )
+        return sa.literal(table.name), sa.null()
+
+
+def _as_stored(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    if isinstance(column.type, sa.Date | sa.DateTime | sa.Time):
+        return sa.type_coerce(column, sa.types.NullType()).label(column.name)
+    return column
+
+
+def _no_table(name: object) -> str:
+    return f"there is no table {name}; create it, or watch another"
+
+
+def _as_int(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _inode(path: str) -> str:
+    """Which file this is: a swapped one differs."""
+    stat = Path(path).stat()
+    return f"{stat.st_dev}/{stat.st_ino}"

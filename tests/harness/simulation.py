@@ -1,0 +1,196 @@
+"""A table in memory with transactions in any interleaving, and what reads it in the real code.
+
+Only the database is simulated: poller, log, delivery and wire format are the real ones. The fence
+is an ideal one, of holders: it does with transactions what a database's locks allow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from poller.cursor import Cursor, Range
+from poller.delivery import Backfill, Subscriber
+from poller.event_log import EventLog
+from poller.fence import Evidence, Fence, Witness
+from poller.loop import Poller
+from poller.row import Row
+from poller.settings import Settings
+from tests.harness.sse import Parser
+
+SILENCE = b":\n"
+MAX_CHUNKS = 1000
+
+
+def settings(**changes: object) -> Settings:
+    """Small bounds, so that few rows meet them, and no waiting."""
+    values: dict[str, object] = {
+        "batch_rows": 2,
+        "history_rows": 1000,
+        "log_capacity_rows": 3,
+        "heartbeat_s": 0.001,
+        "poll_interval_s": 0.01,
+        **changes,
+    }
+    return Settings.model_construct(**{**Settings().model_dump(), **values})
+
+
+class HolderFence:
+    """A gap is dead once every transaction that was open after it was seen has ended."""
+
+    name = "holders"
+    degraded = ""
+
+    def __init__(self, table: "SimulatedTable") -> None:
+        self._table = table
+
+    def look(self, connection: object) -> Evidence:
+        return frozenset(self._table.open)
+
+    def judge(self, witness: Witness | None, evidence: Evidence) -> Witness | None:
+        if witness is None or evidence is None:
+            return "discovered"
+        assert isinstance(evidence, frozenset)
+        left = evidence if witness == "discovered" else evidence & witness  # type: ignore[operator]
+        return left or None
+
+
+@dataclass
+class SimulatedTable:
+    """Ids are given out in order; rows appear when their transaction commits."""
+
+    committed: dict[int, str] = field(default_factory=dict)
+    open: dict[int, list[int]] = field(default_factory=dict)
+    last_id: int = 0
+    history: str = "abcd"
+    transactions: int = 0
+
+    def begin(self, rows: int = 1) -> int:
+        self.transactions += 1
+        self.open[self.transactions] = [self.last_id + n for n in range(1, rows + 1)]
+        self.last_id += rows
+        return self.transactions
+
+    def commit(self, transaction: int) -> None:
+        for row_id in self.open.pop(transaction):
+            self.committed[row_id] = f"row {row_id}"
+
+    def roll_back(self, transaction: int) -> None:
+        del self.open[transaction]
+
+    def insert(self, rows: int = 1) -> None:
+        self.commit(self.begin(rows))
+
+    def make_anew(self, history: str = "ef01") -> None:
+        self.committed.clear()
+        self.open.clear()
+        self.last_id, self.history = 0, history
+
+    def rows_in(self, ranges: Sequence[Range], limit: int) -> list[Row]:
+        ids = [i for i in sorted(self.committed) if any(lo <= i <= hi for lo, hi in ranges)]
+        return [Row(i, {"id": i, "text": self.committed[i]}) for i in ids[:limit]]
+
+
+@dataclass
+class Opening:
+    epoch: str
+    cursor: Cursor
+
+
+@dataclass
+class Reading:
+    epoch: str
+    counter: int | None
+    rows: list[Row]
+
+
+class SimulatedSource:
+    """The poller's side of the table. `fail` is raised by the next call where it is set."""
+
+    def __init__(self, table: SimulatedTable, history_rows: int = 1000) -> None:
+        self.table = table
+        self.fence: Fence = HolderFence(table)
+        self.fail: Exception | None = None
+        self.history_rows = history_rows
+        self.reads = 0
+
+    def open(self) -> Opening:
+        self._fail()
+        newest = sorted(self.table.committed, reverse=True)
+        below = newest[self.history_rows] if len(newest) > self.history_rows else 0
+        return Opening(self.table.history, Cursor.at(below))
+
+    def describe(self) -> str:
+        self._fail()
+        return self.table.history
+
+    def read(self, cursor: Cursor, limit: int) -> tuple[Evidence, Reading]:
+        self._fail()
+        self.reads += 1
+        evidence = self.fence.look(None) if cursor.gaps else None  # type: ignore[arg-type]
+        rows = self.table.rows_in(cursor.holes, limit)
+        return evidence, Reading(self.table.history, self.table.last_id, rows)
+
+    def page(self, ranges: Sequence[Range], limit: int) -> list[Row]:
+        self._fail()
+        return self.table.rows_in(ranges, limit)
+
+    def _fail(self) -> None:
+        if self.fail is not None:
+            raise self.fail
+
+
+class Worker:
+    """One worker process: a real poller, log and backfill over a table that others share."""
+
+    def __init__(self, table: SimulatedTable, **changes: object) -> None:
+        self.settings = settings(**changes)
+        self.source = SimulatedSource(table, self.settings.history_rows)
+        self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
+        self.poller = Poller("test", self.source, self.log, self.settings, lambda: True)
+        self.wakes = 0
+
+    def poll_until_quiet(self) -> None:
+        while self.poller.poll() == 0.0:
+            pass
+
+    def open_stream(self, last_event_id: str | None = None) -> Subscriber:
+        backfill = Backfill(self.source.page, self.settings.batch_rows)
+        return Subscriber("test", self.log, backfill, self.settings, self._wake, last_event_id)
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+
+class Client:
+    """Reads streams as a browser does: keeps what was dispatched, comes back with its last id."""
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.resets: list[str] = []
+        self.last_event_id: str | None = None
+
+    def read(self, worker: Worker, *, chunks: int = MAX_CHUNKS, cut: int | None = None) -> None:
+        """Connect, take up to `chunks` chunks or until there is silence, and be dropped.
+
+        With `cut` only so many bytes of the last chunk arrive.
+        """
+        parser = Parser()
+        parser.last_event_id = self.last_event_id or ""
+        parser.feed(b"id: %s\n\n" % parser.last_event_id.encode())
+        stream = iter(worker.open_stream(self.last_event_id))
+        last = b""
+        for _ in range(chunks):
+            parser.feed(last)
+            last = next(stream)
+            if last == SILENCE:
+                break
+        parser.feed(last if cut is None else last[:cut])
+        stream.close()  # type: ignore[attr-defined]
+        self.take(parser)
+
+    def take(self, parser: Parser) -> None:
+        for event in parser.events:
+            if event.type == "reset":
+                self.resets.append(event.json["reason"])
+            else:
+                self.ids.append(int(event.json["id"]))
+        self.last_event_id = parser.last_event_id or None

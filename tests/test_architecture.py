@@ -1,0 +1,82 @@
+"""Imports point one way, so that each file can be read on its own."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+POLLER = PROJECT / "poller"
+
+# What a module may import besides the standard library.
+ALLOWED = {
+    "cursor": set(),
+    "sse": {"poller.cursor"},
+    "row": {"poller.sse", "msgspec"},
+    "event_log": {"poller.cursor", "gevent"},
+    "settings": {"pydantic", "sqlalchemy"},
+    "capacity": set(),
+    "metrics": {"prometheus_client"},
+    "database": {"gevent", "sqlalchemy", "tenacity"},
+    "table": {"poller.cursor", "poller.row", "sqlalchemy"},
+    "fence": {"poller.cursor", "sqlalchemy"},
+}  # fmt: skip
+KNOWS_NO_FLASK_NOR_SQL = ("loop", "delivery")
+KNOWS_FLASK = ("notifier",)
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = node.module == "poller"
+            found |= {f"poller.{a.name}" for a in node.names} if whole else {node.module}
+    return found
+
+
+def third_party(modules: set[str]) -> set[str]:
+    import sys
+
+    def top(module: str) -> str:
+        return module if module.startswith("poller.") else module.split(".", maxsplit=1)[0]
+
+    return {top(m) for m in modules} - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_a_module_imports_no_more_than_its_share(module: str) -> None:
+    assert third_party(imports(POLLER / f"{module}.py")) <= ALLOWED[module]
+
+
+@pytest.mark.parametrize("module", KNOWS_NO_FLASK_NOR_SQL)
+def test_the_loop_and_delivery_know_neither_flask_nor_sql(module: str) -> None:
+    used = third_party(imports(POLLER / f"{module}.py"))
+    assert not used & {"flask", "werkzeug", "sqlalchemy", "poller.table", "poller.database"}
+
+
+def test_flask_is_known_to_the_extension_only() -> None:
+    for path in POLLER.glob("*.py"):
+        knows = bool(third_party(imports(path)) & {"flask", "werkzeug"})
+        assert knows == (path.stem in KNOWS_FLASK), path.name
+
+
+def test_the_notifier_knows_no_wall_and_nothing_imports_app() -> None:
+    for path in POLLER.glob("*.py"):
+        assert not third_party(imports(path)) & {"wall", "models", "app"}, path.name
+    for folder in ("wall", "models"):
+        for path in (PROJECT / folder).glob("*.py"):
+            assert "app" not in imports(path), path.name
+
+
+def test_importing_the_notifier_starts_and_connects_nothing() -> None:
+    import subprocess
+    import sys
+
+    script = (
+        "import gc, gevent, threading, poller;"
+        "assert threading.active_count() == 1;"
+        "assert not [o for o in gc.get_objects() if isinstance(o, gevent.Greenlet)]"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, cwd=PROJECT)

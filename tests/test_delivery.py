@@ -1,0 +1,271 @@
+"""One stream: what it brings, whatever its client held, wherever it comes from.
+
+Real poller, log and delivery; the table is simulated, so that every interleaving can be had.
+"""
+
+import re
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from poller import sse
+from poller.delivery import AHEAD_OF_TABLE, MALFORMED_ID, UNKNOWN_HISTORY
+from tests.harness.simulation import SILENCE, Client, SimulatedTable, Worker
+
+
+def worker_with(table: SimulatedTable, **changes: object) -> Worker:
+    worker = Worker(table, **changes)
+    worker.poll_until_quiet()
+    return worker
+
+
+def table_with(rows: int) -> SimulatedTable:
+    table = SimulatedTable()
+    table.insert(rows)
+    return table
+
+
+def test_a_stream_begins_with_retry_and_an_id_only_frame() -> None:
+    stream = iter(worker_with(table_with(5)).open_stream())
+    assert next(stream) == b"retry: 2000\n\n"
+    assert next(stream) == b"id: abcd.5\n\n"
+
+
+def test_silence_is_a_comment_line() -> None:
+    stream = iter(worker_with(table_with(0)).open_stream())
+    assert [next(stream) for _ in range(3)][2] == SILENCE
+
+
+def test_a_stream_from_now_brings_what_comes_and_not_what_was() -> None:
+    table = table_with(2)
+    worker = worker_with(table)
+    stream = iter(worker.open_stream())
+    assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.2\n\n"
+    table.insert()
+    worker.poll_until_quiet()
+    assert next(stream) == b'id: abcd.3\ndata: {"id":3,"text":"row 3"}\n\n'
+
+
+def test_history_is_not_sent_as_news_before_the_first_complete_pass() -> None:
+    worker = Worker(table_with(5))
+    assert worker.poller.poll() == 0.0  # a batch of two: cut off
+    stream = iter(worker.open_stream())
+    assert [next(stream), next(stream)] == [b"retry: 2000\n\n", SILENCE]
+    worker.poll_until_quiet()
+    assert next(stream) == b"id: abcd.5\n\n"
+
+
+def test_from_the_beginning_brings_the_whole_table_in_order() -> None:
+    worker, client = worker_with(table_with(25)), Client()
+    client.last_event_id = "0"
+    client.read(worker)
+    assert client.ids == list(range(1, 26))
+    assert client.last_event_id == "abcd.25"
+
+
+def test_deleted_rows_leave_no_gap_in_the_ids_of_a_backfill() -> None:
+    table = table_with(9)
+    for row_id in (1, 4, 5):
+        del table.committed[row_id]
+    client = Client()
+    client.last_event_id = "0"
+    client.read(worker_with(table), chunks=3)
+    assert client.ids == [2, 3]
+    assert client.last_event_id == "abcd.3"
+
+
+def test_a_late_commit_is_delivered_though_its_id_is_lower() -> None:
+    table = table_with(3)
+    worker = worker_with(table)
+    late = table.begin()
+    table.insert()
+    client = Client()
+    client.last_event_id = "abcd.3"
+    worker.poll_until_quiet()
+    client.read(worker)
+    assert (client.ids, client.last_event_id) == ([5], "abcd.5!1,1")
+    table.commit(late)
+    worker.poll_until_quiet()
+    client.read(worker)
+    assert (client.ids, client.last_event_id) == ([5, 4], "abcd.5")
+
+
+def test_an_open_transaction_elsewhere_delays_nobody() -> None:
+    table = table_with(1)
+    table.begin()
+    table.insert(20)
+    worker, client = worker_with(table), Client()
+    client.last_event_id = "abcd.1"
+    client.read(worker)
+    assert client.ids == list(range(3, 23))
+
+
+def test_a_client_ahead_of_a_lagging_worker_gets_only_what_it_lacks() -> None:
+    table = table_with(4)
+    lagging, client = worker_with(table), Client()
+    table.insert(3)
+    client.last_event_id = "abcd.7!1,1"  # 6 was not committed when another worker sent 7
+    stream = iter(lagging.open_stream(client.last_event_id))
+    assert [next(stream) for _ in range(2)][1] == SILENCE  # ahead of what this worker knows
+    lagging.poll_until_quiet()
+    sent = next(stream) + next(stream)
+    assert re.findall(rb'"id":(\d+)', sent) == [b"6"]
+    assert b"id: abcd.7\n" in sent
+
+
+@pytest.mark.parametrize(
+    ("last_event_id", "reason"),
+    [("reload", MALFORMED_ID), ("9" * 3000, MALFORMED_ID), ("ffff.3", UNKNOWN_HISTORY)],
+)
+def test_an_id_that_cannot_be_used_gets_a_reset_then_goes_on_from_now(
+    last_event_id: str, reason: str
+) -> None:
+    table = table_with(4)
+    worker = worker_with(table)
+    stream = iter(worker.open_stream(last_event_id))
+    next(stream)
+    expected = sse.frame(f'{{"reason":"{reason}"}}', event="reset") + b"id: abcd.4\n\n"
+    assert next(stream) == expected
+    table.insert()
+    worker.poll_until_quiet()
+    assert b'"id":5' in next(stream)
+
+
+def test_an_id_from_the_future_gets_a_reset_once_the_table_was_read_again() -> None:
+    worker = worker_with(table_with(4))
+    stream = iter(worker.open_stream("abcd.99"))
+    assert [next(stream), next(stream)] == [b"retry: 2000\n\n", SILENCE]
+    assert worker.wakes == 1
+    worker.poll_until_quiet()
+    assert next(stream) == SILENCE  # that pass may have begun before the client came
+    worker.poll_until_quiet()
+    assert AHEAD_OF_TABLE.encode() in next(stream)
+
+
+def test_a_table_made_anew_resets_open_streams_before_any_further_row() -> None:
+    table = table_with(4)
+    worker = worker_with(table)
+    stream = iter(worker.open_stream())
+    assert b"abcd.4" in next(stream) + next(stream)
+    table.make_anew()
+    table.insert(2)
+    worker.poll_until_quiet()
+    assert b"event: reset" in (frame := next(stream))
+    assert frame.endswith(b"id: ef01.2\n\n")
+    table.insert()
+    worker.poll_until_quiet()
+    assert next(stream).startswith(b"id: ef01.3\n")
+
+
+def test_ids_that_restart_reset_the_streams() -> None:
+    table = table_with(4)
+    worker = worker_with(table)
+    table.make_anew(table.history)
+    worker.poll_until_quiet()
+    stream = iter(worker.open_stream("abcd.4"))
+    next(stream)
+    assert next(stream) == SILENCE
+    worker.poll_until_quiet()
+    worker.poll_until_quiet()
+    assert b"event: reset" in next(stream)
+
+
+def test_a_backfill_goes_on_when_the_database_is_back() -> None:
+    worker, client = worker_with(table_with(9)), Client()
+    worker.source.fail = OSError("away")
+    stream = iter(worker.open_stream("0"))
+    assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.0\n\n"
+    assert next(stream) == sse.HEARTBEAT
+    worker.source.fail = None
+    client.last_event_id = "0"
+    client.read(worker)
+    assert client.ids == list(range(1, 10))
+
+
+def test_a_closed_stream_ends_with_its_farewell() -> None:
+    subscriber = worker_with(table_with(1)).open_stream()
+    stream = iter(subscriber)
+    assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.1\n\n"
+    subscriber.end("drain", sse.retry_frame(1234))
+    subscriber.end("too late", sse.retry_frame(1))
+    assert list(stream) == [b"retry: 1234\n\n"]
+    assert subscriber.closed_because == "drain"
+
+
+def test_an_ended_stream_leaves_nothing_attached_to_the_log() -> None:
+    worker = worker_with(table_with(1))
+    stream = iter(worker.open_stream())
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert worker.log._listeners == set()
+
+
+class AnyInterleaving(RuleBasedStateMachine):
+    """Writers, two workers and clients that are dropped at any byte and come back to either."""
+
+    @initialize(rows=st.integers(0, 4))
+    def begin(self, rows: int) -> None:
+        self.table = table_with(rows)
+        self.workers = [worker_with(self.table), worker_with(self.table)]
+        self.clients: list[Client] = []
+        self.known: list[set[int]] = []
+
+    @rule(rows=st.integers(1, 3))
+    def transaction_begins(self, rows: int) -> None:
+        self.table.begin(rows)
+
+    @rule(which=st.integers(0, 9), commits=st.booleans())
+    def transaction_ends(self, which: int, commits: bool) -> None:
+        if self.table.open:
+            transaction = sorted(self.table.open)[which % len(self.table.open)]
+            (self.table.commit if commits else self.table.roll_back)(transaction)
+
+    @rule(which=st.integers(0, 1))
+    def worker_polls(self, which: int) -> None:
+        self.workers[which].poller.poll()
+
+    @rule(which=st.integers(0, 1))
+    def client_comes(self, which: int) -> None:
+        """From now: what this worker has delivered is not owed to it."""
+        worker, client = self.workers[which], Client()
+        self.known.append({i for i in self.table.committed if i in worker.log.cursor})
+        client.read(worker, chunks=2)
+        assert client.ids == []
+        self.clients.append(client)
+
+    @rule(
+        client=st.integers(0, 9), which=st.integers(0, 1), chunks=st.integers(2, 6),
+        cut=st.none() | st.integers(0, 80),
+    )  # fmt: skip
+    def client_comes_back(self, client: int, which: int, chunks: int, cut: int | None) -> None:
+        if self.clients:
+            self.clients[client % len(self.clients)].read(
+                self.workers[which], chunks=chunks, cut=cut
+            )
+
+    @invariant()
+    def nobody_sees_a_row_twice_or_one_that_is_not_there(self) -> None:
+        for client in getattr(self, "clients", []):
+            assert len(client.ids) == len(set(client.ids))
+            assert set(client.ids) <= set(self.table.committed)
+            assert client.resets == []
+
+    def teardown(self) -> None:
+        for transaction in [*getattr(self, "table", SimulatedTable()).open]:
+            self.table.commit(transaction)
+        for client, known in zip(
+            getattr(self, "clients", []), getattr(self, "known", []), strict=True
+        ):
+            for worker in self.workers:
+                worker.poll_until_quiet()
+                worker.poll_until_quiet()
+                client.read(worker)
+            assert sorted(client.ids) == sorted(set(self.table.committed) - known)
+
+
+TestAnyInterleaving = AnyInterleaving.TestCase
+TestAnyInterleaving.settings = hypothesis_settings(
+    max_examples=150, stateful_step_count=30, deadline=None
+)
