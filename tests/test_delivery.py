@@ -3,14 +3,13 @@
 Real poller, log and delivery; the table is simulated, so that every interleaving can be had.
 """
 
-import re
-
+import gevent
 import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from poller import sse
+from poller import delivery, sse
 from poller.delivery import AHEAD_OF_TABLE, MALFORMED_ID, UNKNOWN_HISTORY
 from tests.harness.simulation import SILENCE, Client, SimulatedTable, Worker
 
@@ -58,8 +57,7 @@ def test_history_is_not_sent_as_news_before_the_first_complete_pass() -> None:
 
 
 def test_from_the_beginning_brings_the_whole_table_in_order() -> None:
-    worker, client = worker_with(table_with(25)), Client()
-    client.last_event_id = "0"
+    worker, client = worker_with(table_with(25)), Client("0")
     client.read(worker)
     assert client.ids == list(range(1, 26))
     assert client.last_event_id == "abcd.25"
@@ -69,8 +67,7 @@ def test_deleted_rows_leave_no_gap_in_the_ids_of_a_backfill() -> None:
     table = table_with(9)
     for row_id in (1, 4, 5):
         del table.committed[row_id]
-    client = Client()
-    client.last_event_id = "0"
+    client = Client("0")
     client.read(worker_with(table), chunks=3)
     assert client.ids == [2, 3]
     assert client.last_event_id == "abcd.3"
@@ -81,8 +78,7 @@ def test_a_late_commit_is_delivered_though_its_id_is_lower() -> None:
     worker = worker_with(table)
     late = table.begin()
     table.insert()
-    client = Client()
-    client.last_event_id = "abcd.3"
+    client = Client("abcd.3")
     worker.poll_until_quiet()
     client.read(worker)
     assert (client.ids, client.last_event_id) == ([5], "abcd.5!1,1")
@@ -96,23 +92,50 @@ def test_an_open_transaction_elsewhere_delays_nobody() -> None:
     table = table_with(1)
     table.begin()
     table.insert(20)
-    worker, client = worker_with(table), Client()
-    client.last_event_id = "abcd.1"
+    worker, client = worker_with(table), Client("abcd.1")
     client.read(worker)
     assert client.ids == list(range(3, 23))
 
 
 def test_a_client_ahead_of_a_lagging_worker_gets_only_what_it_lacks() -> None:
     table = table_with(4)
-    lagging, client = worker_with(table), Client()
-    table.insert(3)
-    client.last_event_id = "abcd.7!1,1"  # 6 was not committed when another worker sent 7
-    stream = iter(lagging.open_stream(client.last_event_id))
-    assert [next(stream) for _ in range(2)][1] == SILENCE  # ahead of what this worker knows
+    late, *others = [table.begin() for _ in range(4)]
+    lagging, quick = worker_with(table, log_capacity_rows=100), worker_with(table)
+    for transaction in others:
+        table.commit(transaction)
+    quick.poll_until_quiet()
+    client = Client("abcd.4")
+    client.read(quick)
+    assert (client.ids, client.last_event_id) == ([6, 7, 8], "abcd.8!3,1")
+    client.connect(lagging)
+    client.take()
+    assert client.ids == [6, 7, 8]
+    table.commit(late)
+    table.insert()
     lagging.poll_until_quiet()
-    sent = next(stream) + next(stream)
-    assert re.findall(rb'"id":(\d+)', sent) == [b"6"]
-    assert b"id: abcd.7\n" in sent
+    client.take()
+    assert (client.ids, client.last_event_id) == ([6, 7, 8, 5, 9], "abcd.9")
+
+
+def test_a_replay_in_several_steps_leaves_out_what_the_client_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivery, "REPLAY_ENTRIES", 2)
+    client = Client("abcd.10!1,8")
+    client.read(worker_with(table_with(10), log_capacity_rows=100))
+    assert client.ids == [2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_client_too_slow_for_the_ring_gets_what_fell_out_of_it_from_the_table() -> None:
+    table = table_with(1)
+    worker, client = worker_with(table), Client()
+    client.connect(worker)
+    client.take()
+    for _ in range(5):
+        table.insert(2)
+        worker.poll_until_quiet()
+    client.take()
+    assert client.ids == list(range(2, 12))
 
 
 @pytest.mark.parametrize(
@@ -184,6 +207,26 @@ def test_a_backfill_goes_on_when_the_database_is_back() -> None:
     assert client.ids == list(range(1, 10))
 
 
+def test_a_row_that_comes_between_the_look_and_the_wait_is_not_missed() -> None:
+    table = table_with(1)
+    worker = worker_with(table, heartbeat_s=30.0)
+    subscriber = worker.open_stream()
+    stream = iter(subscriber)
+    assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.1\n\n"
+    look = subscriber._next_chunk
+
+    def look_then_a_row_comes() -> bytes:
+        found = look()
+        if not found and table.last_id == 1:
+            table.insert()
+            worker.poll_until_quiet()
+        return found
+
+    subscriber._next_chunk = look_then_a_row_comes  # type: ignore[method-assign]
+    with gevent.Timeout(10):
+        assert b'"id":2' in next(stream)
+
+
 def test_a_closed_stream_ends_with_its_farewell() -> None:
     subscriber = worker_with(table_with(1)).open_stream()
     stream = iter(subscriber)
@@ -207,8 +250,10 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @initialize(rows=st.integers(0, 4))
     def begin(self, rows: int) -> None:
+        self.replay_entries, delivery.REPLAY_ENTRIES = delivery.REPLAY_ENTRIES, 2
         self.table = table_with(rows)
-        self.workers = [worker_with(self.table), worker_with(self.table)]
+        # One has to read the table for nearly everything, the other nearly never.
+        self.workers = [worker_with(self.table), worker_with(self.table, log_capacity_rows=100)]
         self.clients: list[Client] = []
         self.known: list[set[int]] = []
 
@@ -226,46 +271,58 @@ class AnyInterleaving(RuleBasedStateMachine):
     def worker_polls(self, which: int) -> None:
         self.workers[which].poller.poll()
 
+    @rule(commits=st.booleans())
+    def all_transactions_end(self, *, commits: bool) -> None:
+        for transaction in [*self.table.open]:
+            (self.table.commit if commits else self.table.roll_back)(transaction)
+
     @rule(which=st.integers(0, 1))
     def client_comes(self, which: int) -> None:
         """From now: what this worker has delivered is not owed to it."""
         worker, client = self.workers[which], Client()
         self.known.append({i for i in self.table.committed if i in worker.log.cursor})
-        client.read(worker, chunks=2)
+        client.connect(worker)
+        client.take(2)
         assert client.ids == []
         self.clients.append(client)
 
-    @rule(
-        client=st.integers(0, 9), which=st.integers(0, 1), chunks=st.integers(2, 6),
-        cut=st.none() | st.integers(0, 80),
-    )  # fmt: skip
-    def client_comes_back(self, client: int, which: int, chunks: int, cut: int | None) -> None:
+    @rule(client=st.integers(0, 9), which=st.integers(0, 1))
+    def client_comes_back(self, client: int, which: int) -> None:
         if self.clients:
-            self.clients[client % len(self.clients)].read(
-                self.workers[which], chunks=chunks, cut=cut
-            )
+            self.clients[client % len(self.clients)].connect(self.workers[which])
+
+    @rule(client=st.integers(0, 9), chunks=st.integers(1, 6), cut=st.none() | st.integers(0, 80))
+    def client_reads(self, client: int, chunks: int, cut: int | None) -> None:
+        if self.clients:
+            self.clients[client % len(self.clients)].take(chunks, cut=cut)
 
     @invariant()
     def nobody_sees_a_row_twice_or_one_that_is_not_there(self) -> None:
-        for client in getattr(self, "clients", []):
+        for client in self.clients:
             assert len(client.ids) == len(set(client.ids))
             assert set(client.ids) <= set(self.table.committed)
             assert client.resets == []
 
     def teardown(self) -> None:
-        for transaction in [*getattr(self, "table", SimulatedTable()).open]:
+        if not hasattr(self, "clients"):
+            return
+        try:
+            self.everybody_gets_the_rest()
+        finally:
+            delivery.REPLAY_ENTRIES = self.replay_entries
+
+    def everybody_gets_the_rest(self) -> None:
+        for transaction in [*self.table.open]:
             self.table.commit(transaction)
-        for client, known in zip(
-            getattr(self, "clients", []), getattr(self, "known", []), strict=True
-        ):
-            for worker in self.workers:
-                worker.poll_until_quiet()
-                worker.poll_until_quiet()
-                client.read(worker)
+        for worker in self.workers:
+            worker.poll_until_quiet()
+            worker.poll_until_quiet()
+        for client, known in zip(self.clients, self.known, strict=True):
+            client.read(self.workers[len(client.ids) % 2])
             assert sorted(client.ids) == sorted(set(self.table.committed) - known)
 
 
 TestAnyInterleaving = AnyInterleaving.TestCase
 TestAnyInterleaving.settings = hypothesis_settings(
-    max_examples=150, stateful_step_count=30, deadline=None
+    max_examples=200, stateful_step_count=40, deadline=None
 )

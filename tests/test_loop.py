@@ -77,6 +77,21 @@ def test_a_rolled_back_id_is_retired_once_its_fence_says_so(
     assert worker.log.cursor == Cursor.at(2)
 
 
+def test_a_pass_cut_off_by_its_limit_retires_no_gap_beyond_its_last_row(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    low, dead, high = [table.begin(n) for n in (2, 1, 1)]  # 1 and 2, 3, 4
+    table.insert()
+    worker.poll_until_quiet()
+    worker.poll_until_quiet()
+    table.commit(low)
+    table.commit(high)
+    table.roll_back(dead)
+    assert worker.poller.poll() == 0.0  # a batch of two: 1 and 2
+    worker.poll_until_quiet()
+    assert delivered(worker) == [1, 2, 4]
+
+
 def test_the_fence_is_asked_only_while_a_gap_is_open(table: SimulatedTable, worker: Worker) -> None:
     looks: list[object] = []
 

@@ -4,7 +4,7 @@ Only the database is simulated: poller, log, delivery and wire format are the re
 is an ideal one, of holders: it does with transactions what a database's locks allow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from poller.cursor import Cursor, Range
@@ -163,34 +163,55 @@ class Worker:
 class Client:
     """Reads streams as a browser does: keeps what was dispatched, comes back with its last id."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_event_id: str | None = None) -> None:
         self.ids: list[int] = []
         self.resets: list[str] = []
-        self.last_event_id: str | None = None
+        self.last_event_id = last_event_id
+        self._stream: Iterator[bytes] | None = None
+        self._parser = Parser()
 
-    def read(self, worker: Worker, *, chunks: int = MAX_CHUNKS, cut: int | None = None) -> None:
-        """Connect, take up to `chunks` chunks or until there is silence, and be dropped.
+    def connect(self, worker: Worker) -> None:
+        """Open a stream; one that is open ends."""
+        self.drop()
+        self._stream = iter(worker.open_stream(self.last_event_id))
+        self._parser = Parser()
+        self._parser.feed(b"id: %s\n\n" % (self.last_event_id or "").encode())
 
-        With `cut` only so many bytes of the last chunk arrive.
+    def take(self, chunks: int = MAX_CHUNKS, *, cut: int | None = None) -> None:
+        """Take up to `chunks` chunks, or until there is silence, where a stream is open.
+
+        With `cut` only so many bytes of the last one arrive, and the stream is dropped there.
         """
-        parser = Parser()
-        parser.last_event_id = self.last_event_id or ""
-        parser.feed(b"id: %s\n\n" % parser.last_event_id.encode())
-        stream = iter(worker.open_stream(self.last_event_id))
+        if self._stream is None:
+            return
         last = b""
         for _ in range(chunks):
-            parser.feed(last)
-            last = next(stream)
+            self._parser.feed(last)
+            last = next(self._stream)
             if last == SILENCE:
                 break
-        parser.feed(last if cut is None else last[:cut])
-        stream.close()  # type: ignore[attr-defined]
-        self.take(parser)
+        self._parser.feed(last if cut is None else last[:cut])
+        self._note()
+        if cut is not None:
+            self.drop()
 
-    def take(self, parser: Parser) -> None:
-        for event in parser.events:
+    def read(self, worker: Worker, chunks: int = MAX_CHUNKS) -> None:
+        """Connect, take, and be dropped."""
+        self.connect(worker)
+        self.take(chunks)
+        self.drop()
+
+    def drop(self) -> None:
+        """Lose the connection."""
+        if self._stream is not None:
+            self._stream.close()  # type: ignore[attr-defined]
+            self._stream = None
+
+    def _note(self) -> None:
+        for event in self._parser.events:
             if event.type == "reset":
                 self.resets.append(event.json["reason"])
             else:
                 self.ids.append(int(event.json["id"]))
-        self.last_event_id = parser.last_event_id or None
+        self._parser.events.clear()
+        self.last_event_id = self._parser.last_event_id or None
