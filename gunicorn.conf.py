@@ -10,10 +10,19 @@ monkey.patch_all()  # before anything imports sockets
 
 import os
 import shutil
+import sys
 import tempfile
 from typing import Any
 
+# Each worker counts for itself in a file of this folder; /metrics adds them up. prometheus_client
+# looks for the name when it is imported, so it stands before that.
+_metrics_folder = ""
+if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    _metrics_folder = tempfile.mkdtemp(prefix="rowcast-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder
+
 import gevent
+import structlog
 
 from poller import capacity, notifier
 
@@ -32,11 +41,19 @@ keepalive = 2
 # A local socket that takes commands: on by default, and nobody here needs it.
 control_socket_disable = True
 
-# Each worker counts for itself in a file of this folder; /metrics adds them up.
-_metrics_folder = ""
-if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-    _metrics_folder = tempfile.mkdtemp(prefix="rowcast-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder
+# One line an event, on standard error; repr() escapes control characters, so no row or header can
+# forge a line.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+    ],
+    wrapper_class=structlog.make_filtering_bound_logger("info"),
+    logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    cache_logger_on_first_use=True,
+)
 
 
 def post_worker_init(worker: Any) -> None:

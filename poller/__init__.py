@@ -4,7 +4,8 @@ Where a row goes, from the table to the wire, and the file that takes it there:
 
     SQL table
        │  table.py      one query a poll: rows above the cursor's position or in its gaps
-       │  fence.py      which gaps can still fill?          (source.py joins the two)
+       │  history.py    is it still the same table?         (read in the same statement)
+       │  fence.py      which gaps can still fill?          (source.py asks it first)
        ▼
     loop.py             Poller: one pass, cursor moved, each row encoded once (row.py, sse.py)
        ▼

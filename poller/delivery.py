@@ -16,13 +16,10 @@ rows it was sent.
 
 from __future__ import annotations
 
-import contextlib
 import random
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import gevent
 import structlog
@@ -30,6 +27,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from poller import metrics, row, sse
+from poller.connection import Connection
 from poller.cursor import Cursor, Range, clip
 from poller.event_log import EventLog
 from poller.row import Row
@@ -42,6 +40,8 @@ REPLAY_ENTRIES = 256  # entries looked at before others get their turn
 BACKFILLS_AT_ONCE = 4  # queries for catch-up, per feed: the poller and the pages need theirs
 BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
 ROWS_BETWEEN_YIELDS = 25
+
+CLIENT_GONE = "client gone"
 
 MALFORMED_ID = "malformed-id"
 UNKNOWN_HISTORY = "unknown-history"
@@ -67,7 +67,7 @@ class Subscriber:
     """One open stream. Iterate it for the response's bytes; `end()` it from
     wherever.
 
-    `last_event_id` is what the client sent, None for "from now". `connection` is its socket where
+    `last_event_id` is what the client sent, None for "from now". `client` is its socket where
     the server shows it: the end of the client is then noticed at once, and one that takes no bytes
     can be dropped.
     """
@@ -80,7 +80,7 @@ class Subscriber:
         settings: Settings,
         wake_poller: Callable[[], None],
         last_event_id: str | None = None,
-        connection: socket.socket | None = None,
+        client: socket.socket | None = None,
     ) -> None:
         self.feed = feed
         self.closed_because = ""
@@ -89,10 +89,11 @@ class Subscriber:
         self._settings = settings
         self._wake_poller = wake_poller
         self._last_event_id = last_event_id
-        self._connection = connection
+        self._connection = Connection(client)
         self._signal = Event()
         self._farewell = b""
         self._writing_since: float | None = None
+        self._unsent_bytes: int | None = None
         self._placed_in = 0  # the log's generation; 0: not placed yet
         self._epoch = ""  # that generation's; while a page is read the log's may change
         self._asked_at: int | None = None
@@ -104,15 +105,13 @@ class Subscriber:
 
     def __iter__(self) -> Iterator[bytes]:
         self._log.attach(self._signal)
-        watcher = self._watch_for_end()
+        self._connection.watch(lambda: self.end(CLIENT_GONE))
         try:
             yield from self._timed(self._stream())
         finally:
             self._log.detach(self._signal)
-            if watcher is not None:
-                watcher.stop()
-                watcher.close()
-            self.closed_because = self.closed_because or "client gone"
+            self._connection.unwatch()
+            self.closed_because = self.closed_because or CLIENT_GONE
 
     def _timed(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -256,8 +255,9 @@ class Subscriber:
             return b""  # a reset overtook the query: these may be rows of the new history
         frames = []
         for count, new in enumerate(rows, start=1):
-            # Ids below this one that were asked for and are not there can never appear.
-            self._held = self._held.retire(clip(missing, high=new.id - 1))
+            if self._held.gaps or new.id != self._held.position + 1:
+                # Ids below this one that were asked for and are not there can never appear.
+                self._held = self._held.retire(clip(missing, high=new.id - 1))
             frames.append(self._own(new.id, row.body(new)[0]))
             if count % ROWS_BETWEEN_YIELDS == 0:
                 gevent.sleep(0)
@@ -276,37 +276,18 @@ class Subscriber:
     def drop_if_stuck(self, now: float) -> None:
         """Cut a client off that took nothing for the write deadline. It may come back and resume.
 
-        The server's write blocks its greenlet for ever; shutting the socket down ends it.
+        Called every second. A slow client moves what the kernel holds for it, and is left alone;
+        for one that takes nothing the server's write would block its greenlet for ever, and
+        shutting the socket down ends it.
         """
-        since = self._writing_since
-        if since is not None and now - since > self._settings.write_deadline_s:
+        if self._writing_since is None:
+            return
+        if (unsent := self._connection.unsent_bytes()) != self._unsent_bytes:
+            self._unsent_bytes, self._writing_since = unsent, now
+        elif now - self._writing_since > self._settings.write_deadline_s:
             self.end("write deadline")
             self.cut()
 
     def cut(self) -> None:
-        """Shut the socket down, where there is one: a write that waits on it ends."""
-        if self._connection is not None:
-            with contextlib.suppress(OSError):  # gone by itself
-                self._connection.shutdown(socket.SHUT_RDWR)
-
-    def _watch_for_end(self) -> Any:
-        """A watcher that ends the stream when the client ends the connection; None without a
-        socket to look at. TLS hides the end inside its records: noticed at the next write."""
-        if self._connection is None or isinstance(self._connection, ssl.SSLSocket):
-            return None
-        watcher = gevent.get_hub().loop.io(self._connection.fileno(), 1)
-        watcher.start(self._readable, watcher, self._connection)
-        return watcher
-
-    def _readable(self, watcher: Any, connection: socket.socket) -> None:
-        try:
-            ended = not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return
-        except OSError:
-            ended = True
-        if ended:
-            self.end("client gone")
-        # Either it ended, or a second request lies there, which nobody will answer: it must not
-        # keep this watcher firing.
-        watcher.stop()
+        """End the connection under a write that waits."""
+        self._connection.cut()

@@ -11,10 +11,8 @@ connection and is called where blocking is allowed (`Database.read`).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,10 +20,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.sql.elements import ColumnElement
 
+from poller import history
 from poller.cursor import MAX_ID, Cursor, Range
 from poller.row import Row
-
-LABELS = ("rowcast_epoch", "rowcast_counter")
 
 
 class TableError(Exception):
@@ -67,9 +64,7 @@ class Table:
         self._selected: list[ColumnElement[Any]] = []
         self._names: list[str] = []
         self._key: ColumnElement[int] = sa.column("id", sa.BigInteger)
-        self._status: sa.Select[Any] = sa.select()
-        self._file: str | None = None
-        self.notes: list[str] = []
+        self._history = history.UNKNOWN
 
     def describe(self, connection: Connection) -> None:
         """Look at the table in the database. Raises TableError where it cannot be watched."""
@@ -78,21 +73,18 @@ class Table:
         self._selected = self._find_columns(connection, table)
         self._names = [column.name for column in self._selected]
         self._key = key
-        self.notes = []
-        status = {
-            "sqlite": self._sqlite_status,
-            "postgresql": self._postgresql_status,
-            "mysql": self._mysql_status,
-            "mariadb": self._mysql_status,
-        }.get(connection.dialect.name, self._unknown_status)
-        epoch, counter = status(connection, table)
-        self._status = sa.select(epoch.label(LABELS[0]), counter.label(LABELS[1]))
+        self._history = history.of(connection, table, key)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not promised for this table, in words."""
+        return self._history.notes
 
     # -- queries ----------------------------------------------------------------------------
 
     def poll(self, connection: Connection, cursor: Cursor, limit: int) -> Reading:
         """At most `limit` rows not in `cursor`, lowest ids first."""
-        status = self._status.subquery()
+        status = self._history.status.subquery()
         rows = self._rows_in(cursor.holes, limit).subquery()
         # The outer join yields the status also where there is no row: one statement a poll.
         statement = (
@@ -106,7 +98,7 @@ class Table:
             return self._poll_around(connection, cursor, limit, error)
         first = found[0]
         rows_found = [self._row(row[2:]) for row in found if row[2] is not None]
-        return Reading(self._epoch(first[0]), _as_int(first[1]), rows_found)
+        return Reading(self._history.epoch(first[0]), _as_int(first[1]), rows_found)
 
     def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> list[Row]:
         """At most `limit` rows whose ids are in `ranges`, lowest first."""
@@ -123,7 +115,7 @@ class Table:
 
     def epoch(self, connection: Connection) -> str:
         """A short name for this history of the table. Another one means: start again."""
-        return self._epoch(connection.execute(self._status).one()[0])
+        return self._history.epoch(connection.execute(self._history.status).one()[0])
 
     def _rows_in(self, ranges: Sequence[Range], limit: int) -> sa.Select[Any]:
         """The key first, then the columns."""
@@ -160,9 +152,9 @@ class Table:
         off by the same limit, and a row that is gone by the time it is read was deleted.
         """
         self._raise_if_gone(error)
-        epoch, counter = connection.execute(self._status).one()
+        epoch, counter = connection.execute(self._history.status).one()
         rows = self._one_by_one(connection, cursor.holes, limit, error)
-        return Reading(self._epoch(epoch), _as_int(counter), rows)
+        return Reading(self._history.epoch(epoch), _as_int(counter), rows)
 
     def _one_by_one(
         self, connection: Connection, ranges: Sequence[Range], limit: int, error: Exception
@@ -235,104 +227,6 @@ class Table:
             columns = [_as_stored(column) for column in columns]
         return columns
 
-    def _epoch(self, history: Any) -> str:
-        told = f"{history}/{_inode(self._file)}" if self._file else str(history)
-        return hashlib.blake2s(told.encode(), digest_size=3).hexdigest()
-
-    # What tells one history of the table from another, and the last id given out, as SQL.
-
-    def _sqlite_status(
-        self, connection: Connection, table: sa.Table
-    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-        self._file = connection.exec_driver_sql(
-            "SELECT file FROM pragma_database_list WHERE name = 'main'"
-        ).scalar_one()
-        sql = connection.scalar(
-            sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name"),
-            {"name": table.name},
-        )
-        if "AUTOINCREMENT" not in (sql or "").upper():
-            self.notes.append(
-                f"{self.name} has no AUTOINCREMENT: SQLite gives the id of a deleted newest row "
-                "to the next one, which is then not streamed"
-            )
-            return sa.literal(table.name), sa.null()
-        sequence = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
-        last = sa.select(sequence.c.seq).where(sequence.c.name == table.name).scalar_subquery()
-        return sa.literal(table.name), sa.func.coalesce(last, 0)
-
-    def _postgresql_status(
-        self, connection: Connection, table: sa.Table
-    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-        named = connection.dialect.identifier_preparer.format_table(table)
-        oid, sequence = connection.execute(
-            sa.text("SELECT to_regclass(:t)::oid::bigint, pg_get_serial_sequence(:t, :c)"),
-            {"t": named, "c": self._key.name},
-        ).one()
-        # By oid where the name may be gone: pg_relation_filenode() of no table is null, so that
-        # a dropped table is another history and not an error of this query.
-        epoch = sa.func.concat_ws(
-            "/",
-            sa.literal_column("(SELECT oid FROM pg_database WHERE datname = current_database())"),
-            sa.literal_column(
-                "CASE WHEN pg_is_in_recovery() THEN 'standby'"
-                " ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
-            ),
-            sa.literal_column(f"{oid:d}"),
-            sa.func.pg_relation_filenode(sa.literal_column(f"{oid:d}::oid")),
-        )
-        readable = sequence and connection.scalar(
-            sa.text("SELECT has_sequence_privilege(:s, 'SELECT')"), {"s": sequence}
-        )
-        if not readable:
-            self.notes.append(
-                f"{self.name} has no sequence that can be read: a restart of its ids is not noticed"
-            )
-            return epoch, sa.null()
-        last = sa.literal_column(
-            f"(SELECT last_value - (NOT is_called)::int FROM {sequence})",  # noqa: S608 - quoted
-            sa.BigInteger,
-        )
-        # A sequence knows nothing of ids that were set by hand, as an import does.
-        top = sa.select(sa.func.max(self._key)).scalar_subquery()
-        return epoch, sa.func.greatest(last, top)
-
-    def _mysql_status(
-        self, connection: Connection, table: sa.Table
-    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-        tables = sa.table(
-            "tables",
-            *(
-                sa.column(n)
-                for n in ("table_schema", "table_name", "create_time", "auto_increment")
-            ),
-            schema="information_schema",
-        )
-        here = sa.and_(
-            tables.c.table_schema == (table.schema or sa.func.database()),
-            tables.c.table_name == table.name,
-        )
-        created = sa.select(tables.c.create_time).where(here).scalar_subquery()
-        epoch = sa.func.concat_ws(
-            "/",
-            sa.literal_column("@@hostname"),
-            sa.literal_column("@@server_id"),
-            sa.func.database(),
-            created,
-        )
-        if not getattr(connection.dialect, "is_mariadb", False):
-            # MySQL 8 answers auto_increment from statistics that may be a day old.
-            return epoch, sa.null()
-        return epoch, sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery()
-
-    def _unknown_status(
-        self, connection: Connection, table: sa.Table
-    ) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-        self.notes.append(
-            f"{connection.dialect.name} is not known here: a table made anew is not noticed"
-        )
-        return sa.literal(table.name), sa.null()
-
 
 def _as_stored(column: ColumnElement[Any]) -> ColumnElement[Any]:
     if isinstance(column.type, sa.Date | sa.DateTime | sa.Time):
@@ -346,9 +240,3 @@ def _no_table(name: object) -> str:
 
 def _as_int(value: Any) -> int | None:
     return None if value is None else int(value)
-
-
-def _inode(path: str) -> str:
-    """Which file this is: a swapped one differs."""
-    stat = Path(path).stat()
-    return f"{stat.st_dev}/{stat.st_ino}"

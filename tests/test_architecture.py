@@ -18,7 +18,8 @@ ALLOWED = {
     "capacity": set(),
     "metrics": {"prometheus_client"},
     "database": {"gevent", "sqlalchemy", "tenacity"},
-    "table": {"poller.cursor", "poller.row", "sqlalchemy"},
+    "history": {"sqlalchemy"},
+    "table": {"poller.cursor", "poller.history", "poller.row", "sqlalchemy"},
     "fence": {"poller.cursor", "sqlalchemy"},
 }  # fmt: skip
 KNOWS_NO_FLASK_NOR_SQL = ("loop", "delivery")

@@ -1,0 +1,61 @@
+# Everything lives in this folder (.venv); a second run of any target installs nothing again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+NODE_STAMP := tests/clients/node_modules/.stamp
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format clean test-parts
+
+help:  ## show this
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(VENV)/run.stamp  ## serve the wall; settings come from the environment (PORT, DATABASE_URL, …)
+	@exec $(BIN)/python app.py
+
+test: $(VENV)/dev.stamp test-parts  ## all tests; TESTS="tests/serving -k resume" chooses some
+	@$(BIN)/python -m pytest $(TESTS) </dev/null
+
+lint: $(VENV)/dev.stamp  ## ruff and mypy
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: $(VENV)/dev.stamp  ## ruff's formatting and safe fixes
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+clean:  ## forget the environment and all caches; instance/ with its data stays
+	rm -rf $(VENV) tests/clients/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What the tests use besides Python packages. A part that cannot be had is named, and its tests skip.
+test-parts:
+	@sh tests/harness/install.sh
+	@if ! command -v npm >/dev/null; then echo "left out: the Node client (npm is not installed)"; \
+	else $(MAKE) --no-print-directory --silent $(NODE_STAMP) || \
+	echo "left out: the Node client (npm install failed, see above)"; fi
+
+$(NODE_STAMP): tests/clients/package.json
+	cd tests/clients && npm install --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error
+	touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "Rowcast needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	echo "no virtual environment: install the module venv (Debian: apt install python3-venv)"; \
+	exit 1; }
+
+# The environment itself is order-only: its python is a link to a file older than any stamp.
+$(VENV)/run.stamp: requirements.txt | $(BIN)/python
+	@echo "installing requirements.txt into $(VENV)"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(BIN)/python
+	@echo "installing requirements-dev.txt into $(VENV)"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@ $(VENV)/run.stamp

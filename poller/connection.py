@@ -1,0 +1,73 @@
+"""The client's connection, as far as a stream needs it: has it ended, and cut it.
+
+The server writes to the socket; this only watches and shuts down. It knows nothing of streams.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import socket
+import ssl
+import sys
+import termios
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+
+READABLE = 1  # the loop's flag for a watcher of input
+
+
+class Connection:
+    """A client's socket, or None where the server does not show it: then nothing is noticed."""
+
+    def __init__(self, client: socket.socket | None) -> None:
+        self._socket = client
+        self._watcher: Any = None
+
+    def watch(self, ended: Callable[[], None]) -> None:
+        """Call `ended`, in the hub, once the client ends the connection.
+
+        TLS hides the end inside its records; it is noticed at the next write then.
+        """
+        if self._socket is None or isinstance(self._socket, ssl.SSLSocket):
+            return
+        self._watcher = gevent.get_hub().loop.io(self._socket.fileno(), READABLE)
+        self._watcher.start(self._readable, self._socket, ended)
+
+    def unwatch(self) -> None:
+        """Stop watching, before the server closes the socket. Without `watch()` does nothing."""
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.stop()
+            watcher.close()
+
+    def unsent_bytes(self) -> int | None:
+        """What the kernel holds that the client has not taken; None where it does not tell."""
+        if self._socket is None:
+            return None
+        try:
+            answer = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
+        except OSError:
+            return None
+        return int.from_bytes(answer, sys.byteorder)
+
+    def cut(self) -> None:
+        """Shut the socket down: a write that waits on it ends."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # gone by itself
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _readable(self, client: socket.socket, ended: Callable[[], None]) -> None:
+        try:
+            gone = not client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            gone = True
+        # Either it is gone, or a second request lies there, which nobody will answer: it must not
+        # keep this watcher firing.
+        self.unwatch()
+        if gone:
+            ended()

@@ -1,0 +1,213 @@
+/* The form: sends without leaving the page, and never loses what somebody wrote.
+ *
+ * The text stays in its field until the server has the post: it said 201, or the stream brought
+ * the post back. Until then a pale card shows what is under way. What is typed is also kept in the
+ * tab's storage, so that a reload does not lose it.
+ */
+
+import { fill } from "./posts.js";
+
+const ANSWER_WITHIN_MS = 20_000;
+const AUTHOR_KEY = "rowcast.author";
+const DRAFT_KEY = "rowcast.draft";
+
+export class Form {
+  constructor({ form, pending, template, onTaken }) {
+    Object.assign(this, { form, pending, template, onTaken, sent: null, countdown: 0 });
+    this.author = form.elements.author;
+    this.body = form.elements.body;
+    this.button = form.querySelector("button[type=submit]");
+    this.longest = Number(form.dataset.bodyLength);
+    this.recall();
+    this.count();
+    this.showHint();
+    form.addEventListener("submit", (event) => this.submit(event));
+    form.addEventListener("input", (event) => this.typed(event.target));
+    form.addEventListener("keydown", (event) => this.shortcut(event));
+  }
+
+  async submit(event) {
+    event.preventDefault();
+    if (this.sent) return; // under way
+    this.clearProblems();
+    const post = { author: this.author.value, body: this.body.value };
+    this.begin(post);
+    let problem = null;
+    try {
+      problem = await this.send(post);
+    } catch (error) {
+      problem = unanswered(error);
+    }
+    this.end();
+    if (problem) this.showProblem(problem);
+  }
+
+  /* Null when it was taken, else what the server says is wrong. */
+  async send(post) {
+    const response = await fetch(this.form.action, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/json" },
+      body: JSON.stringify(post),
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    });
+    if (response.status !== 201) return await refusal(response);
+    this.taken(await response.json());
+    return null;
+  }
+
+  begin(post) {
+    this.sent = { ...post, arrived: false };
+    this.form.setAttribute("aria-busy", "true");
+    this.button.disabled = true;
+    this.body.readOnly = true;
+    if (!post.author.trim() || !post.body.trim()) return; // will come back; no card for nothing
+    const card = this.template.content.firstElementChild.cloneNode(true);
+    card.classList.add("sending");
+    card.removeAttribute("tabindex");
+    fill(card, { ...post, created_at: new Date().toISOString() });
+    card.querySelector("time").textContent = "sending…";
+    this.pending.replaceChildren(card);
+  }
+
+  end() {
+    this.sent = null;
+    this.form.removeAttribute("aria-busy");
+    this.button.disabled = false;
+    this.body.readOnly = false;
+    this.pending.replaceChildren();
+  }
+
+  /* The stream may bring our post before the answer comes: its card then makes way at once. */
+  echo(row) {
+    if (!this.sent || this.sent.arrived || !sameText(row, this.sent)) return false;
+    this.sent.arrived = true;
+    this.pending.replaceChildren();
+    this.clear();
+    return true;
+  }
+
+  /* The answer has the row, so that it shows even while the stream is away. */
+  taken(row) {
+    if (!this.sent.arrived) this.clear();
+    this.pending.replaceChildren();
+    this.onTaken(row);
+  }
+
+  clear() {
+    this.body.value = "";
+    forget(sessionStorage, DRAFT_KEY);
+    this.count();
+  }
+
+  typed(field) {
+    keep(sessionStorage, DRAFT_KEY, this.body.value);
+    keep(localStorage, AUTHOR_KEY, this.author.value);
+    this.problemAt(field.name, "");
+    this.count();
+  }
+
+  recall() {
+    this.author.value ||= recalled(localStorage, AUTHOR_KEY);
+    this.body.value ||= recalled(sessionStorage, DRAFT_KEY);
+  }
+
+  /* In characters as the server counts them: an emoji is one or a few, never half of one. */
+  count() {
+    const left = this.longest - [...this.body.value.normalize("NFC").trim()].length;
+    const counter = this.form.querySelector("#counter");
+    counter.textContent = left < 0 ? `${-left} too many` : `${left.toLocaleString("en")} left`;
+    counter.classList.toggle("over", left < 0);
+  }
+
+  shortcut(event) {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+    event.preventDefault();
+    this.form.requestSubmit();
+  }
+
+  showHint() {
+    const hint = this.form.querySelector("#hint");
+    const mac = /Mac|iPhone|iPad/.test(navigator.platform);
+    hint.textContent = mac ? "⌘ Enter" : "Ctrl + Enter";
+    hint.hidden = false;
+  }
+
+  showProblem({ error, fields = {}, retry_after_s }) {
+    if (retry_after_s && !Object.keys(fields).length) return this.countDown(error, retry_after_s);
+    for (const [field, text] of Object.entries(fields)) this.problemAt(field, text);
+    if (!Object.keys(fields).length) this.problemAt("", error);
+    const first = ["author", "body"].find((field) => fields[field]);
+    (this.form.elements[first] ?? this.body).focus();
+  }
+
+  /* "You can post again in 34 s", with the seconds running. */
+  countDown(error, seconds) {
+    const until = Date.now() + seconds * 1000;
+    const show = () => {
+      const left = Math.ceil((until - Date.now()) / 1000);
+      this.problemAt("", left > 0 ? error.replace(/\b\d+ s\b/, `${left} s`) : "");
+      if (left <= 0) clearInterval(this.countdown);
+    };
+    show();
+    this.countdown = setInterval(show, 1000);
+    this.body.focus();
+  }
+
+  clearProblems() {
+    clearInterval(this.countdown);
+    ["", "author", "body"].forEach((field) => this.problemAt(field, ""));
+  }
+
+  problemAt(field, text) {
+    const place = this.form.querySelector(field ? `#${field}-problem` : "#problem");
+    if (!place) return;
+    place.textContent = text;
+    place.classList.toggle("none", !text);
+    if (field) this.form.elements[field].toggleAttribute("aria-invalid", Boolean(text));
+  }
+}
+
+/* What a refusing answer says; a proxy's error page says nothing of use. */
+async function refusal(response) {
+  const answer = await response.json().catch(() => ({}));
+  if (answer.error) return answer;
+  return { error: `The server answered ${response.status}. Your text is still here; try again.` };
+}
+
+function unanswered(error) {
+  if (error.name === "TimeoutError") {
+    return { error: "No answer yet. Your post may still appear; your text is kept." };
+  }
+  return { error: "The server cannot be reached. Your text is still here; try again soon." };
+}
+
+/* The server trims and normalises. */
+function sameText(row, sent) {
+  const plain = (text) => String(text).normalize("NFC").replace(/\s+/g, " ").trim();
+  return plain(row.author) === plain(sent.author) && plain(row.body) === plain(sent.body);
+}
+
+/* Storage may be forbidden; the form works without. */
+function keep(storage, key, value) {
+  try {
+    storage.setItem(key, value);
+  } catch {
+    // full or forbidden
+  }
+}
+
+function forget(storage, key) {
+  try {
+    storage.removeItem(key);
+  } catch {
+    // forbidden
+  }
+}
+
+function recalled(storage, key) {
+  try {
+    return storage.getItem(key) ?? "";
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,115 @@
+/* What the page says about itself: the connection chip, the pill, the title, the spoken line. */
+
+const SPEAK_EVERY_MS = 5000; // a screen reader is not to be flooded by a busy wall
+
+const LABELS = {
+  connecting: "Connecting…",
+  live: "Live",
+  ended: "Ended",
+};
+
+/* Shows exactly the state that the stream is in; while it waits, the seconds left. */
+export class Chip {
+  constructor(element, speak) {
+    Object.assign(this, { element, speak, lost: false, timer: 0 });
+    element.hidden = false;
+  }
+
+  show(state) {
+    clearInterval(this.timer);
+    if (state.name === "waiting") {
+      this.count(state);
+      this.timer = setInterval(() => this.count(state), 500);
+    } else {
+      const again = this.lost && state.name === "connecting";
+      this.label(state.name, again ? "Reconnecting…" : LABELS[state.name]);
+    }
+    this.say(state);
+  }
+
+  count({ until, offline }) {
+    const seconds = Math.max(1, Math.ceil((until - Date.now()) / 1000));
+    this.label(offline ? "offline" : "waiting", offline ? "Offline" : `Reconnecting in ${seconds} s`);
+  }
+
+  label(name, text) {
+    this.element.dataset.state = name;
+    const label = this.element.querySelector(".label");
+    if (label.textContent !== text) label.textContent = text;
+  }
+
+  /* Loss and return are spoken once each, not every attempt. */
+  say({ name, offline }) {
+    if (name === "waiting" && !this.lost) this.speak(offline ? "You are offline." : "Connection lost.");
+    if (name === "live" && this.lost) this.speak("Live again.");
+    if (name === "ended") this.speak("The stream has ended.");
+    if (name === "waiting") this.lost = true;
+    if (name === "live") this.lost = false;
+  }
+}
+
+/* A polite live region that says the latest thing, at most once in five seconds. What is said may
+ * be a function, asked for its text when its time has come. */
+export function speaker(element) {
+  let waiting = null;
+  let timer = 0;
+  const speak = () => {
+    timer = 0;
+    if (waiting === null) return;
+    element.textContent = typeof waiting === "function" ? waiting() : waiting;
+    waiting = null;
+    timer = setTimeout(speak, SPEAK_EVERY_MS);
+  };
+  return (what) => {
+    waiting = what;
+    if (!timer) timer = setTimeout(speak, 100);
+  };
+}
+
+/* Counts what nobody has seen yet: in the title while the tab is hidden, on the pill while the
+ * newest posts are above the window. */
+export class Unread {
+  constructor({ pill, feed, speak }) {
+    Object.assign(this, { pill, feed, speak, above: 0, hidden: 0, unspoken: 0 });
+    this.title = document.title;
+    pill.addEventListener("click", () => this.toTop());
+    addEventListener("scroll", () => this.above && this.seen(), { passive: true });
+    document.addEventListener("visibilitychange", () => this.seen());
+  }
+
+  /* `top`: where the feed began, in the window, when the posts came. */
+  add(count, top) {
+    if (document.hidden) this.hidden += count;
+    if (top < 0) this.above += count;
+    this.unspoken += count;
+    this.speak(() => {
+      const told = this.unspoken;
+      this.unspoken = 0;
+      return newPosts(told);
+    });
+    this.show();
+  }
+
+  seen() {
+    if (!document.hidden) this.hidden = 0;
+    if (this.feed.getBoundingClientRect().top >= 0) this.above = 0;
+    this.show();
+  }
+
+  show() {
+    const title = this.hidden ? `(${this.hidden}) ${this.title}` : this.title;
+    if (document.title !== title) document.title = title;
+    this.pill.hidden = this.above === 0;
+    this.pill.textContent = newPosts(this.above);
+  }
+
+  toTop() {
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    scrollTo({ top: 0, behavior: calm ? "instant" : "smooth" });
+    this.feed.querySelector("article")?.focus({ preventScroll: true });
+  }
+}
+
+function newPosts(count) {
+  return `${count} new ${count === 1 ? "post" : "posts"}`;
+}

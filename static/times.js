@@ -1,0 +1,42 @@
+/* Relative times, kept true by one timer; the absolute time is in the title. */
+
+const STEPS = [
+  // [below so many seconds, unit in seconds, unit]
+  [3600, 60, "min"],
+  [86_400, 3600, "h"],
+  [7 * 86_400, 86_400, "d"],
+];
+const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+
+let aheadMs = 0; // of the server's clock before ours
+
+/* Call with the server's time when it is known: a wrong clock here must not show wrong ages. */
+export function setServerTime(ms) {
+  if (Number.isFinite(ms)) aheadMs = Math.abs(ms - Date.now()) > 5000 ? ms - Date.now() : 0;
+}
+
+export function relative(ms, now = Date.now() + aheadMs) {
+  const age = (now - ms) / 1000;
+  if (age < 45) return "now";
+  const step = STEPS.find(([below]) => age < below);
+  return step ? `${Math.max(1, Math.round(age / step[1]))} ${step[2]}` : day.format(ms);
+}
+
+export function showTime(time) {
+  const ms = Date.parse(time.dateTime);
+  if (Number.isNaN(ms)) return;
+  const text = relative(ms);
+  if (time.textContent !== text) time.textContent = text;
+  if (time.dataset.absolute) return;
+  time.dataset.absolute = "local";
+  time.title = absolute.format(ms);
+}
+
+export function showTimes(root = document) {
+  root.querySelectorAll("time[datetime]").forEach(showTime);
+}
+
+showTimes();
+setInterval(showTimes, 15_000);
+document.addEventListener("visibilitychange", () => document.hidden || showTimes());

@@ -1,0 +1,162 @@
+/* The wall in a browser: puts the parts together. Without this script the page still works. */
+
+import { Form } from "./form.js";
+import { Posts } from "./posts.js";
+import { Chip, speaker, Unread } from "./status.js";
+import { LiveStream } from "./stream.js";
+import { setServerTime, showTimes } from "./times.js";
+
+const RELOAD_AGAIN_MS = 3000;
+const NO_CURSOR = "reload"; // not a cursor: the server answers it with a reset
+
+const at = (id) => document.getElementById(id);
+const feed = at("feed");
+const home = new URL(feed.dataset.home, location.href);
+const posts = new Posts({ feed, template: at("post-template"), olderNav: at("older"), home });
+
+/* Another page of the wall: its articles, and where the next one is. */
+async function load(url) {
+  const response = await fetch(url, { headers: { Accept: "text/html" }, cache: "no-store" });
+  if (!response.ok) throw new Error(`${response.status}`);
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const away = page.getElementById("away");
+  const older = page.getElementById("older");
+  if (!older || (away && !away.classList.contains("none"))) throw new Error("no posts to be had");
+  const articles = [...page.querySelectorAll("#feed > article")].map((one) =>
+    document.importNode(one, true),
+  );
+  articles.forEach(showTimes);
+  const href = older.hidden ? null : new URL(older.querySelector("a").getAttribute("href"), home).href;
+  return { articles, older: href };
+}
+
+/* Older posts: by the link, and by themselves when the end comes near. */
+function installOlder() {
+  const nav = at("older");
+  const link = nav.querySelector("a");
+  let loading = false;
+  let failed = false;
+  async function more() {
+    if (loading || !posts.older) return;
+    loading = true;
+    feed.setAttribute("aria-busy", "true");
+    link.textContent = "Loading…";
+    try {
+      const { articles, older } = await load(posts.older);
+      posts.append(articles, older);
+      failed = false;
+    } catch {
+      failed = true; // then only by hand
+    }
+    link.textContent = failed ? "Older posts could not be loaded. Try again" : "Older posts";
+    feed.setAttribute("aria-busy", "false");
+    loading = false;
+    near.unobserve(nav); // observed anew, it reports again when the end is still near
+    near.observe(nav);
+  }
+  link.addEventListener("click", (event) => {
+    if (posts.full || event.ctrlKey || event.metaKey || event.shiftKey) return; // a page of its own
+    event.preventDefault();
+    more();
+  });
+  const near = new IntersectionObserver(
+    ([entry]) => entry.isIntersecting && !failed && !posts.full && more(),
+    { rootMargin: "600px" },
+  );
+  near.observe(nav);
+}
+
+function installLive() {
+  const speak = speaker(at("status"));
+  const unread = new Unread({ pill: at("pill"), feed, speak });
+  const chip = new Chip(at("chip"), speak);
+  const form = new Form({
+    form: at("compose"),
+    pending: at("pending"),
+    template: at("post-template"),
+    onTaken(row) {
+      if (!posts.has(row.id)) own.add(String(row.id));
+      since?.add(String(row.id));
+      posts.add(row); // the stream brings it as well; by its id it shows once
+      posts.flush();
+    },
+  });
+  const own = new Set(); // ids of what this page posted: no news to who wrote it
+
+  posts.onInserted = (rows, top) => {
+    at("empty").classList.add("none");
+    const news = rows.filter((row) => !own.delete(String(row.id))).length;
+    if (news) unread.add(news, top);
+  };
+  /* Since a reset: the ids that came, until the page has been read again. */
+  let since = null;
+  let reading = false;
+  function receive(row) {
+    since?.add(String(row.id));
+    if (form.echo(row)) own.add(String(row.id));
+    posts.add(row);
+  }
+  async function reload() {
+    since = new Set(); // what came before may be gone
+    if (reading) return; // and begins again, below
+    reading = true;
+    while (since) {
+      const mine = since;
+      const page = await load(home).catch(() => null);
+      if (page && mine === since) {
+        posts.flush();
+        posts.replace(page.articles, page.older, since);
+        since = null;
+      } else if (!page) {
+        await new Promise((resolve) => setTimeout(resolve, RELOAD_AGAIN_MS));
+      }
+    }
+    reading = false;
+    at("away").classList.add("none");
+    at("empty").classList.toggle("none", posts.size > 0);
+  }
+
+  const handlers = {
+    message: (data) => receive(JSON.parse(data)),
+    unreadable: (data) => receive({ ...JSON.parse(data), unreadable: true }),
+    reset: reload,
+  };
+  const stream = new LiveStream({
+    url: feed.dataset.stream,
+    lastEventId: feed.dataset.cursor || NO_CURSOR,
+    heartbeatMs: Number(feed.dataset.heartbeat) * 1000,
+    onState: (state) => chip.show(state),
+    onClock: setServerTime,
+    onEvent({ type, data }) {
+      try {
+        handlers[type]?.(data);
+      } catch (error) {
+        console.error("an event that could not be shown", type, error);
+      }
+    },
+  });
+  stream.start();
+}
+
+/* The commands on an empty wall, for the clipboard (which plain http has on localhost only). */
+function installCopy() {
+  if (!navigator.clipboard) return;
+  for (const sample of document.querySelectorAll(".sample")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(sample.querySelector("code").textContent);
+      button.textContent = "Copied";
+    });
+    sample.prepend(button);
+  }
+}
+
+installOlder();
+if (feed.dataset.stream) {
+  // The answer to a form sent without script has the address of the form.
+  if (location.pathname !== home.pathname) history.replaceState(null, "", home);
+  installLive();
+  installCopy();
+}

@@ -1,0 +1,1 @@
+"""The tests of Rowcast: what they stand on is in `harness/`, their fixtures in `conftest.py`."""

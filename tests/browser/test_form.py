@@ -1,0 +1,224 @@
+"""The form: quick, honest about what became of a post, and never losing what was written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import Wall, bodies, live, until
+
+pytestmark = pytest.mark.browser
+
+Open = Callable[..., Page]
+
+
+def write(page: Page, body: str, author: str = "Ada") -> None:
+    page.fill("#author", author)
+    page.fill("#body", body)
+
+
+def hold_posts(page: Page) -> list[Route]:
+    """From now on posts wait in the list that is returned."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/posts", hold)
+    return held
+
+
+def test_ctrl_enter_posts_and_the_cursor_stays_in_the_field(wall: Wall, open_page: Open) -> None:
+    page = live(open_page(wall.url))
+    write(page, "by keyboard")
+    page.press("#body", "Control+Enter")
+    expect(page.locator("#feed article").first).to_contain_text("by keyboard")
+    expect(page.locator("#body")).to_have_value("")
+    expect(page.locator("#body")).to_be_focused()
+    write(page, "and with cmd")
+    page.press("#body", "Meta+Enter")
+    expect(page.locator("#feed article").first).to_contain_text("and with cmd")
+
+
+def test_the_counter_counts_characters_not_code_units(wall: Wall, open_page: Open) -> None:
+    page = open_page(wall.url)
+    counter = page.locator("#counter")
+    expect(counter).to_have_text("2,000 left")
+    page.fill("#body", "👍" * 10)
+    expect(counter).to_have_text("1,990 left")
+    page.fill("#body", "x" * 2007)
+    expect(counter).to_have_text("7 too many")
+    expect(counter).to_have_class(re.compile("over"))
+
+
+def test_the_name_is_remembered(wall: Wall, open_page: Open) -> None:
+    page = open_page(wall.url)
+    write(page, "", author="Grace")
+    page.reload()
+    expect(page.locator("#author")).to_have_value("Grace")
+
+
+def test_a_draft_survives_a_reload_and_is_gone_once_posted(wall: Wall, open_page: Open) -> None:
+    page = live(open_page(wall.url))
+    write(page, "half a tho")
+    page.reload()
+    expect(page.locator("#body")).to_have_value("half a tho")
+    page.click("text=Post")
+    expect(page.locator("#body")).to_have_value("")
+    page.reload()
+    expect(page.locator("#body")).to_have_value("")
+
+
+def test_a_pale_card_shows_what_is_under_way(wall: Wall, open_page: Open) -> None:
+    page = live(open_page(wall.url))
+    held = hold_posts(page)
+    write(page, "under way")
+    page.click("text=Post")
+    expect(page.locator("#pending article")).to_contain_text("under way")
+    expect(page.locator("#body")).to_have_value("under way")  # until the server has it
+    page.press("#body", "Control+Enter")  # once is enough
+    until(page, lambda: len(held) == 1, "the post is sent")
+    held[0].continue_()
+    expect(page.locator("#feed article").first).to_contain_text("under way")
+    expect(page.locator("#pending article")).to_have_count(0)
+    page.wait_for_timeout(400)  # the echo comes, and is known
+    assert bodies(page).count("under way") == 1
+    assert len(held) == 1
+
+
+def test_the_echo_may_come_before_the_answer(wall: Wall, open_page: Open) -> None:
+    page = live(open_page(wall.url))
+    held = hold_posts(page)
+    write(page, "  echo  first ")
+    page.click("text=Post")
+    until(page, lambda: len(held) == 1, "the post is sent")
+    answer = held[0].fetch()  # the server has it; the page is not told yet
+    expect(page.locator("#feed article").first).to_contain_text("echo first")
+    expect(page.locator("#pending article")).to_have_count(0)
+    expect(page.locator("#body")).to_have_value("")
+    held[0].fulfill(response=answer)
+    expect(page.locator("button[type=submit]")).to_be_enabled()
+    assert bodies(page).count("  echo  first") == 1
+
+
+def test_a_post_shows_even_while_the_stream_is_away(wall: Wall, open_page: Open) -> None:
+    page = live(open_page(wall.url))
+    page.route("**/stream", lambda route: route.abort())
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#chip")).to_have_text(re.compile("Reconnecting"))
+    write(page, "without a stream")
+    page.click("text=Post")
+    expect(page.locator("#feed article").first).to_contain_text("without a stream")
+
+
+def test_what_is_wrong_stands_beside_the_field_with_the_text_kept(
+    wall: Wall, open_page: Open
+) -> None:
+    page = live(open_page(wall.url))
+    write(page, "x" * 2050, author=" ")
+    page.click("text=Post")
+    expect(page.locator("#body-problem")).to_have_text("50 characters too many; 2,000 fit.")
+    expect(page.locator("#author-problem")).to_have_text("Who are you? A name is needed.")
+    expect(page.locator("#author")).to_be_focused()
+    expect(page.locator("#author")).to_have_attribute("aria-invalid", "")
+    expect(page.locator("#body")).to_have_value("x" * 2050)
+    page.fill("#body", "x")
+    expect(page.locator("#body-problem")).to_be_hidden()
+
+
+def test_too_large_is_said_with_the_text_kept(wall: Wall, open_page: Open) -> None:
+    page = live(open_page(wall.url))
+    write(page, "x" * 70_000)
+    page.click("text=Post")
+    expect(page.locator("#problem")).to_contain_text("too much at once")
+    assert len(page.input_value("#body")) == 70_000
+
+
+def test_too_often_says_when_and_counts_down(
+    start_wall: Callable[..., Wall], open_page: Open
+) -> None:
+    wall = start_wall(ROWCAST_POST_RATE="1 per minute")
+    page = live(open_page(wall.url))
+    write(page, "first")
+    page.click("text=Post")
+    expect(page.locator("#feed article")).to_have_count(1)
+    write(page, "second")
+    page.click("text=Post")
+    problem = page.locator("#problem")
+    expect(problem).to_have_text(re.compile(r"You can post again in \d+ s"))
+    expect(page.locator("#body")).to_have_value("second")
+    seen = problem.inner_text()
+    expect(problem).not_to_have_text(seen)
+    expect(problem).to_have_text(re.compile(r"You can post again in \d+ s"))
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "said"),
+    [
+        (503, '{"error": "The database cannot be reached right now."}', "The database cannot be"),
+        (502, "<h1>Bad gateway</h1>", "The server answered 502. Your text is still here"),
+    ],
+)
+def test_a_failing_server_is_told_with_the_text_kept(
+    wall: Wall, open_page: Open, status: int, answer: str, said: str
+) -> None:
+    page = live(open_page(wall.url))
+    page.route("**/posts", lambda route: route.fulfill(status=status, body=answer))
+    write(page, "precious")
+    page.click("text=Post")
+    expect(page.locator("#problem")).to_contain_text(said)
+    expect(page.locator("#body")).to_have_value("precious")
+    expect(page.locator("#pending article")).to_have_count(0)
+    page.unroute("**/posts")
+    page.click("text=Post")
+    expect(page.locator("#feed article").first).to_contain_text("precious")
+    expect(page.locator("#problem")).to_be_hidden()
+
+
+def test_a_server_killed_while_somebody_types(
+    start_wall: Callable[..., Wall], open_page: Open
+) -> None:
+    wall = start_wall()
+    page = live(open_page(wall.url))
+    page.fill("#author", "Ada")
+    page.type("#body", "a long tho")
+    assert wall.server.child is not None
+    wall.server.child.end()
+    page.type("#body", "ught")
+    page.press("#body", "Control+Enter")
+    expect(page.locator("#problem")).to_contain_text("The server cannot be reached")
+    expect(page.locator("#body")).to_have_value("a long thought")
+    wall.server.start()
+    live(page)
+    page.press("#body", "Control+Enter")
+    expect(page.locator("#feed article").first).to_contain_text("a long thought")
+    assert wall.execute("SELECT count(*) FROM posts") == [(1,)]
+
+
+def test_half_an_emoji_is_refused_in_words(wall: Wall, open_page: Open) -> None:
+    page = live(open_page(wall.url))
+    page.fill("#author", "Ada")
+    page.evaluate("document.getElementById('body').value = 'half \\ud83d'")
+    page.click("text=Post")
+    expect(page.locator("#problem")).to_be_visible()
+    assert page.evaluate("document.getElementById('body').value.length") == 6
+
+
+def test_plain_http_on_a_lan_sends_an_origin_that_is_ours(wall: Wall, open_page: Open) -> None:
+    """Such a page has no Sec-Fetch-Site; the Origin speaks for it."""
+    page = live(open_page(wall.url))
+
+    def strip(route: Route) -> None:
+        headers = {k: v for k, v in route.request.all_headers().items() if "sec-fetch" not in k}
+        answer = route.fetch(headers=headers | {"origin": wall.url})
+        assert json.loads(answer.text())["body"] == "from the LAN"
+        route.fulfill(response=answer)
+
+    page.route("**/posts", strip)
+    write(page, "from the LAN")
+    page.click("text=Post")
+    expect(page.locator("#feed article").first).to_contain_text("from the LAN")

@@ -1,0 +1,149 @@
+"""Fixtures for all tests: databases, a browser, a server to start, and the check for leaks.
+
+This process is not monkey-patched: what needs gevent's patches runs in a real gunicorn.
+"""
+
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.harness.chromium import running_chromium
+from tests.harness.exercised import Exercised
+from tests.harness.gunicorn import Gunicorn
+from tests.harness.leaks import LeakCheck
+from tests.harness.mariadb import MariaDB
+from tests.harness.postgres import Postgres
+from tests.harness.process import PartMissing
+from tests.harness.sse import Stream
+
+EXERCISED = Exercised()
+LEAKS = LeakCheck()
+DATABASES = ("sqlite", "postgresql", "mariadb")
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test that leaves a greenlet, a thread or a connection behind."""
+    before = LEAKS.census()
+    yield
+    left = LEAKS.left_since(before)
+    assert not left, "left behind by this test:\n" + "\n".join(left)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    yield from _server("PostgreSQL", Postgres)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariaDB]:
+    yield from _server("MariaDB", MariaDB)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A database file that does not exist yet."""
+    EXERCISED.use("SQLite", sqlite3.sqlite_version)
+    return f"sqlite:///{tmp_path / 'rowcast.sqlite3'}"
+
+
+@pytest.fixture
+def postgresql_url(postgres_server: Postgres) -> Iterator[str]:
+    yield from _fresh_database(postgres_server)
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: MariaDB) -> Iterator[str]:
+    yield from _fresh_database(mariadb_server)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each kind in turn."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(running_chromium())
+        except PartMissing as reason:
+            EXERCISED.skip("Chromium", str(reason))
+        EXERCISED.use("Chromium", browser.version.split(".")[0])
+        yield browser
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page in a browser context of its own: no cookie or storage of another test."""
+    context = chromium.new_context()
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """The Node with the client's packages beside it, put there by `make test`."""
+    path, packages = shutil.which("node"), Path(__file__).parent / "clients" / "node_modules"
+    if path is None:
+        EXERCISED.skip("Node", "node is not installed")
+    if not packages.is_dir():
+        EXERCISED.skip("Node", "npm install was not run in tests/clients (make test does it)")
+    version = subprocess.run([str(path), "--version"], capture_output=True, text=True, check=True)
+    EXERCISED.use("Node", version.stdout.strip().lstrip("v").split(".")[0])
+    return Path(str(path))
+
+
+@pytest.fixture
+def start_gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Gunicorn]]:
+    """start_gunicorn(env, workers=…, options=…, start=…): a running server, ended with the test."""
+    with ExitStack() as stack:
+
+        def start(env: dict[str, str], **options: Any) -> Gunicorn:
+            folder = tmp_path_factory.mktemp("gunicorn")
+            return stack.enter_context(Gunicorn(folder, env, **options))
+
+        yield start
+
+
+@pytest.fixture
+def open_stream() -> Iterator[Callable[..., Stream]]:
+    """open_stream(url, last_event_id, headers, …): a `Stream`, closed with the test."""
+    with ExitStack() as stack:
+
+        def start(url: str, *arguments: Any, **options: Any) -> Stream:
+            return stack.enter_context(Stream(url, *arguments, **options))
+
+        yield start
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in EXERCISED.lines():
+        terminalreporter.write_line(line)
+
+
+def _server(name: str, make: Callable[[], Any]) -> Iterator[Any]:
+    try:
+        server = make()
+    except PartMissing as reason:
+        EXERCISED.skip(name, str(reason))
+    with server:
+        EXERCISED.use(name, server.version)
+        yield server
+
+
+def _fresh_database(server: Postgres | MariaDB) -> Iterator[str]:
+    server.ensure_running()
+    url = server.create_database()
+    yield url
+    server.ensure_running()
+    server.drop_database(url)

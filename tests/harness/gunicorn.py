@@ -1,0 +1,180 @@
+"""The wall on a real gunicorn, started as a user would start it, in a process group of its own.
+
+Settings come only from `env`; the database and the key are always given, so that no test reads
+those a developer has under `instance/`.
+"""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import psutil
+
+from tests.harness.http import Reply, post_json, request
+from tests.harness.process import Child, free_port, has_ended, wait_until
+from tests.harness.sse import Stream
+
+PROJECT = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 20.0
+# Tests post in bursts; the limit itself is tested where it is the subject.
+DEFAULTS = {"SECRET_KEY": "a key for tests only, of more than 32 bytes", "HOST": "127.0.0.1"}
+FAST = {"ROWCAST_POST_RATE": "100000 per minute", "ROWCAST_POLL_INTERVAL": "0.1"}
+
+
+class Gunicorn:
+    """One running server: `with Gunicorn(folder, env, workers=2) as server`.
+
+    An empty value in `env` unsets what would be given here by default.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        env: Mapping[str, str],
+        *,
+        workers: int = 1,
+        options: Sequence[str] = (),
+        start: Literal["gunicorn app:app", "python app.py"] = "gunicorn app:app",
+        project: Path = PROJECT,
+        port: int = 0,
+    ) -> None:
+        self.port = port or free_port()
+        self.workers = workers
+        self.log_path = folder / "gunicorn.log"
+        self._project = project
+        database = {"DATABASE_URL": f"sqlite:///{folder / 'default.sqlite3'}"}
+        self._env = {**DEFAULTS, **FAST, **database, **env, "PORT": str(self.port)}
+        self._env = {name: value for name, value in self._env.items() if value}
+        self._env |= {"WEB_CONCURRENCY": str(workers), "PYTHONUNBUFFERED": "1"}
+        self._command = [sys.executable, "app.py"]
+        if start == "gunicorn app:app":
+            self._command = [sys.executable, "-m", "gunicorn", "app:app"]
+            self._command += ["--workers", str(workers), *options]
+        self.child: Child | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def stream_url(self) -> str:
+        return f"{self.url}/stream"
+
+    def start(self) -> None:
+        """Starts it and waits until every worker is there and one answers."""
+        self.child = Child(self._command, self.log_path, env=self._env, cwd=self._project)
+        try:
+            wait_until(self._healthy, START_TIMEOUT_S, "the server answers")
+        except AssertionError:
+            self.end()
+            raise
+
+    def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> Self:
+        """Until /readyz says 200: the database is there and the first polls are done."""
+
+        def ready() -> bool:
+            return all(self.get("/readyz").status == 200 for _ in range(4 * self.workers))
+
+        wait_until(ready, timeout_s, f"ready; {self.get('/readyz').text}\n{self.log()[-2000:]}")
+        return self
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Reply:
+        return request(self.url + path, headers=headers)
+
+    def post(self, body: str, author: str = "test") -> int:
+        """Posts through the wall's JSON door; the new row's id."""
+        reply = post_json(self.url + "/posts", {"author": author, "body": body})
+        assert reply.status == 201, f"{reply.status} {reply.text}\n{self.log()[-2000:]}"
+        return int(reply.json["id"])
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels, as /metrics tells it now."""
+        lines = [
+            line for line in self.get("/metrics").text.splitlines() if not line.startswith("#")
+        ]
+        values = [line.rsplit(" ", 1) for line in lines if line.split("{")[0].split(" ")[0] == name]
+        return sum(float(value) for _, value in values)
+
+    def worker_pids(self) -> list[int]:
+        assert self.child is not None
+        return sorted(child.pid for child in self.child.descendants())
+
+    def worker_of(self, stream: Stream) -> int:
+        """The pid of the worker that holds the other end of this stream."""
+        for pid in self.worker_pids():
+            connections = psutil.Process(pid).net_connections("tcp")
+            if (stream.local_port,) in [tuple(one.raddr)[-1:] for one in connections]:
+                return pid
+        raise AssertionError(f"no worker of {self.worker_pids()} holds {stream}")
+
+    @contextmanager
+    def only_worker(self, pid: int) -> Iterator[None]:
+        """Inside, the other workers stand still, so that this one accepts what connects."""
+        others = [psutil.Process(other) for other in self.worker_pids() if other != pid]
+        for other in others:
+            other.suspend()
+        try:
+            yield
+        finally:
+            for other in others:
+                other.resume()
+
+    def kill_worker(self, pid: int, number: int = signal.SIGKILL) -> None:
+        assert pid in self.worker_pids(), f"{pid} is none of {self.worker_pids()}"
+        psutil.Process(pid).send_signal(number)
+
+    def terminate(self) -> float:
+        """SIGTERM to the master, as a service manager does; seconds until all is gone."""
+        assert self.child is not None
+        return self._seconds_to_end(lambda child: child.signal(signal.SIGTERM))
+
+    def interrupt(self) -> float:
+        """Ctrl-C: SIGINT to the master and its workers at once; seconds until all is gone."""
+        assert self.child is not None
+        return self._seconds_to_end(lambda child: child.signal_group(signal.SIGINT))
+
+    def log(self) -> str:
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def end(self) -> None:
+        """Ends it whatever state it is in."""
+        if self.child is not None:
+            if self.child.alive:
+                self.child.thaw()
+            self.child.end()
+
+    def _seconds_to_end(self, ask: Callable[[Child], None]) -> float:
+        assert self.child is not None
+        workers = self.child.descendants()
+        start_s = time.monotonic()
+        ask(self.child)
+        self.child.wait(STOP_TIMEOUT_S)
+        wait_until(lambda: all(map(has_ended, workers)), STOP_TIMEOUT_S, "the end of the workers")
+        return time.monotonic() - start_s
+
+    def _healthy(self) -> bool:
+        assert self.child is not None
+        assert self.child.alive, f"the server ended at start:\n{self.log()[-3000:]}"
+        try:
+            healthy = request(self.url + "/healthz", timeout_s=2).status == 200
+        except OSError:
+            return False
+        return healthy and len(self.worker_pids()) >= self.workers

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Gets the system programs the tests use: a MariaDB server and Chromium (PostgreSQL comes as a wheel).
+# It installs only what is missing, only as root, only through apt-get. Whatever cannot be had is
+# named here; its tests then skip with the same reason, and nothing fails for it.
+# mariadb-server-core is the bare programs: no service is set up or started on this machine.
+set -u
+
+have() {
+    for program in "$@"; do
+        PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$program" >/dev/null && return 0
+    done
+    return 1
+}
+
+updated=no
+get() { # name, packages…
+    name=$1
+    shift
+    if [ "$(id -u)" != 0 ]; then
+        echo "left out: $name (not installed, and only root can; package: $1)"
+        return
+    elif ! have apt-get; then
+        echo "left out: $name (not installed, and there is no apt-get here)"
+        return
+    fi
+    if [ "$updated" = no ]; then
+        updated=yes
+        quietly apt-get update
+    fi
+    echo "installing $name: $*"
+    quietly apt-get install -y --no-install-recommends "$@" ||
+        echo "left out: $name (apt-get could not install $*)"
+}
+
+quietly() { # its output only when it fails
+    output=$(DEBIAN_FRONTEND=noninteractive "$@" 2>&1 </dev/null) || {
+        echo "$output" | tail -5
+        return 1
+    }
+}
+
+have mariadbd || get MariaDB mariadb-server-core mariadb-client-core
+# Without its recommended packages it would have no font at all.
+have chromium chromium-browser google-chrome google-chrome-stable ||
+    get Chromium chromium fonts-liberation
+exit 0

@@ -1,0 +1,67 @@
+"""What a test must not leave behind: greenlets, threads, open connections of this process."""
+
+import gc
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakSet
+
+import gevent
+import psutil
+
+SETTLE_TIMEOUT_S = 3.0
+STEP_S = 0.02
+
+
+@dataclass(frozen=True)
+class Census:
+    """What is alive now, by identity, so that an older leak is not blamed on a later test."""
+
+    greenlets: frozenset[int]
+    threads: frozenset[int]
+    connections: frozenset[int]
+
+
+class LeakCheck:
+    """Knows every gevent greenlet started since it was made; no scan of the heap needed."""
+
+    def __init__(self) -> None:
+        self._greenlets: WeakSet[gevent.Greenlet[..., Any]] = WeakSet()
+        gevent.Greenlet.add_spawn_callback(self._greenlets.add)
+
+    def census(self) -> Census:
+        return Census(
+            frozenset(id(one) for one in self._live_greenlets()),
+            frozenset(id(one) for one in _own_threads()),
+            frozenset(one.fd for one in _connections()),
+        )
+
+    def left_since(self, before: Census) -> list[str]:
+        """Descriptions of what is new and does not go away within a bounded wait; [] is well."""
+        end_s = time.monotonic() + SETTLE_TIMEOUT_S
+        while left := self._new_since(before):
+            if time.monotonic() > end_s:
+                break
+            gc.collect()
+            gevent.sleep(STEP_S)  # lets those run that are about to end
+        return left
+
+    def _new_since(self, before: Census) -> list[str]:
+        live, threads = self._live_greenlets(), _own_threads()
+        greenlets = [repr(one) for one in live if id(one) not in before.greenlets]
+        running = [repr(one) for one in threads if id(one) not in before.threads]
+        opened = [one for one in _connections() if one.fd not in before.connections]
+        return greenlets + running + [f"connection {one.laddr} → {one.raddr}" for one in opened]
+
+    def _live_greenlets(self) -> list["gevent.Greenlet[..., Any]"]:
+        return [one for one in list(self._greenlets) if not one.dead]
+
+
+def _own_threads() -> list[threading.Thread]:
+    """Without gevent's pool workers, which it keeps for the next call."""
+    return [one for one in threading.enumerate() if not isinstance(one, threading._DummyThread)]
+
+
+def _connections() -> list[Any]:
+    return [one for one in psutil.Process().net_connections("tcp") if one.status == "ESTABLISHED"]

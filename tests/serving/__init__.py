@@ -1,0 +1,1 @@
+"""End to end: real gunicorn workers, real databases, real sockets."""

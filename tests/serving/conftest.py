@@ -1,0 +1,67 @@
+"""Fixtures of the end-to-end tests: a wall that is ready, and other programs at its database."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import sql
+from tests.harness.gunicorn import Gunicorn
+from tests.harness.mariadb import MariaDB
+from tests.harness.postgres import Postgres
+from tests.harness.process import run
+
+Wall = Callable[..., Gunicorn]
+
+SQLITE_PROGRAM = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute(sys.argv[2])
+connection.commit()
+connection.close()
+"""
+
+
+@pytest.fixture
+def start_wall(start_gunicorn: Callable[..., Gunicorn]) -> Wall:
+    """start_wall(url, workers=…, settings={…}): the wall on that database, ready."""
+
+    def start(url: str, settings: dict[str, str] | None = None, **options: Any) -> Gunicorn:
+        return start_gunicorn({"DATABASE_URL": url, **(settings or {})}, **options).wait_ready()
+
+    return start
+
+
+@pytest.fixture
+def server_of(request: pytest.FixtureRequest) -> Callable[[str], Postgres | MariaDB]:
+    """server_of(url): the database server that a url leads to."""
+
+    def find(url: str) -> Postgres | MariaDB:
+        name = {"postgresql": "postgres_server", "mariadb": "mariadb_server"}[sql.dialect_of(url)]
+        server = request.getfixturevalue(name)
+        assert isinstance(server, Postgres | MariaDB)
+        return server
+
+    return find
+
+
+@pytest.fixture
+def other_program(
+    server_of: Callable[[str], Postgres | MariaDB],
+) -> Callable[[str, str], None]:
+    """other_program(url, statement): executes it with the client program of the database."""
+
+    def execute(url: str, statement: str) -> None:
+        if sql.dialect_of(url) == "sqlite":
+            run([sys.executable, "-c", SQLITE_PROGRAM, sql.sqlite_path(url), statement])
+            return
+        server = server_of(url)
+        if isinstance(server, Postgres):
+            run([server.psql, "-X", "-d", url, "-c", statement])
+        else:
+            address = ["-h", "127.0.0.1", "-P", str(server.port), "-u", "root"]
+            run([server.client, "--no-defaults", *address, Path(url).name, "-e", statement])
+
+    return execute

@@ -1,0 +1,29 @@
+"""Steps that several of the end-to-end tests take."""
+
+from collections.abc import Callable
+
+from tests.harness.gunicorn import Gunicorn
+from tests.harness.sse import Stream
+
+OpenStream = Callable[..., Stream]
+
+
+def stream_on_each_worker(wall: Gunicorn, open_stream: OpenStream) -> dict[int, Stream]:
+    """Worker's pid → an open stream that this worker serves."""
+    streams = {}
+    for pid in wall.worker_pids():
+        with wall.only_worker(pid):
+            streams[pid] = open_stream(wall.stream_url).wait_open()
+        assert wall.worker_of(streams[pid]) == pid
+    return streams
+
+
+def wait_caught_up(wall: Gunicorn, open_stream: OpenStream, rows: int) -> Stream:
+    """Until the only worker has read this many rows, so that "from now" is after them.
+
+    The stream that showed it, from the beginning, is closed again.
+    """
+    assert wall.workers == 1
+    with open_stream(wall.stream_url, "0") as stream:
+        stream.wait_for_rows(rows, 60)
+    return stream

@@ -1,0 +1,112 @@
+"""The bytes of a stream, exactly as the design has them."""
+
+import re
+
+import pytest
+
+from tests.harness import sql
+from tests.harness.http import request
+from tests.harness.process import wait_until
+from tests.serving.conftest import Wall
+from tests.serving.helpers import OpenStream
+
+pytestmark = pytest.mark.serving
+
+PRIMING = r"retry: 2000\n\nid: (?P<epoch>[0-9a-f]+)\.\d+\n\n"
+ROW = (
+    r'id: (?P=epoch)\.%d\ndata: \{"id":%d,"author":"Ada","body":"%s",'
+    r'"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"\}\n\n'
+)
+
+
+def test_stream_is_retry_then_priming_id_then_rows(
+    start_wall: Wall, open_stream: OpenStream, database_url: str
+) -> None:
+    wall = start_wall(database_url)
+    stream = open_stream(wall.stream_url).wait_open()
+    wall.post("hi", author="Ada")
+    wall.post("ho", author="Ada")
+    stream.wait_for_rows(2)
+    expected = PRIMING + ROW % (1, 1, "hi") + ROW % (2, 2, "ho")
+    assert re.fullmatch(expected, stream.raw.decode())
+
+
+def test_headers_keep_every_party_from_holding_the_stream_back(
+    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
+) -> None:
+    stream = open_stream(start_wall(sqlite_url).stream_url).wait_open()
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    assert "no-" in stream.headers["cache-control"]
+    assert stream.headers["x-accel-buffering"] == "no"
+    assert "content-encoding" not in stream.headers
+    assert "access-control-allow-origin" not in stream.headers
+
+
+def test_silence_is_broken_by_bare_comment_lines(
+    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
+) -> None:
+    wall = start_wall(sqlite_url, {"ROWCAST_HEARTBEAT": "0.2"})
+    stream = open_stream(wall.stream_url).wait_open()
+    stream.wait_for(lambda it: it.comments >= 2, what="two heartbeats")
+    wall.post("after", author="Ada")
+    stream.wait_for_rows(1)
+    assert re.match(PRIMING + r"(:\n){2,}" + ROW % (1, 1, "after"), stream.raw.decode())
+
+
+def test_text_of_any_kind_comes_back_as_it_was_written(
+    start_wall: Wall, open_stream: OpenStream, database_url: str
+) -> None:
+    wall = start_wall(database_url)
+    stream = open_stream(wall.stream_url).wait_open()
+    bodies = ["a\nb", "id: 7", "\u2028\u2029\x85\x0b", '</script>"\\', "𝄞 ü 漢", ": x"]
+    sql.insert_posts(database_url, bodies)
+    stream.wait_for_rows(len(bodies))
+    assert [row["body"] for row in stream.rows] == bodies
+    assert stream.response.parser.ignored == []
+
+
+def test_id_above_two_to_the_53_is_a_string(
+    start_wall: Wall, open_stream: OpenStream, database_url: str
+) -> None:
+    big = 2**53 + 1
+    wall = start_wall(database_url)
+    sql.execute(database_url, f"INSERT INTO posts (id, author, body) VALUES ({big}, 'a', 'b')")
+    stream = open_stream(wall.stream_url, "0").wait_open()
+    stream.wait_for_rows(1)
+    assert stream.rows[0]["id"] == str(big)
+
+
+def test_head_answers_headers_only_and_takes_no_place(start_wall: Wall, sqlite_url: str) -> None:
+    wall = start_wall(sqlite_url)
+    for _ in range(3):
+        reply = request(wall.stream_url, "HEAD")
+        assert reply.status == 200
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        assert reply.text == ""
+    wait_until(lambda: wall.metric("rowcast_streams_open") == 0, 5, "no stream counted")
+
+
+def test_options_tells_the_methods_and_allows_no_other_origin(
+    start_wall: Wall, sqlite_url: str
+) -> None:
+    wall = start_wall(sqlite_url)
+    asked = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET"}
+    reply = request(wall.stream_url, "OPTIONS", headers=asked)
+    assert reply.status in (200, 204, 403)
+    assert "access-control-allow-origin" not in reply.headers
+    assert wall.metric("rowcast_streams_open") == 0
+
+
+def test_unknown_feed_is_not_found(start_wall: Wall, sqlite_url: str) -> None:
+    wall = start_wall(sqlite_url)
+    assert wall.get("/stream/no_such_table").status == 404
+    assert wall.get("/stream/sqlite_master").status == 404
+
+
+def test_named_feed_is_the_same_stream(
+    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
+) -> None:
+    wall = start_wall(sqlite_url)
+    stream = open_stream(f"{wall.url}/stream/posts").wait_open()
+    post_id = wall.post("by name")
+    assert stream.wait_for_rows(1) == [post_id]

@@ -1,0 +1,81 @@
+"""`Draft`: what somebody sent, from the form or as JSON, and the check before it is kept.
+
+Two steps on purpose: a draft that was read can be given back with the text kept, whatever then
+turns out to be wrong with it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from flask import request
+
+from models.post import AUTHOR_LENGTH, BODY_LENGTH
+from wall import text
+from wall.refusal import Refused
+from wall.security import LARGEST_BODY_BYTES
+
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class Draft(msgspec.Struct):
+    """What somebody wrote, as it came."""
+
+    author: str = ""
+    body: str = ""
+
+
+def read_draft() -> Draft:
+    """The draft in the current request. Raises Refused(400, 413, 415 or 422)."""
+    body = _whole_body()
+    return _sent_json(body) if request.is_json else _sent_form()
+
+
+def checked(draft: Draft) -> tuple[str, str]:
+    """Author and body as they are kept. Raises Refused(400) or Refused(422)."""
+    try:
+        author, body = text.clean_line(draft.author), text.clean_text(draft.body)
+    except text.UnstorableTextError:
+        message = "There are characters in this text that cannot be kept: NUL, or half an emoji."
+        raise Refused(400, message) from None
+    problems = {
+        "author": _problem(author, "Who are you? A name is needed.", AUTHOR_LENGTH),
+        "body": _problem(body, "There is nothing to post yet.", BODY_LENGTH),
+    }
+    fields = {name: problem for name, problem in problems.items() if problem}
+    if fields:
+        raise Refused(422, "This cannot be posted yet.", fields=fields)
+    return author, body
+
+
+def _problem(written: str, when_blank: str, longest: int) -> str | None:
+    if text.is_blank(written):
+        return when_blank
+    if len(written) > longest:
+        over = len(written) - longest
+        return f"{over:,} character{'s' if over > 1 else ''} too many; {longest:,} fit."
+    return None
+
+
+def _whole_body() -> bytes:
+    """What was sent. Raises Refused(413), also where the length was not told beforehand:
+    Werkzeug then stops reading at the limit, but hands out what it has as if it were all."""
+    body = request.get_data()
+    if request.content_length is None and len(body) >= LARGEST_BODY_BYTES:
+        raise Refused(413)
+    return body
+
+
+def _sent_form() -> Draft:
+    if request.mimetype not in FORM_TYPES:
+        raise Refused(415)
+    return Draft(request.form.get("author", ""), request.form.get("body", ""))
+
+
+def _sent_json(body: bytes) -> Draft:
+    try:
+        return msgspec.json.decode(body, type=Draft)
+    except msgspec.ValidationError:
+        message = 'Send an object like {"author": "Ada", "body": "Hello"}, with text in both.'
+        raise Refused(422, message) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused(400, "This is no JSON that could be read.") from None

@@ -1,0 +1,208 @@
+"""The wall's three routes: the page, one post, and posting.
+
+A page and its stream meet without a gap: the cursor is taken before the rows are read, and the
+page carries it together with the ids that it shows. What was committed in between is then sent
+once more at most, and never missed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import structlog
+from flask import (
+    Blueprint,
+    current_app,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import SQLAlchemyError
+
+from models import PostRow, post
+from models.post import AUTHOR_LENGTH, BODY_LENGTH
+from poller import Notifier
+from poller.database import Database, DatabaseTimeout
+from wall.draft import Draft, checked, read_draft
+from wall.refusal import Refused, wants_json
+from wall.security import require_form_token
+from wall.settings import WallSettings
+
+log = structlog.get_logger(__name__)
+
+PAGE_POSTS = 50
+GREATEST_ID = 2**63 - 1
+DATABASE_AWAY = (SQLAlchemyError, DatabaseTimeout)
+DATABASE_AWAY_MESSAGE = "The database cannot be reached right now. Nothing was posted."
+
+blueprint = Blueprint("wall", __name__)
+
+
+@dataclass(frozen=True)
+class Wall:
+    """What the routes need; one per application."""
+
+    database: Database
+    notifier: Notifier
+    settings: WallSettings
+    count_post: Callable[[], None]
+
+
+class Snapshot(NamedTuple):
+    """What one page shows of the table, and where its stream goes on."""
+
+    posts: list[PostRow]
+    token: str = ""  # empty: the stream starts with a reset, and the script loads the rows then
+    older_than: int | None = None
+    database_away: bool = False
+
+
+@blueprint.get("/")
+def index() -> ResponseReturnValue:
+    """The newest posts and the form; with `?before=ID` the ones older than that."""
+    wanted = request.args.get("before")
+    if wanted is None:
+        return _page(_newest())
+    before = parse_id(wanted)
+    if before is None:
+        raise Refused(400, "Older posts are asked for with the number of a post.")
+    return _page(_older(before), older=True)
+
+
+@blueprint.get("/posts/<post_id>")
+def show(post_id: str) -> ResponseReturnValue:
+    """One post by itself; JSON for a program that prefers it."""
+    number = parse_id(post_id)
+    try:
+        found = None if number is None else post.get(_wall().database, number)
+    except DATABASE_AWAY as error:
+        raise _database_away(error, "The database cannot be reached right now.") from None
+    if found is None:
+        raise Refused(404, "There is no such post, or not any more.")
+    if wants_json() and found.readable:
+        return jsonify(as_json(found))
+    return render_template("post.html", post=found)
+
+
+@blueprint.post("/posts")
+def publish() -> ResponseReturnValue:
+    """Takes a post from the form or as JSON. What cannot be taken comes back with the text kept."""
+    draft = Draft()
+    try:
+        draft = read_draft()
+        row = _publish(draft)
+    except Refused as refused:
+        if wants_json():
+            raise
+        return _page(_newest(refused.status != 503), draft=draft, refused=refused)
+    if not wants_json():
+        return redirect(url_for(".index"), 303)
+    location = url_for(".show", post_id=row.id)
+    return make_response(jsonify(as_json(row)), 201, {"Location": location})
+
+
+def parse_id(written: str) -> int | None:
+    """A post's id, or None. ASCII digits only: int() takes much more, and fails on 4,301."""
+    if not re.fullmatch(r"[0-9]{1,19}", written):
+        return None
+    number = int(written)
+    return number if 0 < number <= GREATEST_ID else None
+
+
+def as_json(row: PostRow) -> dict[str, object]:
+    """The row as the stream shows it; an id that JavaScript cannot count to is a string."""
+    shown_id = row.id if row.id <= 2**53 else str(row.id)
+    created_at = row.created_at.astimezone(UTC).isoformat(timespec="microseconds")
+    written = created_at.replace("+00:00", "Z")
+    return {"id": shown_id, "author": row.author, "body": row.body, "created_at": written}
+
+
+def _wall() -> Wall:
+    wall: Wall = current_app.extensions["wall"]
+    return wall
+
+
+def _newest(read: bool = True) -> Snapshot:  # noqa: FBT001, FBT002
+    if not read:  # it failed just now; a second wait helps nobody
+        return Snapshot([], database_away=True)
+    feed = _wall().notifier.feed("posts")
+    before = feed.cursor  # must stay above the query: see the top of this file
+    try:
+        rows = post.newest(_wall().database, PAGE_POSTS + 1)
+    except DATABASE_AWAY as error:
+        _log_database_away(error)
+        return Snapshot([], database_away=True)
+    shown, older_than = _cut(rows)
+    return Snapshot(shown, feed.page_token(before, [row.id for row in shown]), older_than)
+
+
+def _older(before: int) -> Snapshot:
+    try:
+        rows = post.before(_wall().database, before, PAGE_POSTS + 1)
+    except DATABASE_AWAY as error:
+        raise _database_away(error, "The database cannot be reached right now.") from None
+    shown, older_than = _cut(rows)
+    return Snapshot(shown, older_than=older_than)
+
+
+def _cut(rows: list[PostRow]) -> tuple[list[PostRow], int | None]:
+    """One page of rows, and where the next one begins, if there is one."""
+    shown = rows[:PAGE_POSTS]
+    return shown, shown[-1].id if len(rows) > PAGE_POSTS else None
+
+
+def _page(
+    snapshot: Snapshot,
+    *,
+    draft: Draft | None = None,
+    refused: Refused | None = None,
+    older: bool = False,
+) -> ResponseReturnValue:
+    page = render_template(
+        "wall.html",
+        snapshot=snapshot,
+        draft=draft or Draft(),
+        refused=refused,
+        older=older,
+        author_length=AUTHOR_LENGTH,
+        body_length=BODY_LENGTH,
+        heartbeat_s=_wall().settings.heartbeat_s,
+        now=datetime.now(UTC),
+    )
+    headers = {"Cache-Control": "private, no-cache"}
+    if refused is None:
+        # A browser shows the page of a 503 as it is; the notice on it says what is wrong.
+        return make_response(page, 200, headers)
+    return make_response(page, refused.status, headers | refused.headers())
+
+
+def _publish(draft: Draft) -> PostRow:
+    wall = _wall()
+    if not request.is_json:
+        require_form_token()
+    wall.count_post()
+    author, body = checked(draft)
+    try:
+        row = post.add(wall.database, author, body)
+    except DATABASE_AWAY as error:
+        raise _database_away(error, DATABASE_AWAY_MESSAGE) from None
+    wall.notifier.wake("posts")
+    return row
+
+
+def _database_away(error: BaseException, message: str) -> Refused:
+    _log_database_away(error)
+    return Refused(503, message, retry_after_s=5)
+
+
+def _log_database_away(error: BaseException) -> None:
+    # Never with the statement and its values: they are what somebody wrote.
+    log.warning("database_failed", error=str(getattr(error, "orig", None) or error)[:200])

@@ -1,0 +1,99 @@
+"""`Refused`: a request that is not served, why, and what its sender can do about it.
+
+Invariant: its texts are written here or by the views for people to read, and hold nothing of the
+inside: no SQL, no path, no DSN, no traceback.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+import structlog
+from flask import Flask, g, jsonify, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
+from werkzeug.wrappers import Response
+
+log = structlog.get_logger(__name__)
+
+MESSAGES = {
+    400: "The request could not be understood.",
+    403: "This is not allowed.",
+    404: "There is nothing at this address.",
+    405: "This address does not take that kind of request.",
+    413: "That is too much at once: 64 KiB fit into one request.",
+    415: "Send a form, or JSON with the content type application/json.",
+    429: "Too many requests. Please wait a little.",
+    500: "Something went wrong here. It has been written down.",
+    503: "This is not available right now. Please try again soon.",
+}
+
+
+class Refused(Exception):  # noqa: N818 - it reads as what it says: raise Refused(...)
+    """Answered as a page, or as JSON to a program; views may show it inside the form instead."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str | None = None,
+        *,
+        fields: Mapping[str, str] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        self.status = status
+        self.message = message or MESSAGES.get(status, "The request was not served.")
+        self.fields = dict(fields or {})
+        self.retry_after_s = retry_after_s
+        super().__init__(status, self.message)
+
+    def headers(self) -> dict[str, str]:
+        """What goes with the answer, in whichever form."""
+        retry = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+        return {"X-Request-ID": request_id(), "Cache-Control": "no-store", **retry}
+
+    def as_json(self) -> Response:
+        """`{"error": …, "fields": {…}, "retry_after_s": …, "request_id": …}`."""
+        answer = {"error": self.message, "request_id": request_id()}
+        more = {"fields": self.fields, "retry_after_s": self.retry_after_s}
+        given = {name: value for name, value in more.items() if value}
+        return make_response(jsonify(answer | given), self.status, self.headers())
+
+
+def install(app: Flask) -> None:
+    """Every error of `app` is answered here."""
+    app.register_error_handler(Refused, _answer)
+    app.register_error_handler(HTTPException, _answer_http)
+
+
+def request_id() -> str:
+    """Names this request in the answer and in the log, so that one leads to the other."""
+    if "request_id" not in g:
+        g.request_id = secrets.token_hex(6)
+    return str(g.request_id)
+
+
+def wants_json() -> bool:
+    """Whether a program asks: it sent JSON, or prefers it to HTML."""
+    accepted = request.accept_mimetypes
+    return request.is_json or accepted["application/json"] > accepted["text/html"]
+
+
+def _answer(refused: Refused) -> ResponseReturnValue:
+    if wants_json():
+        return refused.as_json()
+    page = render_template("error.html", refused=refused, request_id=request_id())
+    return make_response(page, refused.status, refused.headers())
+
+
+def _answer_http(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    if isinstance(error, SecurityError):
+        # An untrusted Host: no address of ours can be built, hence no page.
+        return make_response("Unknown host name.\n", 400, {"Content-Type": "text/plain"})
+    if status >= 500:
+        log.error("request_failed", request_id=request_id(), path=request.path, status=status)
+    response = make_response(_answer(Refused(status)))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(error.valid_methods)
+    return response

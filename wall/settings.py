@@ -1,0 +1,110 @@
+"""`WallSettings`: the notifier's settings, and what the wall itself needs to know."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from limits import parse_many
+from pydantic import AfterValidator, BeforeValidator, Field
+from sqlalchemy.engine import URL
+
+from poller.settings import Settings, SettingsError
+
+__all__ = ["SettingsError", "WallSettings"]
+
+PROJECT = Path(__file__).resolve().parent.parent
+SHORTEST_SECRET = 16  # characters; below that a signature can be guessed
+
+
+def _hosts(value: Any) -> Any:
+    """A comma list, as it comes from the environment."""
+    if not isinstance(value, str):
+        return value
+    return tuple(host for part in value.split(",") if (host := part.strip()))
+
+
+def _host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        if not re.fullmatch(r"\.?[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", host):
+            raise ValueError(f"{host!r} is no host name; write example.org, without scheme or port")
+    return hosts
+
+
+def _rate(value: str) -> str:
+    try:
+        parse_many(value)
+    except ValueError:
+        raise ValueError("not a rate; write for example '30 per minute'") from None
+    return value
+
+
+class WallSettings(Settings):
+    """Everything that `python app.py` and `gunicorn app:app` read from the environment."""
+
+    secret_key: str | None = Field(
+        None,
+        validation_alias="SECRET_KEY",
+        min_length=SHORTEST_SECRET,
+        description="Signs the session cookie and the form's token. Unset: made once, kept in "
+        "`instance/secret_key`, readable by its owner only. Several machines need the same one.",
+    )
+    instance: Path = Field(
+        Path("instance"),
+        validation_alias="ROWCAST_INSTANCE",
+        description="Folder for what the wall makes for itself: the default database and the "
+        "secret key. A relative one lies beside `app.py`.",
+    )
+    host: str = Field(
+        "127.0.0.1",
+        validation_alias="HOST",
+        description="Address that `python app.py` listens on; `0.0.0.0` for every one.",
+    )
+    port: int = Field(
+        8000,
+        validation_alias="PORT",
+        ge=0,
+        le=65535,
+        description="Port that `python app.py` listens on; 0 takes a free one.",
+    )
+    trusted_hosts: Annotated[
+        tuple[str, ...], BeforeValidator(_hosts), AfterValidator(_host_names)
+    ] = Field(
+        (),
+        validation_alias="ROWCAST_TRUSTED_HOSTS",
+        description="Host names that the wall answers to, with commas between; `.example.org` "
+        "includes all below. Unset: any, which is for a machine that nobody else can reach.",
+    )
+    proxies: int = Field(
+        0,
+        validation_alias="ROWCAST_PROXIES",
+        ge=0,
+        le=10,
+        description="Number of reverse proxies in front whose `X-Forwarded-*` headers are "
+        "believed. With 0 these headers count for nothing.",
+    )
+    post_rate: Annotated[str, AfterValidator(_rate)] = Field(
+        "30 per minute",
+        validation_alias="ROWCAST_POST_RATE",
+        description="Posts taken from one client address (IPv6: one /64) by each worker; kept in "
+        "the worker's memory, so n workers take up to n times as many.",
+    )
+
+    def folder(self) -> Path:
+        """The instance folder, wherever the program was started from."""
+        return PROJECT / self.instance
+
+    def database(self) -> str:
+        """The database's URL; the default is a file in the instance folder, which is made."""
+        if "database_url" in self.model_fields_set:
+            return self.database_url
+        try:
+            self.folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"ROWCAST_INSTANCE={self.instance} cannot be made: {error.strerror}. "
+                "Name another folder, or set DATABASE_URL and SECRET_KEY."
+            ) from error
+        url = URL.create("sqlite", database=str(self.folder() / "rowcast.db"))
+        return url.render_as_string(hide_password=False)
