@@ -18,6 +18,7 @@ export class Posts {
     this.entries = []; // {id: BigInt, element}, newest first
     this.known = new Set();
     this.waiting = new Map();
+    this.olderLoading = false;
     this.frame = 0;
     this.timer = 0;
     this.adopt();
@@ -36,9 +37,15 @@ export class Posts {
   /* A row {id, author, body, created_at}, or {id, unreadable: true}. Throws where the id is none:
    * here, and not later, where the rows that came with it would be lost as well. */
   add(row) {
-    if (this.has(BigInt(row.id))) return;
+    if (this.has(BigInt(row.id)) || this.isBelow(BigInt(row.id))) return;
     this.waiting.set(String(row.id), row);
     this.schedule();
+  }
+
+  /* Whether "older posts" will bring it. While they load it may be too late for that. */
+  isBelow(id) {
+    if (this.olderNav.hidden || this.olderLoading) return false;
+    return this.entries.length > 0 && id < this.entries.at(-1).id;
   }
 
   schedule() {

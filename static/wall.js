@@ -38,7 +38,7 @@ function installOlder() {
   let failed = false;
   async function more() {
     if (loading || !posts.older) return;
-    loading = true;
+    loading = posts.olderLoading = true;
     feed.setAttribute("aria-busy", "true");
     link.textContent = "Loading…";
     try {
@@ -50,7 +50,7 @@ function installOlder() {
     }
     link.textContent = failed ? "Older posts could not be loaded. Try again" : "Older posts";
     feed.setAttribute("aria-busy", "false");
-    loading = false;
+    loading = posts.olderLoading = false;
     near.unobserve(nav); // observed anew, it reports again when the end is still near
     near.observe(nav);
   }

@@ -38,6 +38,23 @@ def scroll_down(page: Page, pixels: int = 1500) -> None:
 # -- older posts --------------------------------------------------------------------------------
 
 
+def test_what_the_stream_brings_below_the_shown_posts_waits_for_older_posts(
+    start_wall: Callable[..., Wall], open_page: Open
+) -> None:
+    """A worker that has not polled yet owes the page every row it does not show."""
+    wall = start_wall(ROWCAST_IDLE_INTERVAL="3600", ROWCAST_POLL_INTERVAL="3600")
+    wall.insert(*(f"post {n}" for n in range(1, 131)))
+    page = open_page(wall.url, viewport={"width": 800, "height": 400})
+    live(page)
+    wall.server.post("the last")
+    expect(page.locator("#feed article").first).to_contain_text("the last")
+    assert ids(page) == [*range(131, 80, -1)]
+    expect(page.locator("#older a")).to_have_attribute("href", re.compile("before=81"))
+    page.locator("#older a").click()
+    until(page, lambda: min(ids(page)) <= 31, "the older ones are there")
+    assert ids(page) == [*range(131, min(ids(page)) - 1, -1)]
+
+
 def test_older_posts_load_by_themselves_down_to_the_first(long_wall: Wall, open_page: Open) -> None:
     page = live(open_page(long_wall.url))
     for _ in range(12):

@@ -52,6 +52,7 @@ class Gunicorn:
         self._env = {**DEFAULTS, **FAST, **database, **env, "PORT": str(self.port)}
         self._env = {name: value for name, value in self._env.items() if value}
         self._env |= {"WEB_CONCURRENCY": str(workers), "PYTHONUNBUFFERED": "1"}
+        self._env["TMPDIR"] = str(folder)  # what a killed server leaves goes with the test's folder
         self._command = [sys.executable, "app.py"]
         if start == "gunicorn app:app":
             self._command = [sys.executable, "-m", "gunicorn", "app:app"]
