@@ -12,14 +12,14 @@ import os
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 # Each worker counts for itself in a file of this folder; /metrics adds them up. prometheus_client
 # looks for the name when it is imported, so it stands before that.
-_metrics_folder = ""
+_METRICS_PREFIX = "rowcast-metrics-"
 if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-    _metrics_folder = tempfile.mkdtemp(prefix="rowcast-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_folder
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_METRICS_PREFIX)
 
 import gevent
 import structlog
@@ -37,7 +37,8 @@ worker_connections = capacity.max_streams(None) + _PAGES_BESIDE_STREAMS
 timeout = 30
 # Streams end by themselves (see below); this is for a page that is being served.
 graceful_timeout = 5
-keepalive = 2
+# An idle connection holds the end up for as long.
+keepalive = 1
 # A local socket that takes commands: on by default, and nobody here needs it.
 control_socket_disable = True
 
@@ -84,5 +85,6 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """In the master, at the very end."""
-    if _metrics_folder:
-        shutil.rmtree(_metrics_folder, ignore_errors=True)
+    folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    if folder.name.startswith(_METRICS_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -60,8 +60,10 @@ class Connection:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def _readable(self, client: socket.socket, ended: Callable[[], None]) -> None:
+        # gevent's own recv() would wait after a false alarm, which nobody may in the hub.
+        plain = getattr(client, "_sock", client)
         try:
-            gone = not client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            gone = not plain.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:

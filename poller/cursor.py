@@ -18,6 +18,7 @@ Ids are integers from 1 to `MAX_ID`; a range is `(lowest, highest)`, both includ
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -73,6 +74,17 @@ def intersect(one: Sequence[Range], other: Sequence[Range]) -> tuple[Range, ...]
     return tuple(both)
 
 
+def ranges_of(ids: Iterable[int]) -> tuple[Range, ...]:
+    """Ids in ascending order, as ranges."""
+    ranges: list[Range] = []
+    for row_id in ids:
+        if ranges and ranges[-1][1] == row_id - 1:
+            ranges[-1] = (ranges[-1][0], row_id)
+        else:
+            ranges.append((row_id, row_id))
+    return tuple(ranges)
+
+
 def clip(ranges: Sequence[Range], *, high: int) -> tuple[Range, ...]:
     """The part of `ranges` up to and including `high`."""
     return intersect(ranges, ((1, high),)) if high >= 1 else ()
@@ -105,23 +117,24 @@ class Cursor:
         return self.holes[:-1]
 
     def __contains__(self, row_id: int) -> bool:
-        low, high = 0, len(self.holes)
-        while low < high:  # the first hole that ends at row_id or above
-            middle = (low + high) // 2
-            if self.holes[middle][1] < row_id:
-                low = middle + 1
-            else:
-                high = middle
-        return low == len(self.holes) or row_id < self.holes[low][0]
+        at = self._hole_at_or_above(row_id)
+        return at == len(self.holes) or row_id < self.holes[at][0]
 
     def add(self, row_id: int) -> Cursor:
         """With `row_id` delivered. Adding one above the position leaves a gap between."""
         if not 1 <= row_id < MAX_ID:
             raise ValueError(f"id {row_id} is not in 1..{MAX_ID - 1}")
-        last, _ = self.holes[-1]
-        if row_id == last:  # the next id in order: nearly every row
-            return Cursor((*self.holes[:-1], (last + 1, MAX_ID)))
-        return self.retire(((row_id, row_id),))
+        at = self._hole_at_or_above(row_id)
+        hole = self.holes[at]
+        if row_id < hole[0]:
+            return self
+        # Slices, not a loop: a batch is added row by row, and hundreds of gaps may be open.
+        left = subtract((hole,), ((row_id, row_id),))
+        return Cursor((*self.holes[:at], *left, *self.holes[at + 1 :]))
+
+    def _hole_at_or_above(self, row_id: int) -> int:
+        """The index of the first hole that ends at `row_id` or above."""
+        return bisect_left(self.holes, row_id, key=_highest)
 
     def retire(self, dead: Sequence[Range]) -> Cursor:
         """With the sorted ranges `dead` counted as delivered, since they can never appear."""
@@ -160,7 +173,8 @@ class Cursor:
             return str(self.position)
         gaps = self.gaps
         while len(text := f"{self.position}!{_format_runs(self.position, gaps)}") > MAX_TOKEN_CHARS:
-            gaps = _merged(gaps)
+            # Each merge saves about two digits for each of the two runs that go.
+            gaps = _merged(gaps, 1 + (len(text) - MAX_TOKEN_CHARS) // 4)
         return text
 
     @classmethod
@@ -236,14 +250,18 @@ def _parse_dense(text: str) -> list[int]:
     return numbers
 
 
-def _merged(gaps: Sequence[Range]) -> tuple[Range, ...]:
-    """The same with the nearest tenth of all neighbours made one gap, so that tokens converge."""
-    spaces = sorted(right[0] - left[1] for left, right in pairwise(gaps))
-    widest = spaces[len(spaces) // 10]
+def _merged(gaps: Sequence[Range], times: int) -> tuple[Range, ...]:
+    """The same with the `times` nearest pairs of neighbours made one gap each."""
+    spaces = [right[0] - left[1] for left, right in pairwise(gaps)]
+    nearest = set(sorted(range(len(spaces)), key=spaces.__getitem__)[:times])
     merged = [gaps[0]]
-    for low, high in gaps[1:]:
-        if low - merged[-1][1] <= widest:
+    for index, (low, high) in enumerate(gaps[1:]):
+        if index in nearest:
             merged[-1] = (merged[-1][0], high)
         else:
             merged.append((low, high))
     return tuple(merged)
+
+
+def _highest(hole: Range) -> int:
+    return hole[1]

@@ -2,8 +2,8 @@
 
 psycopg 3 and PyMySQL wait cooperatively once gevent has patched the standard library. sqlite3 is C
 code that does not: an inline query froze everybody for 0.56 s, a lock wait for 2.02 s. SQLite calls
-therefore run in gevent's thread pool with a short busy timeout, and a lock is waited for out here,
-between tries, where the wait is cooperative.
+therefore run in a thread beside the hub, and a lock is waited for out here, between tries, where
+the wait is cooperative.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ DRIVERS = {
 CONNECT_TIMEOUT_S = 5
 POOL_CONNECTIONS = 5  # kept open per worker; the poller needs one
 POOL_OVERFLOW = 10  # opened under load and closed again
-SQLITE_THREADS = 8
-SQLITE_BUSY_TIMEOUT_S = 0.02  # how long one try holds its thread
+# One thread, since SQLAlchemy takes locks that gevent has patched, and two threads that wait for
+# each other at one can sleep for ever. So a try must not wait for a lock of SQLite's, either.
+SQLITE_THREADS = 1
+SQLITE_BUSY_TIMEOUT_S = 0.0
 SQLITE_RETRY_WAIT_S = (0.005, 0.025)
+SERVER_GIVES_UP_LATER_S = 1.0  # than we: its error would not say that it was the timeout
 
 
 class DatabaseTimeout(TimeoutError):  # noqa: N818 - as the built-in
@@ -53,8 +56,15 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database in (None, "", ":memory:"):
             raise ValueError("an in-memory SQLite database cannot be watched; name a file")
-        self._engine = create_engine(self.url, **self._engine_options())
-        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        # Reads are nearly all there is: they switch nothing on, and send nothing but themselves.
+        self._engine = create_engine(
+            self.url,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            **self._engine_options(),
+        )
+        level = "SERIALIZABLE" if self.is_sqlite else "READ COMMITTED"
+        self._transactional = self._engine.execution_options(isolation_level=level)
         self._threads: ThreadPool | None = None
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
@@ -74,7 +84,7 @@ class Database:
         """
 
         def run() -> T:
-            with self._autocommit.connect() as connection:
+            with self._engine.connect() as connection:
                 return work(connection)
 
         return self._call(lambda: _again_if_disconnected(run))
@@ -89,18 +99,18 @@ class Database:
         def run() -> T:
             # A dead pooled connection shows here, where nothing was written yet.
             _again_if_disconnected(self._ping)
-            with self._engine.begin() as connection:
+            with self._transactional.begin() as connection:
                 return work(connection)
 
         return self._call(run)
 
     def dispose(self) -> None:
         """Close what is idle in the pool. Calls under way keep their connection to their end."""
-        self._engine.dispose()
+        self._call(self._engine.dispose)
 
     def close(self) -> None:
         """Close connections and threads. The next call opens new ones."""
-        self._engine.dispose()
+        self.dispose()
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.kill()
@@ -112,7 +122,7 @@ class Database:
 
     def _ping(self) -> None:
         if not self.is_sqlite:
-            with self._autocommit.connect() as connection:
+            with self._engine.connect() as connection:
                 connection.execute(select(1))
 
     def _call(self, run: Callable[[], T]) -> T:
@@ -157,7 +167,11 @@ class Database:
         }
         connect_args: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S}
         if self.dialect == "postgresql":
-            connect_args |= {"application_name": "rowcast", "options": "-c timezone=UTC"}
+            # A backend that waits for a lock does not notice that its client is gone: without a
+            # timeout of its own, each query that we give up would leave one behind.
+            give_up_ms = int(1000 * (self.query_timeout_s + SERVER_GIVES_UP_LATER_S))
+            options_sent = f"-c timezone=UTC -c statement_timeout={give_up_ms}"
+            connect_args |= {"application_name": "rowcast", "options": options_sent}
         elif self.dialect in ("mysql", "mariadb"):
             connect_args |= {"charset": "utf8mb4", "init_command": "SET time_zone = '+00:00'"}
         return {**options, "connect_args": connect_args}

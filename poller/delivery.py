@@ -36,6 +36,7 @@ from poller.settings import Settings
 log = structlog.get_logger("rowcast")
 
 CHUNK_BYTES = 256 * 1024  # written at once: what a slow client can hold back in memory
+FIRST_PAGE_ROWS = 50  # of a backfill; later pages are fitted to CHUNK_BYTES
 REPLAY_ENTRIES = 256  # entries looked at before others get their turn
 BACKFILLS_AT_ONCE = 4  # queries for catch-up, per feed: the poller and the pages need theirs
 BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
@@ -53,14 +54,13 @@ PageReader = Callable[[Sequence[Range], int], list[Row]]
 class Backfill:
     """Reads pages of the table for streams that catch up, few at once."""
 
-    def __init__(self, read_page: PageReader, page_rows: int) -> None:
+    def __init__(self, read_page: PageReader) -> None:
         self._read_page = read_page
         self._turns = BoundedSemaphore(BACKFILLS_AT_ONCE)
-        self.page_rows = page_rows
 
-    def page(self, ranges: Sequence[Range]) -> list[Row]:
+    def page(self, ranges: Sequence[Range], rows: int) -> list[Row]:
         with self._turns:
-            return self._read_page(ranges, self.page_rows)
+            return self._read_page(ranges, rows)
 
 
 class Subscriber:
@@ -78,7 +78,6 @@ class Subscriber:
         event_log: EventLog,
         backfill: Backfill,
         settings: Settings,
-        wake_poller: Callable[[], None],
         last_event_id: str | None = None,
         client: socket.socket | None = None,
     ) -> None:
@@ -87,7 +86,6 @@ class Subscriber:
         self._log = event_log
         self._backfill = backfill
         self._settings = settings
-        self._wake_poller = wake_poller
         self._last_event_id = last_event_id
         self._connection = Connection(client)
         self._signal = Event()
@@ -100,6 +98,7 @@ class Subscriber:
         self._live = False
         self._seq = 0
         self._held = Cursor()  # what the client has: while live, as of `seq`
+        self._page_rows = min(FIRST_PAGE_ROWS, settings.batch_rows)
 
     # -- the response -----------------------------------------------------------------------
 
@@ -193,8 +192,7 @@ class Subscriber:
             self._asked_at = self._log.complete_passes
         if self._log.complete_passes >= self._asked_at + 2:  # the first may be under way already
             return self._reset(AHEAD_OF_TABLE)
-        self._log.await_pass()
-        self._wake_poller()
+        self._log.await_pass(self._signal)
         return b""
 
     def _reset(self, reason: str) -> bytes:
@@ -227,16 +225,23 @@ class Subscriber:
         if missing := self._missing():
             return self._read_page(missing)
         self._seq = max(self._seq, self._log.oldest)
-        frames = []
+        frames: list[bytes] = []
+        size = 0
         for entry in self._log.entries(self._seq, REPLAY_ENTRIES):
-            if entry.row_id not in self._held:  # which each frame changes
-                frames.append(self._own(entry.row_id, entry.frame[entry.body_at :]))  # noqa: PERF401
-        self._seq = min(self._seq + REPLAY_ENTRIES, self._log.head)
+            self._seq += 1
+            if entry.row_id in self._held:
+                continue
+            # The client has the base and every earlier entry: all that the entry's cursor holds,
+            # but for this row and ids that can never appear.
+            self._held = self._held.union(entry.cursor)
+            frames.append(self._under_own_id(entry.frame[entry.body_at :]))
+            size += len(frames[-1])
+            if size > CHUNK_BYTES:
+                break
         if self._seq == self._log.head:
             self._settle()
         metrics.rows_delivered.labels(self.feed).inc(len(frames))
-        if not frames:
-            gevent.sleep(0)
+        gevent.sleep(0)
         return b"".join(frames)
 
     def _settle(self) -> None:
@@ -246,7 +251,7 @@ class Subscriber:
 
     def _read_page(self, missing: Sequence[Range]) -> bytes:
         try:
-            rows = self._backfill.page(missing)
+            rows = self._backfill.page(missing, self._page_rows)
         except Exception as error:  # noqa: BLE001
             log.warning("backfill failed", feed=self.feed, error=type(error).__name__)
             self._signal.wait(random.uniform(*BACKFILL_RETRY_S))
@@ -258,17 +263,25 @@ class Subscriber:
             if self._held.gaps or new.id != self._held.position + 1:
                 # Ids below this one that were asked for and are not there can never appear.
                 self._held = self._held.retire(clip(missing, high=new.id - 1))
-            frames.append(self._own(new.id, row.body(new)[0]))
-            if count % ROWS_BETWEEN_YIELDS == 0:
+            self._held = self._held.add(new.id)
+            frames.append(self._under_own_id(row.body(new)[0]))
+            if count % max(1, ROWS_BETWEEN_YIELDS // len(self._held.holes)) == 0:
                 gevent.sleep(0)
-        if len(rows) < self._backfill.page_rows:
+        if len(rows) < self._page_rows:
             self._held = self._held.retire(missing)
         metrics.rows_delivered.labels(self.feed).inc(len(frames))
-        return b"".join(frames)
+        chunk = b"".join(frames)
+        self._fit_page(len(chunk))
+        return chunk
 
-    def _own(self, row_id: int, body: bytes) -> bytes:
-        """The frame of a row under the client's own id, which then holds that row, too."""
-        self._held = self._held.add(row_id)
+    def _fit_page(self, size_bytes: int) -> None:
+        """Ask for as many rows next time as make about a chunk: a slow client holds no more."""
+        if size_bytes > CHUNK_BYTES:
+            self._page_rows = max(1, self._page_rows // 2)
+        elif size_bytes < CHUNK_BYTES // 4:
+            self._page_rows = min(self._settings.batch_rows, self._page_rows * 2)
+
+    def _under_own_id(self, body: bytes) -> bytes:
         return sse.id_line(sse.format_event_id(self._epoch, self._held)) + body
 
     # -- the client's end -------------------------------------------------------------------

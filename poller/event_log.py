@@ -13,6 +13,7 @@ Invariants:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from gevent.event import Event
 from poller.cursor import Cursor
 
 ENTRY_OVERHEAD_BYTES = 300  # an Entry, its cursor and bytes object, as CPython 3.11 keeps them
+GAP_BYTES = 8  # a pointer in the cursor's tuple; the range itself is shared with its neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class EventLog:
         self.ready = False
         self.complete_passes = 0
         self.counter = 0
-        self._pass_awaited = False
+        self._awaiting_pass: set[Event] = set()
 
     # -- the poller's side ------------------------------------------------------------------
 
@@ -76,7 +78,7 @@ class EventLog:
         before = self.head
         for entry in entries:
             self._entries.append(entry)
-            self._bytes += len(entry.frame) + ENTRY_OVERHEAD_BYTES
+            self._bytes += _size_bytes(entry)
             self.head += 1
         self.cursor = cursor
         self._evict()
@@ -91,16 +93,18 @@ class EventLog:
         """
         self.complete_passes += 1
         self.counter = max(counter or 0, self.cursor.position)
-        if not self.ready or self._pass_awaited:
-            self.ready, self._pass_awaited = True, False
+        if not self.ready:
+            self.ready = True
             self.notify()
+        while self._awaiting_pass:
+            self._awaiting_pass.pop().set()
 
     def _evict(self) -> None:
         while self._entries and (
             len(self._entries) > self._capacity_rows or self._bytes > self._capacity_bytes
         ):
             gone = self._entries.popleft()
-            self._bytes -= len(gone.frame) + ENTRY_OVERHEAD_BYTES
+            self._bytes -= _size_bytes(gone)
             # A late row below the base position is in `cursor`, hence in `base`: see there.
             self._base_position = max(self._base_position, gone.row_id)
 
@@ -129,11 +133,11 @@ class EventLog:
         """The seq at which a client with exactly this cursor goes on, None where there is none."""
         if cursor == self.cursor:
             return self.head
-        for back, entry in enumerate(reversed(self._entries)):
-            if entry.cursor == cursor:
-                return self.head - back
-            if entry.cursor.position < cursor.position:
-                break
+        after = bisect_right(self._entries, cursor.position, key=_position)
+        while after and self._entries[after - 1].cursor.position == cursor.position:
+            if self._entries[after - 1].cursor == cursor:
+                return self.oldest + after
+            after -= 1  # a late row leaves the position as it is
         return None
 
     def entries(self, seq: int, limit: int) -> list[Entry]:
@@ -169,11 +173,20 @@ class EventLog:
 
     def detach(self, listener: Event) -> None:
         self._listeners.discard(listener)
+        self._awaiting_pass.discard(listener)
 
-    def await_pass(self) -> None:
-        """Wake the listeners after the next complete pass, whatever it brings."""
-        self._pass_awaited = True
+    def await_pass(self, listener: Event) -> None:
+        """Set `listener` after the next complete pass, whatever it brings."""
+        self._awaiting_pass.add(listener)
 
     def notify(self) -> None:
         for listener in self._listeners:
             listener.set()
+
+
+def _size_bytes(entry: Entry) -> int:
+    return len(entry.frame) + ENTRY_OVERHEAD_BYTES + GAP_BYTES * len(entry.cursor.holes)
+
+
+def _position(entry: Entry) -> int:
+    return entry.cursor.position

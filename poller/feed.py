@@ -26,7 +26,6 @@ from poller.table import Table, TableError, source_name
 LATE_POLLS = 10  # so many intervals without a poll, and the feed is not ready
 LATE_AFTER_S = 5.0  # but not before this
 SWEEP_INTERVAL_S = 1.0  # how often clients that take nothing are looked for
-DRAIN_S = 1.5  # streams that have not ended by then are cut
 DRAIN_RETRY_MS = 2000  # the window in which the clients of a small worker come back …
 DRAIN_RETRY_MS_PER_STREAM = 2  # … and by how much each stream widens it
 
@@ -60,7 +59,7 @@ class Feed:
         self.poller = Poller(
             self.name, self.source, self.log, settings, lambda: bool(self.subscribers)
         )
-        self._backfill = Backfill(self.source.page, settings.batch_rows)
+        self._backfill = Backfill(self.source.page)
         self._sweeper: gevent.Greenlet[..., None] | None = None
         self._streams_open = metrics.streams_open.labels(self.name)
 
@@ -87,12 +86,12 @@ class Feed:
 
     def drain(self) -> None:
         """End every stream, each told its own time to come back, so that they do not all come
-        at once. Returns when they have ended, after `DRAIN_S` at the latest."""
+        at once."""
         window_ms = DRAIN_RETRY_MS + DRAIN_RETRY_MS_PER_STREAM * len(self.subscribers)
         self.end_streams("drain", lambda: sse.retry_frame(random.randint(100, window_ms)))
-        deadline = time.monotonic() + DRAIN_S
-        while self.subscribers and time.monotonic() < deadline:
-            gevent.sleep(0.01)
+
+    def cut_streams(self) -> None:
+        """End the connections of streams that do not end by themselves."""
         for subscriber in [*self.subscribers]:
             subscriber.cut()
 
@@ -115,7 +114,6 @@ class Feed:
             self.log,
             self._backfill,
             self._settings,
-            self.wake,
             last_event_id,
             connection,
         )

@@ -125,8 +125,12 @@ class Gaps:
         """
         still: list[Gap] = []
         dead: list[Range] = []
+        before = iter(self.open)
+        gap = next(before, None)
         for low, high in ranges:
-            witness = self._witness_of(low)
+            while gap is not None and gap.high < low:
+                gap = next(before, None)
+            witness = gap.witness if gap is not None and gap.low <= low else None
             if low > covered:
                 if witness is not None:
                     still.append(Gap(low, high, witness))
@@ -136,9 +140,3 @@ class Gaps:
             else:
                 still.append(Gap(low, high, kept))
         return Gaps(tuple(still)), tuple(dead)
-
-    def _witness_of(self, row_id: int) -> Witness | None:
-        for gap in self.open:
-            if gap.low <= row_id <= gap.high:
-                return gap.witness
-        return None

@@ -7,7 +7,7 @@ again. Both are columns of one row, so that they can be read in the statement th
 
 | database | epoch | counter |
 |---|---|---|
-| SQLite | the file (device, inode) and the table's name | `sqlite_sequence` |
+| SQLite | the file (device, inode) and the table's name | `sqlite_sequence`, or the greatest id |
 | PostgreSQL | database, timeline, the table's oid and file | its sequence, or the greatest id |
 | MariaDB, MySQL | server, database, the table's creation time | `auto_increment` (MariaDB only) |
 """
@@ -51,7 +51,7 @@ def of(connection: Connection, table: sa.Table, key: ColumnElement[Any]) -> Hist
     notes: list[str] = []
     dialect = connection.dialect.name
     if dialect == "sqlite":
-        epoch, counter = _sqlite(connection, table, notes)
+        epoch, counter = _sqlite(connection, table, key, notes)
     elif dialect == "postgresql":
         epoch, counter = _postgresql(connection, table, key, notes)
     elif dialect in ("mysql", "mariadb"):
@@ -63,7 +63,9 @@ def of(connection: Connection, table: sa.Table, key: ColumnElement[Any]) -> Hist
     return History(status, _file(connection) if dialect == "sqlite" else None, notes)
 
 
-def _sqlite(connection: Connection, table: sa.Table, notes: list[str]) -> Columns:
+def _sqlite(
+    connection: Connection, table: sa.Table, key: ColumnElement[Any], notes: list[str]
+) -> Columns:
     sql = connection.scalar(
         sa.text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name"),
         {"name": table.name},
@@ -76,7 +78,10 @@ def _sqlite(connection: Connection, table: sa.Table, notes: list[str]) -> Column
         return sa.literal(table.name), NOT_TOLD
     sequence = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
     last = sa.select(sequence.c.seq).where(sequence.c.name == table.name).scalar_subquery()
-    return sa.literal(table.name), sa.func.coalesce(last, 0)
+    # Nobody keeps an owner from clearing sqlite_sequence while rows remain.
+    top = sa.select(sa.func.max(key)).scalar_subquery()
+    greatest = sa.func.max(sa.func.coalesce(last, 0), sa.func.coalesce(top, 0))
+    return sa.literal(table.name), greatest
 
 
 def _postgresql(

@@ -9,6 +9,7 @@ and never gives up: there is one catch, at its edge.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import structlog
 from gevent.event import Event
 
 from poller import metrics, row, sse
-from poller.cursor import MAX_ID, Cursor
+from poller.cursor import MAX_ID, Cursor, ranges_of
 from poller.event_log import Entry, EventLog
 from poller.fence import Evidence, Fence, Gaps
 from poller.row import Row
@@ -30,7 +31,8 @@ log = structlog.get_logger("rowcast")
 
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
-ROWS_BETWEEN_YIELDS = 100  # encoding a full batch at once would hold the hub for milliseconds
+# Encoding a full batch at once would hold the hub for milliseconds, and longer with gaps open.
+ROWS_BETWEEN_YIELDS = 100
 
 HISTORY_CHANGED = "history-changed"
 IDS_RESTARTED = "ids-restarted"
@@ -130,7 +132,7 @@ class Poller:
 
     def _reset(self, reason: str) -> float:
         """Begin again with the table as it is now; every stream will be told."""
-        log.warning("reset", feed=self.name, reason=reason)
+        _tell("warning", "reset", feed=self.name, reason=reason)
         self._cursor, self._reset_reason = None, reason
         return 0.0
 
@@ -140,20 +142,22 @@ class Poller:
         A read cut off by its limit proves nothing beyond its last row.
         """
         covered = rows[-1].id if full else MAX_ID
-        reached = cursor
-        for new in rows:
-            reached = reached.add(new.id)
+        reached = cursor.retire(ranges_of(new.id for new in rows))
         gaps, dead = self._gaps.after_pass(
             reached.gaps, covered, lambda witness: self._source.fence.judge(witness, evidence)
         )
-        # The dead are retired before the rows go in, so that ids across them need no gap.
-        cursor = cursor.retire(dead)
         entries: list[Entry] = []
+        passed = 0
         for count, new in enumerate(rows, start=1):
+            # The dead are retired as the rows pass them: no id then needs a gap for them.
+            while passed < len(dead) and dead[passed][1] < new.id:
+                cursor = cursor.retire(dead[passed : passed + 1])
+                passed += 1
             cursor = cursor.add(new.id)
             entries.append(self._entry(new, cursor))
-            if count % ROWS_BETWEEN_YIELDS == 0:
+            if count % max(1, ROWS_BETWEEN_YIELDS // len(cursor.holes)) == 0:
                 gevent.sleep(0)
+        cursor = cursor.retire(dead[passed:])
         # From here to the end nothing yields: cursor, gaps and log change together.
         self._cursor, self._gaps = cursor, gaps
         self._log.extend(entries, cursor)
@@ -162,7 +166,7 @@ class Poller:
         body, readable = row.body(new)
         if not readable:
             metrics.rows_unreadable.labels(self.name).inc()
-            log.warning("row unreadable", feed=self.name, id=new.id, reason=new.problem)
+            _tell("warning", "row unreadable", feed=self.name, id=new.id, reason=new.problem)
         head = sse.id_line(sse.format_event_id(self._log.epoch, cursor))
         self._observe_lag(new)
         return Entry(new.id, cursor, head + body, len(head))
@@ -210,7 +214,8 @@ class Poller:
     def _failed(self, error: Exception) -> float:
         """Note it, log the first of a row, and return the seconds to wait before the next try."""
         if not self._failures:
-            log.error("poll failed", feed=self.name, error=type(error).__name__, detail=str(error))
+            kind, detail = type(error).__name__, str(error)
+            _tell("error", "poll failed", feed=self.name, error=kind, detail=detail)
         longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 16))
         self._failures += 1
         self.problem = error
@@ -219,7 +224,7 @@ class Poller:
 
     def _recovered(self) -> None:
         if self._failures:
-            log.info("poll recovered", feed=self.name, failures=self._failures)
+            _tell("info", "poll recovered", feed=self.name, failures=self._failures)
         self._failures, self.problem = 0, None
         self.last_poll_at = self._clock()
 
@@ -239,3 +244,9 @@ class Poller:
             since = created if created.tzinfo else created.replace(tzinfo=UTC)
             lag_s = (datetime.now(UTC) - since).total_seconds()
             metrics.lag_seconds.labels(self.name).observe(max(0.0, lag_s))
+
+
+def _tell(level: str, event: str, **values: object) -> None:
+    """Log, if that can be done: a closed pipe must not end the loop."""
+    with contextlib.suppress(Exception):
+        getattr(log, level)(event, **values)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import random
 import socket
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import gevent
 from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
 
 from poller import capacity, metrics, sse
@@ -21,6 +23,8 @@ from poller.settings import Settings
 
 EXTENSION = "rowcast"
 FULL_RETRY_MS = (5_000, 15_000)  # over capacity: come back somewhere in between
+DRAINING_RETRY_MS = (100, 2_000)  # this process ends: soon another one answers
+DRAIN_S = 1.0  # streams that have not ended by then are cut
 
 
 @dataclass(slots=True)
@@ -143,6 +147,11 @@ def drain(app: Flask) -> None:
     state.draining = True
     for feed in state.feeds.values():
         feed.drain()
+    deadline = time.monotonic() + DRAIN_S
+    while state.streams and time.monotonic() < deadline:
+        gevent.sleep(0.01)
+    for feed in state.feeds.values():
+        feed.cut_streams()
 
 
 def _state(app: Flask | None) -> _State:
@@ -182,15 +191,21 @@ def stream(name: str | None) -> Response:
     if request.method == "HEAD":
         return _event_stream([])
     state.start()
-    if state.draining or state.streams >= state.max_streams:
-        metrics.rejections.labels(feed.name, "draining" if state.draining else "full").inc()
-        # Not 503: a native EventSource would never come back.
-        return _event_stream([sse.retry_frame(random.randint(*FULL_RETRY_MS))])
+    if state.draining:
+        return _turned_away(feed, "draining", DRAINING_RETRY_MS)
+    if state.streams >= state.max_streams:
+        return _turned_away(feed, "full", FULL_RETRY_MS)
     subscriber = feed.open_stream(_last_event_id(), _connection())
     response = _event_stream(iter(subscriber))
     # A generator that never started runs no `finally`; this runs in any case.
     response.call_on_close(lambda: feed.end_stream(subscriber))
     return response
+
+
+def _turned_away(feed: Feed, reason: str, retry_ms: tuple[int, int]) -> Response:
+    """Not 503: a native EventSource would never come back."""
+    metrics.rejections.labels(feed.name, reason).inc()
+    return _event_stream([sse.retry_frame(random.randint(*retry_ms))])
 
 
 def _last_event_id() -> str | None:

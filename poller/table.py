@@ -11,7 +11,7 @@ connection and is called where blocking is allowed (`Database.read`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,10 @@ from sqlalchemy.sql.elements import ColumnElement
 from poller import history
 from poller.cursor import MAX_ID, Cursor, Range
 from poller.row import Row
+
+LISTED_RANGE = 32  # a range of fewer ids is listed id by id
+LISTED_IDS = 500  # ids in one list
+PARTS_PER_STATEMENT = 16
 
 
 class TableError(Exception):
@@ -61,6 +65,7 @@ class Table:
         self.name = source_name(source)
         self._key_name = key
         self._column_names = columns
+        self._first_columns: list[str] = []
         self._selected: list[ColumnElement[Any]] = []
         self._names: list[str] = []
         self._key: ColumnElement[int] = sa.column("id", sa.BigInteger)
@@ -84,8 +89,9 @@ class Table:
 
     def poll(self, connection: Connection, cursor: Cursor, limit: int) -> Reading:
         """At most `limit` rows not in `cursor`, lowest ids first."""
+        first, *more = self._rows_in(cursor.holes, limit)
         status = self._history.status.subquery()
-        rows = self._rows_in(cursor.holes, limit).subquery()
+        rows = first.subquery()
         # The outer join yields the status also where there is no row: one statement a poll.
         statement = (
             sa.select(*status.c, *rows.c)
@@ -93,20 +99,26 @@ class Table:
             .order_by(rows.c[self._key.name])
         )
         try:
-            found = connection.execute(statement).all()
+            told = connection.execute(statement).all()
+            found = [row[2:] for row in told if row[2] is not None]
+            for statement in more:
+                found += connection.execute(statement).all()
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             return self._poll_around(connection, cursor, limit, error)
-        first = found[0]
-        rows_found = [self._row(row[2:]) for row in found if row[2] is not None]
-        return Reading(self._history.epoch(first[0]), _as_int(first[1]), rows_found)
+        epoch, counter = told[0][:2]
+        return Reading(
+            self._history.epoch(epoch), _as_int(counter), self._lowest(map(self._row, found), limit)
+        )
 
     def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> list[Row]:
         """At most `limit` rows whose ids are in `ranges`, lowest first."""
+        found: list[Any] = []
         try:
-            found = connection.execute(self._rows_in(ranges, limit)).all()
+            for statement in self._rows_in(ranges, limit):
+                found += connection.execute(statement).all()
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             return self._one_by_one(connection, ranges, limit, error)
-        return [self._row(row) for row in found]
+        return self._lowest(map(self._row, found), limit)
 
     def start_below(self, connection: Connection, rows: int) -> int:
         """The position with `rows` rows above it, or 0 where the table has no more than that."""
@@ -117,29 +129,40 @@ class Table:
         """A short name for this history of the table. Another one means: start again."""
         return self._history.epoch(connection.execute(self._history.status).one()[0])
 
-    def _rows_in(self, ranges: Sequence[Range], limit: int) -> sa.Select[Any]:
-        """The key first, then the columns."""
-        return (
-            sa.select(self._key, *self._selected)
-            .where(self._within(ranges))
-            .order_by(self._key)
-            .limit(limit)
-        )
+    def _rows_in(self, ranges: Sequence[Range], limit: int) -> list[sa.Select[Any]]:
+        """Statements that bring the rows in `ranges`, each at most `limit`, the lowest first.
 
-    def _within(self, ranges: Sequence[Range]) -> ColumnElement[bool]:
-        """Ids in `ranges`. Single ids go into one IN, and the lowest bounds them all, so that no
-        planner is tempted to walk the index from its start."""
-        singles = [low for low, high in ranges if low == high]
-        parts: list[ColumnElement[bool]] = [
-            self._key >= low if high == MAX_ID else self._key.between(low, high)
-            for low, high in ranges
-            if low != high
+        One statement unless the ranges are very many. It is the union of parts that are each one
+        walk along the index, whatever a planner thinks of many ORs.
+        """
+        parts = [
+            sa.select(self._key, *self._selected).where(within).order_by(self._key).limit(limit)
+            for within in self._parts(ranges)
         ]
-        if singles:
-            parts.append(self._key.in_(singles))
         if len(parts) == 1:
-            return parts[0]
-        return sa.and_(self._key >= ranges[0][0], sa.or_(*parts))
+            return parts
+        statements = []
+        for at in range(0, len(parts), PARTS_PER_STATEMENT):
+            each = [sa.select(part.subquery()) for part in parts[at : at + PARTS_PER_STATEMENT]]
+            rows = sa.union_all(*each).subquery()
+            statements.append(sa.select(*rows.c).order_by(rows.c[self._key.name]).limit(limit))
+        return statements
+
+    def _parts(self, ranges: Sequence[Range]) -> Iterator[ColumnElement[bool]]:
+        """Conditions that together say "in `ranges`": lists of ids, and ranges too long to list."""
+        listed: list[int] = []
+        for low, high in ranges:
+            if high - low < LISTED_RANGE:
+                listed += range(low, high + 1)
+            else:
+                # A key of 2^63 - 1 cannot be followed by another; it is never read.
+                yield self._key.between(low, min(high, MAX_ID - 1))
+        for at in range(0, len(listed), LISTED_IDS):
+            yield self._key.in_(listed[at : at + LISTED_IDS])
+
+    @staticmethod
+    def _lowest(rows: Iterable[Row], limit: int) -> list[Row]:
+        return sorted(rows, key=lambda row: row.id)[:limit]
 
     # -- rows that cannot be read -----------------------------------------------------------
 
@@ -160,8 +183,11 @@ class Table:
         self, connection: Connection, ranges: Sequence[Range], limit: int, error: Exception
     ) -> list[Row]:
         self._raise_if_gone(error)
-        ids = sa.select(self._key).where(self._within(ranges)).order_by(self._key).limit(limit)
-        rows = (self._read_one(connection, row_id) for row_id in connection.scalars(ids).all())
+        ids: list[int] = []
+        for within in self._parts(ranges):
+            some = sa.select(self._key).where(within).order_by(self._key).limit(limit)
+            ids += connection.scalars(some).all()
+        rows = (self._read_one(connection, row_id) for row_id in sorted(ids)[:limit])
         return [row for row in rows if row is not None]
 
     def _read_one(self, connection: Connection, row_id: int) -> Row | None:
@@ -215,8 +241,17 @@ class Table:
             raise TableError(f"{self.name}.{key.name} is no integer: name an integer key with key=")
         return key
 
+    def _columns_of(self, table: sa.Table) -> Sequence[str]:
+        """What was asked for, or what the table had when it was first looked at: a column that is
+        added later may be nobody's business. One that was dropped is left out."""
+        if self._column_names is not None:
+            return self._column_names
+        if not self._first_columns:
+            self._first_columns = [column.name for column in table.columns]
+        return [name for name in self._first_columns if name in table.c]
+
     def _find_columns(self, connection: Connection, table: sa.Table) -> list[ColumnElement[Any]]:
-        names = self._column_names or [column.name for column in table.columns]
+        names = self._columns_of(table)
         missing = [name for name in names if name not in table.c]
         if missing:
             raise TableError(f"{self.name} has no column {missing[0]}")

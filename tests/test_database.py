@@ -1,9 +1,12 @@
 """Calls that never block the hub, and what they do about faults."""
 
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import gevent
 import pytest
@@ -12,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from poller.database import Database, DatabaseTimeout
 from tests.harness import sql
 
+PROJECT = Path(__file__).parent.parent
 LONGEST_FREEZE_S = 0.1  # what users may notice; the measured one was 0.021
 
 
@@ -132,6 +136,51 @@ def test_a_dead_pooled_connection_costs_nobody_an_error(postgresql_url: str) -> 
         sql.execute(postgresql_url, f"SELECT pg_terminate_backend({pid})")
         assert call(lambda c: c.exec_driver_sql("SELECT 1").scalar_one()) == 1
     database.close()
+
+
+def test_a_query_that_we_gave_up_does_not_stay_on_the_server(postgresql_url: str) -> None:
+    database = Database(postgresql_url, query_timeout_s=2.0)
+    shown = database.read(lambda c: c.exec_driver_sql("SHOW statement_timeout").scalar_one())
+    assert shown == "3s"
+    database.close()
+
+
+STRESS = """
+from gevent import monkey
+
+monkey.patch_all()
+
+import sys
+
+import gevent
+
+from poller.database import Database
+
+for round in range(15):
+    database = Database(sys.argv[1])
+
+    def use(number):
+        if number % 4 == 0:
+            database.dispose()
+        if number % 3 == 0:
+            database.write(lambda c: c.exec_driver_sql("INSERT INTO notes DEFAULT VALUES"))
+        return database.read(lambda c: c.exec_driver_sql("SELECT count(*) FROM notes").scalar_one())
+
+    users = [gevent.spawn(use, number) for number in range(24)]
+    gevent.joinall(users, timeout=20)
+    assert all(user.ready() for user in users), "stuck"
+    assert all(user.successful() for user in users)
+    database.close()
+"""
+
+
+def test_under_gevent_s_patches_many_first_calls_at_once_do_not_block_each_other(
+    sqlite_url: str,
+) -> None:
+    sql.execute(sqlite_url, "CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+    command = [sys.executable, "-c", STRESS, sqlite_url]
+    subprocess.run(command, check=True, timeout=60, cwd=PROJECT)
+    assert sql.execute(sqlite_url, "SELECT count(*) FROM notes") == [(15 * 8,)]
 
 
 def test_times_come_in_utc(database_url: str) -> None:

@@ -4,7 +4,7 @@ from gevent.event import Event
 
 from poller import sse
 from poller.cursor import Cursor
-from poller.event_log import ENTRY_OVERHEAD_BYTES, Entry, EventLog
+from poller.event_log import ENTRY_OVERHEAD_BYTES, GAP_BYTES, Entry, EventLog
 
 
 def entry(row_id: int, cursor: Cursor, text: str = "x") -> Entry:
@@ -34,7 +34,7 @@ def test_it_holds_no_more_rows_than_its_capacity() -> None:
 
 
 def test_it_holds_no_more_bytes_than_its_capacity() -> None:
-    size = len(entry(1, Cursor.at(1)).frame) + ENTRY_OVERHEAD_BYTES
+    size = len(entry(1, Cursor.at(1)).frame) + ENTRY_OVERHEAD_BYTES + GAP_BYTES
     log = log_of(1, 2, 3, 4, size=2 * size)
     assert log.head - log.oldest == 2
     assert log.size_bytes <= 2 * size
@@ -97,7 +97,7 @@ def test_listeners_are_woken_by_rows_and_by_the_first_complete_pass() -> None:
     append(log, 1)
     assert listener.is_set()
     listener.clear()
-    log.await_pass()
+    log.await_pass(listener)
     log.passed(None)
     assert listener.is_set()
     listener.clear()

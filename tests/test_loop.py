@@ -158,6 +158,24 @@ def test_the_loop_survives_anything_and_recovers(
     wait_for(lambda: worker.poller.problem is None)
 
 
+def test_a_log_that_cannot_be_written_does_not_end_the_loop(
+    table: SimulatedTable, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ClosedPipe:
+        def __getattr__(self, name: str) -> object:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(loop, "LONGEST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(loop, "log", ClosedPipe())
+    worker.source.fail = OSError("away")
+    worker.poller.start()
+    wait_for(lambda: worker.poller._failures > 2)
+    worker.source.fail = None
+    table.insert(2)
+    table.committed[1] = "\ud800"
+    wait_for(lambda: delivered(worker) == [1, 2])
+
+
 def test_waking_polls_at_once(table: SimulatedTable) -> None:
     worker = Worker(table, poll_interval_s=1000.0)
     worker.poller.start()

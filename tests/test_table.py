@@ -146,6 +146,71 @@ def test_a_column_added_later_does_not_appear(database: Database) -> None:
     assert rows[0].columns == {"id": 1, "body": "note 1"}
 
 
+def test_a_column_added_later_does_not_appear_when_the_table_is_looked_at_again(
+    database: Database,
+) -> None:
+    table = described(database)
+    database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes ADD COLUMN secret VARCHAR(9)"))
+    database.read(table.describe)
+    insert(database, 1)
+    rows = database.read(lambda c: table.page(c, [(1, 1)], 1))
+    assert rows[0].columns == {"id": 1, "body": "note 1"}
+    database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes DROP COLUMN body"))
+    database.read(table.describe)
+    rows = database.read(lambda c: table.page(c, [(1, 1)], 1))
+    assert rows[0].columns == {"id": 1}
+
+
+def test_hundreds_of_ranges_of_any_size_bring_just_their_rows(database: Database) -> None:
+    insert(database, *range(1, 400, 3))
+    table = described(database)
+    holes = tuple((n * 1000, n * 1000 + n % 80) for n in range(1, 400))
+    assert polled(database, table, Cursor.at(10**6, holes)) == []
+    short = tuple((n, n + 1) for n in range(2, 300, 4))
+    assert polled(database, table, Cursor.at(390, short), limit=1000) == [
+        *(n for n in range(1, 391, 3) if any(low <= n <= high for low, high in short)),
+        *range(391, 400, 3),
+    ]
+
+
+def test_the_lowest_rows_come_first_when_many_ranges_meet_the_limit(database: Database) -> None:
+    insert(database, *range(1, 2000, 40))
+    table = described(database)
+    wide = tuple((n, n + 35) for n in range(1, 1900, 40))
+    assert polled(database, table, Cursor.at(1950, wide), limit=5) == [1, 41, 81, 121, 161]
+
+
+def test_on_sqlite_no_range_walks_the_table(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    database.write(lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {AUTO['sqlite']})"))
+    table = described(database)
+    ranges = ((5, 5), (9, 9), (1000, 2000), (30_000, 90_000))
+
+    def plan(connection: sa.Connection) -> str:
+        (statement,) = table._rows_in(ranges, 100)
+        sql = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
+        return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())
+
+    found = database.read(plan)
+    assert "SCAN notes" not in found
+    assert found.count("SEARCH notes USING INTEGER PRIMARY KEY") == 3
+    database.close()
+
+
+def test_a_cleared_sqlite_sequence_is_no_restart(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    for statement in (
+        f"CREATE TABLE notes (id {AUTO['sqlite']})",
+        "INSERT INTO notes DEFAULT VALUES",
+        "INSERT INTO notes DEFAULT VALUES",
+        "DELETE FROM sqlite_sequence",
+    ):
+        database.write(lambda c, sql=statement: c.exec_driver_sql(sql))  # type: ignore[misc]
+    table = described(database)
+    assert database.read(lambda c: table.poll(c, Cursor.at(2), 9)).counter == 2
+    database.close()
+
+
 def test_what_cannot_be_watched_is_named_with_what_to_do(database: Database) -> None:
     database.write(lambda c: c.exec_driver_sql("CREATE TABLE keyless (body VARCHAR(100))"))
     database.write(lambda c: c.exec_driver_sql("CREATE TABLE named (name VARCHAR(9) PRIMARY KEY)"))

@@ -146,18 +146,14 @@ class Worker:
         self.source = SimulatedSource(table, self.settings.history_rows)
         self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: True)
-        self.wakes = 0
 
     def poll_until_quiet(self) -> None:
         while self.poller.poll() == 0.0:
             pass
 
     def open_stream(self, last_event_id: str | None = None) -> Subscriber:
-        backfill = Backfill(self.source.page, self.settings.batch_rows)
-        return Subscriber("test", self.log, backfill, self.settings, self._wake, last_event_id)
-
-    def _wake(self) -> None:
-        self.wakes += 1
+        backfill = Backfill(self.source.page)
+        return Subscriber("test", self.log, backfill, self.settings, last_event_id)
 
 
 class Client:
