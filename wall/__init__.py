@@ -47,7 +47,7 @@ def create_app(settings: WallSettings | None = None) -> Flask:
     notifier.watch(Post, prepare=create_tables)
     notifier.init_app(app, database=database, settings=settings)
 
-    count_post = limited_posts(app, settings.post_rate)
+    count_post = limited_posts(settings.post_rate)
     app.extensions["wall"] = posts.Wall(database, notifier, settings, count_post)
     app.register_blueprint(posts.blueprint)
     return app

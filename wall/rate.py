@@ -7,34 +7,37 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
-from flask import Flask, request
-from flask_limiter import Limiter, RateLimitExceeded
+from flask import request
+from limits import parse_many
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 
 from wall.refusal import Refused
 
 IPV6_PREFIX_BITS = 64  # what one household gets; single addresses in it are free to choose
 
 
-def limited_posts(app: Flask, rate: str) -> Callable[[], None]:
+def limited_posts(rate: str) -> Callable[[], None]:
     """A function that counts one post of the request's client.
 
     It raises Refused(429), with the seconds to wait, when `rate` ("30 per minute") is used up.
     """
-    limiter = Limiter(client_network, app=app, storage_uri="memory://", strategy="moving-window")
+    limits = parse_many(rate)
 
-    @limiter.limit(rate)
-    def count() -> None:
-        pass
+    # Made at the first post: it starts a timer, which must not be copied by a fork.
+    @cache
+    def limiter() -> MovingWindowRateLimiter:
+        return MovingWindowRateLimiter(MemoryStorage())
 
     def count_post() -> None:
-        try:
-            count()
-        except RateLimitExceeded:
-            used_up = limiter.current_limit
-            wait_s = math.ceil(used_up.reset_at - time.time()) if used_up else 60
-            raise _refused(max(1, wait_s)) from None
+        client = client_network()
+        for limit in limits:
+            if not limiter().hit(limit, client):
+                reset_at = limiter().get_window_stats(limit, client).reset_time
+                raise _refused(max(1, math.ceil(reset_at - time.time())))
 
     return count_post
 
