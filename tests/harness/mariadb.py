@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -135,7 +135,8 @@ class MariaDB:
         name = url.rsplit("/", 1)[1]
         query = "SELECT id FROM information_schema.processlist WHERE db = %s"
         for (thread,) in sql.execute(self.url, query, [name]):
-            sql.execute(self.url, f"KILL SOFT CONNECTION {int(thread)}")
+            with suppress(pymysql.err.OperationalError):  # it went by itself meanwhile
+                sql.execute(self.url, f"KILL SOFT CONNECTION {int(thread)}")
         sql.execute(self.url, f"DROP DATABASE IF EXISTS `{name}`")
 
     def connections(self, url: str) -> int:
