@@ -1,30 +1,26 @@
 """A private MariaDB: the machine's `mariadbd` (Debian: mariadb-server-core) on a temp folder."""
 
-import itertools
 import os
 import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
 
 import pymysql
 
 from tests.harness import sql
-from tests.harness.postgres import StatementCount
 from tests.harness.process import (
     Child,
     PartMissing,
-    free_port,
     run,
     server_folder,
     unprivileged_user,
     wait_until,
 )
+from tests.harness.server import START_TIMEOUT_S, DatabaseServer, StatementCount, StopMode
 
-START_TIMEOUT_S = 30.0
+STOP_SIGNALS: dict[StopMode, signal.Signals] = {"fast": signal.SIGTERM, "immediate": signal.SIGKILL}
 SYSTEM_FOLDERS = os.pathsep.join(("/usr/local/sbin", "/usr/sbin", "/sbin"))
 OPTIONS = (
     "--bind-address=127.0.0.1",
@@ -40,7 +36,7 @@ OPTIONS = (
 )
 
 
-class MariaDB:
+class MariaDB(DatabaseServer):
     """One server; `with MariaDB() as server` starts it and ends it for good."""
 
     def __init__(self) -> None:
@@ -49,27 +45,9 @@ class MariaDB:
         self._user = unprivileged_user("mysql", "nobody", "daemon")
         self._folder = server_folder("mariadb", self._user)
         self._data = self._folder / "data"
-        self._log_path = self._folder / "mariadb.log"
-        self._numbers = itertools.count(1)
-        self._child: Child | None = None
-        self.port = free_port()
+        super().__init__(self._folder, "mariadb.log", STOP_SIGNALS)
         options = ["--no-defaults", f"--datadir={self._data}", "--skip-test-db"]
         run([install, *options, "--auth-root-authentication-method=normal"], self._user)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        if self._child is not None:
-            self._child.thaw()
-            self._child.end()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def url(self) -> str:
@@ -94,35 +72,6 @@ class MariaDB:
         command = [self._mariadbd, "--no-defaults", *places, *OPTIONS]
         self._child = Child(command, self._log_path, user=self._user, death_signal=signal.SIGKILL)
         wait_until(self._answers, START_TIMEOUT_S, f"MariaDB answers; its log: {self._log_path}")
-
-    def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        """Ends every connection and the server; `immediate` is a crash with recovery at start."""
-        assert self._child is not None
-        self._child.signal(signal.SIGTERM if mode == "fast" else signal.SIGKILL)
-        self._child.wait(START_TIMEOUT_S)
-
-    def restart(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        self.stop(mode)
-        self.start()
-
-    def ensure_running(self) -> None:
-        """For fixtures: a test that stopped or froze the server shall not spoil the next one."""
-        if self._child is None or not self._child.alive:
-            self.start()
-        else:
-            self._child.thaw()
-
-    def freeze(self) -> None:
-        """Stops the server without closing anything: a hung machine."""
-        assert self._child is not None
-        self._child.freeze()
-
-    def thaw(self) -> None:
-        assert self._child is not None
-        self._child.thaw()
-
-    def log(self) -> str:
-        return self._log_path.read_text(encoding="utf-8", errors="replace")
 
     def create_database(self) -> str:
         """The url of a new, empty database."""

@@ -4,32 +4,27 @@ The wheel's own manager is left aside: tests need the port, a restart, a crash a
 """
 
 import importlib.util
-import itertools
 import re
 import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
 
 import psycopg
 
 from tests.harness.process import (
     Child,
     PartMissing,
-    free_port,
     reachable_by_all,
     run,
     server_folder,
     unprivileged_user,
     wait_until,
 )
+from tests.harness.server import START_TIMEOUT_S, DatabaseServer, StatementCount, StopMode
 
-START_TIMEOUT_S = 30.0
-STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+STOP_SIGNALS: dict[StopMode, signal.Signals] = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -43,19 +38,7 @@ OPTIONS = {
 }
 
 
-@dataclass
-class StatementCount:
-    """Statements seen at the database, of every kind; filled when the counting ends."""
-
-    statements: list[str] = field(default_factory=list)
-
-    @property
-    def queries(self) -> list[str]:
-        """Those that read; the others set up a session or end a transaction."""
-        return [one for one in self.statements if one.lstrip().upper().startswith("SELECT")]
-
-
-class Postgres:
+class Postgres(DatabaseServer):
     """One server; `with Postgres() as server` starts it and ends it for good."""
 
     def __init__(self) -> None:
@@ -63,27 +46,9 @@ class Postgres:
         self._folder = server_folder("postgres", self._user)
         self._bin = _reachable_install(self._folder, self._user) / "bin"
         self._data = self._folder / "data"
-        self._log_path = self._folder / "postgres.log"
-        self._numbers = itertools.count(1)
-        self._child: Child | None = None
-        self.port = free_port()
+        super().__init__(self._folder, "postgres.log", STOP_SIGNALS)
         initdb = [self._bin / "initdb", "-D", self._data, "-U", "rowcast", "-A", "trust"]
         run([*initdb, "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"], self._user)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        if self._child is not None:
-            self._child.thaw()
-            self._child.end()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def url(self) -> str:
@@ -107,35 +72,6 @@ class Postgres:
         command = [self._bin / "postgres", "-D", self._data, "-p", str(self.port), *options]
         self._child = Child(command, self._log_path, user=self._user, death_signal=signal.SIGQUIT)
         wait_until(self._answers, START_TIMEOUT_S, f"PostgreSQL answers; its log: {self._log_path}")
-
-    def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        """Ends every connection and the server; `immediate` is a crash with recovery at start."""
-        assert self._child is not None
-        self._child.signal(STOP_SIGNALS[mode])
-        self._child.wait(START_TIMEOUT_S)
-
-    def restart(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        self.stop(mode)
-        self.start()
-
-    def ensure_running(self) -> None:
-        """For fixtures: a test that stopped or froze the server shall not spoil the next one."""
-        if self._child is None or not self._child.alive:
-            self.start()
-        else:
-            self._child.thaw()
-
-    def freeze(self) -> None:
-        """Stops every process of the server without closing anything: a hung machine."""
-        assert self._child is not None
-        self._child.freeze()
-
-    def thaw(self) -> None:
-        assert self._child is not None
-        self._child.thaw()
-
-    def log(self) -> str:
-        return self._log_path.read_text(encoding="utf-8", errors="replace")
 
     def create_database(self) -> str:
         """The url of a new, empty database."""
