@@ -30,7 +30,8 @@ _DRAIN_WATCH_INTERVAL_S = 0.05
 _PAGES_BESIDE_STREAMS = 1000  # connections for the page, posts and health checks
 
 worker_class = "gevent"
-bind = [f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"]
+_host = os.environ.get("HOST") or "127.0.0.1"
+bind = [f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT') or '8000'}"]
 # workers: gunicorn takes WEB_CONCURRENCY, default 1.
 # A full worker accepts nothing, health checks included: streams are capped well below.
 worker_connections = capacity.max_streams(None) + _PAGES_BESIDE_STREAMS
@@ -39,6 +40,8 @@ timeout = 30
 graceful_timeout = 5
 # An idle connection holds the end up for as long.
 keepalive = 1
+# Whether a proxy's headers are believed is for ROWCAST_PROXIES alone to say.
+forwarded_allow_ips = ""
 # A local socket that takes commands: on by default, and nobody here needs it.
 control_socket_disable = True
 
@@ -86,5 +89,7 @@ def child_exit(server: Any, worker: Any) -> None:
 def on_exit(server: Any) -> None:
     """In the master, at the very end."""
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    if server.reexec_pid:
+        return  # USR2: the master that takes over counts on in this folder
     if folder.name.startswith(_METRICS_PREFIX):
         shutil.rmtree(folder, ignore_errors=True)

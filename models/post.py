@@ -24,7 +24,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from models.types import UTCDateTime, utc_now
@@ -147,7 +147,9 @@ def _page(connection: Connection, query: Select[int, str, str, datetime]) -> lis
 def _one(connection: Connection, post_id: int) -> PostRow:
     try:
         return _plain(connection.execute(_newest_first(1).where(Post.id == post_id)).one())
-    except (SQLAlchemyError, ValueError, TypeError):
+    except (SQLAlchemyError, ValueError, TypeError) as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise  # it is the database that went, not the row
         return PostRow(post_id, "", "", datetime.fromtimestamp(0, UTC), readable=False)
 
 

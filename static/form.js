@@ -1,8 +1,8 @@
 /* The form: sends without leaving the page, and never loses what somebody wrote.
  *
- * The text stays in its field until the server has the post: it said 201, or the stream brought
- * the post back. Until then a pale card shows what is under way. What is typed is also kept in the
- * tab's storage, so that a reload does not lose it.
+ * The text stays in its field until the server has the post: it said 201, or it did not answer and
+ * the stream brought the post back. Until then a pale card shows what is under way. What is typed is
+ * also kept in the tab's storage, so that a reload does not lose it.
  */
 
 import { fill } from "./posts.js";
@@ -13,7 +13,7 @@ const DRAFT_KEY = "rowcast.draft";
 
 export class Form {
   constructor({ form, pending, template, onTaken }) {
-    Object.assign(this, { form, pending, template, onTaken, sent: null, countdown: 0 });
+    Object.assign(this, { form, pending, template, onTaken, sent: null, unsure: null, countdown: 0 });
     this.author = form.elements.author;
     this.body = form.elements.body;
     this.button = form.querySelector("button[type=submit]");
@@ -38,7 +38,10 @@ export class Form {
     } catch (error) {
       problem = unanswered(error);
     }
+    const { arrived } = this.sent;
     this.end();
+    if (problem?.unsure && arrived) return this.clear(); // the answer was lost, the post was not
+    this.unsure = problem?.unsure ? post : null;
     if (problem) this.showProblem(problem);
   }
 
@@ -48,7 +51,7 @@ export class Form {
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/json" },
       body: JSON.stringify(post),
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+      signal: AbortSignal.timeout?.(ANSWER_WITHIN_MS),
     });
     if (response.status !== 201) return await refusal(response);
     this.taken(await response.json());
@@ -77,18 +80,27 @@ export class Form {
     this.pending.replaceChildren();
   }
 
-  /* The stream may bring our post before the answer comes: its card then makes way at once. */
+  /* The stream may bring our post before the answer comes: its card then makes way at once. The
+   * text waits for the answer, since the row may be somebody else's with the same words. Where the
+   * answer was lost, the row is the answer. */
   echo(row) {
-    if (!this.sent || this.sent.arrived || !sameText(row, this.sent)) return false;
-    this.sent.arrived = true;
-    this.pending.replaceChildren();
-    this.clear();
+    if (this.sent && !this.sent.arrived && sameText(row, this.sent)) {
+      this.sent.arrived = true;
+      this.pending.replaceChildren();
+      return true;
+    }
+    if (!this.unsure || !sameText(row, this.unsure)) return false;
+    if (!this.sent && this.body.value === this.unsure.body) {
+      this.clear();
+      this.clearProblems();
+    }
+    this.unsure = null;
     return true;
   }
 
   /* The answer has the row, so that it shows even while the stream is away. */
   taken(row) {
-    if (!this.sent.arrived) this.clear();
+    this.clear();
     this.pending.replaceChildren();
     this.onTaken(row);
   }
@@ -133,7 +145,7 @@ export class Form {
   }
 
   showProblem({ error, fields = {}, retry_after_s }) {
-    if (retry_after_s && !Object.keys(fields).length) return this.countDown(error, retry_after_s);
+    if (/\b\d+ s\b/.test(error) && retry_after_s) return this.countDown(error, retry_after_s);
     for (const [field, text] of Object.entries(fields)) this.problemAt(field, text);
     if (!Object.keys(fields).length) this.problemAt("", error);
     const first = ["author", "body"].find((field) => fields[field]);
@@ -170,15 +182,18 @@ export class Form {
 /* What a refusing answer says; a proxy's error page says nothing of use. */
 async function refusal(response) {
   const answer = await response.json().catch(() => ({}));
-  if (answer.error) return answer;
-  return { error: `The server answered ${response.status}. Your text is still here; try again.` };
+  const unsure = response.status >= 500; // it may have been taken before that went wrong
+  if (answer.error) return { ...answer, unsure };
+  const error = `The server answered ${response.status}. Your text is still here; try again.`;
+  return { error, unsure };
 }
 
 function unanswered(error) {
   if (error.name === "TimeoutError") {
-    return { error: "No answer yet. Your post may still appear; your text is kept." };
+    return { error: "No answer yet. Your post may still appear; your text is kept.", unsure: true };
   }
-  return { error: "The server cannot be reached. Your text is still here; try again soon." };
+  const away = "The server cannot be reached. Your text is still here; try again soon.";
+  return { error: away, unsure: true };
 }
 
 /* The server trims and normalises. */

@@ -436,6 +436,24 @@ def test_an_unknown_host_is_refused_where_hosts_are_named(settings: dict[str, An
     app.extensions["wall"].database.dispose()
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_wall_on_this_machine_answers_to_its_own_names_only(app: Flask, host: str) -> None:
+    client = app.test_client()
+    assert client.get("/nothing", base_url=f"http://{host}:8000").status_code == 404
+    rebound = client.get("/", base_url="http://evil.example:8000")
+    assert rebound.status_code == 400
+    assert "ROWCAST_TRUSTED_HOSTS" in rebound.text
+
+
+def test_a_wall_for_others_answers_to_any_name_until_some_are_given(
+    settings: dict[str, Any],
+) -> None:
+    app = create_app(WallSettings.model_validate(settings | {"host": "0.0.0.0"}))
+    response = app.test_client().get("/nothing", base_url="http://any.example")
+    assert response.status_code == 404
+    app.extensions["wall"].database.dispose()
+
+
 def test_an_error_shows_a_request_id_and_nothing_of_the_inside(app: Flask) -> None:
     @app.get("/broken")
     def broken() -> str:
@@ -502,7 +520,7 @@ def test_a_post_is_a_503_with_the_text_kept(away: FlaskClient, tmp_path: Path) -
     answer = post_form(away, "Ada", "do not lose me")
     assert answer.status_code == 503
     assert "do not lose me" in answer.text
-    assert "Nothing was posted" in answer.text
+    assert "Your text is kept" in answer.text
     programs = post_json(away)
     assert programs.status_code == 503
     assert programs.headers["Retry-After"]

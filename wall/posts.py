@@ -31,6 +31,7 @@ from models import PostRow, post
 from models.post import AUTHOR_LENGTH, BODY_LENGTH
 from poller import Notifier
 from poller.database import Database, DatabaseTimeout
+from poller.row import MAX_EXACT_INTEGER
 from wall.draft import Draft, checked, read_draft
 from wall.refusal import Refused, wants_json
 from wall.security import require_form_token
@@ -41,7 +42,10 @@ log = structlog.get_logger(__name__)
 PAGE_POSTS = 50
 GREATEST_ID = 2**63 - 1
 DATABASE_AWAY = (SQLAlchemyError, DatabaseTimeout)
-DATABASE_AWAY_MESSAGE = "The database cannot be reached right now. Nothing was posted."
+DATABASE_AWAY_MESSAGE = (
+    "The database cannot be reached right now. Your text is kept; send it again if it does not "
+    "appear soon."
+)
 
 blueprint = Blueprint("wall", __name__)
 
@@ -87,9 +91,13 @@ def show(post_id: str) -> ResponseReturnValue:
         raise _database_away(error, "The database cannot be reached right now.") from None
     if found is None:
         raise Refused(404, "There is no such post, or not any more.")
-    if wants_json() and found.readable:
-        return jsonify(as_json(found))
-    return render_template("post.html", post=found)
+    as_asked = (
+        jsonify(as_json(found))
+        if wants_json() and found.readable
+        else make_response(render_template("post.html", post=found))
+    )
+    as_asked.vary.add("Accept")
+    return as_asked
 
 
 @blueprint.post("/posts")
@@ -119,7 +127,7 @@ def parse_id(written: str) -> int | None:
 
 def as_json(row: PostRow) -> dict[str, object]:
     """The row as the stream shows it; an id that JavaScript cannot count to is a string."""
-    shown_id = row.id if row.id <= 2**53 else str(row.id)
+    shown_id = row.id if row.id <= MAX_EXACT_INTEGER else str(row.id)
     created_at = row.created_at.astimezone(UTC).isoformat(timespec="microseconds")
     written = created_at.replace("+00:00", "Z")
     return {"id": shown_id, "author": row.author, "body": row.body, "created_at": written}

@@ -90,7 +90,11 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     if isinstance(error, SecurityError):
         # An untrusted Host: no address of ours can be built, hence no page.
-        return make_response("Unknown host name.\n", 400, {"Content-Type": "text/plain"})
+        return make_response(
+            "Unknown host name. ROWCAST_TRUSTED_HOSTS lists those that are answered.\n",
+            400,
+            {"Content-Type": "text/plain"},
+        )
     if status >= 500:
         log.error("request_failed", request_id=request_id(), path=request.path, status=status)
     response = make_response(_answer(Refused(status)))

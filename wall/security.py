@@ -32,6 +32,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+LOOPBACK = ("localhost", "127.0.0.1")  # not ::1, which Werkzeug cannot tell from other names
+
 csrf = CSRFProtect()
 
 
@@ -41,7 +43,7 @@ def install(app: Flask, settings: WallSettings) -> None:
         MAX_CONTENT_LENGTH=LARGEST_BODY_BYTES,
         MAX_FORM_MEMORY_SIZE=LARGEST_BODY_BYTES,
         MAX_FORM_PARTS=MOST_FORM_PARTS,
-        TRUSTED_HOSTS=list(settings.trusted_hosts) or None,
+        TRUSTED_HOSTS=trusted_hosts(settings),
         SESSION_COOKIE_NAME="rowcast",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_HTTPONLY=True,
@@ -56,8 +58,19 @@ def install(app: Flask, settings: WallSettings) -> None:
     if settings.proxies:
         n = settings.proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=n, x_proto=n, x_host=n, x_prefix=n
+            app.wsgi_app, x_for=n, x_proto=n, x_host=n
         )
+
+
+def trusted_hosts(settings: WallSettings) -> list[str] | None:
+    """The host names to answer to, None for any.
+
+    A wall on this machine alone is reached under its names: any other one is a page of the user's
+    browser that made a name of its own point here.
+    """
+    if not settings.trusted_hosts and not settings.proxies and settings.host in LOOPBACK:
+        return [*LOOPBACK]
+    return list(settings.trusted_hosts) or None
 
 
 def refuse_cross_site() -> None:

@@ -59,14 +59,14 @@ class WallSettings(Settings):
     host: str = Field(
         "127.0.0.1",
         validation_alias="HOST",
-        description="Address that `python app.py` listens on; `0.0.0.0` for every one.",
+        description="Address that the server listens on; `0.0.0.0` for every one.",
     )
     port: int = Field(
         8000,
         validation_alias="PORT",
         ge=0,
         le=65535,
-        description="Port that `python app.py` listens on; 0 takes a free one.",
+        description="Port that the server listens on; with `python app.py` 0 takes a free one.",
     )
     trusted_hosts: Annotated[
         tuple[str, ...], BeforeValidator(_hosts), AfterValidator(_host_names)
@@ -74,7 +74,8 @@ class WallSettings(Settings):
         (),
         validation_alias="ROWCAST_TRUSTED_HOSTS",
         description="Host names that the wall answers to, with commas between; `.example.org` "
-        "includes all below. Unset: any, which is for a machine that nobody else can reach.",
+        "includes all below. Unset: `localhost` and `127.0.0.1` where `HOST` is one of them and "
+        "there is no proxy; else any.",
     )
     proxies: int = Field(
         0,

@@ -99,10 +99,48 @@ def test_the_echo_may_come_before_the_answer(wall: Wall, open_page: Open) -> Non
     answer = held[0].fetch()  # the server has it; the page is not told yet
     expect(page.locator("#feed article").first).to_contain_text("echo first")
     expect(page.locator("#pending article")).to_have_count(0)
-    expect(page.locator("#body")).to_have_value("")
     held[0].fulfill(response=answer)
+    expect(page.locator("#body")).to_have_value("")
     expect(page.locator("button[type=submit]")).to_be_enabled()
     assert bodies(page).count("  echo  first") == 1
+
+
+@pytest.mark.parametrize("echo_first", [True, False])
+def test_a_post_whose_answer_is_lost_is_not_asked_for_again(
+    wall: Wall, open_page: Open, echo_first: bool
+) -> None:
+    page = live(open_page(wall.url))
+    text = f"lost answer {echo_first}"
+    held = hold_posts(page)
+    write(page, text)
+    page.click("text=Post")
+    until(page, lambda: len(held) == 1, "the post is sent")
+    if echo_first:
+        held[0].fetch()
+        expect(page.locator("#feed article").first).to_contain_text(text)
+        held[0].abort()
+    else:
+        held[0].abort()
+        expect(page.locator("#problem")).to_contain_text("cannot be reached")
+        wall.insert(text, author="Ada")  # it was taken after all
+    expect(page.locator("#body")).to_have_value("")
+    expect(page.locator("#problem")).to_be_hidden()
+    assert bodies(page).count(text) == 1
+
+
+def test_somebody_else_s_same_words_do_not_take_the_text_of_a_refused_post(
+    wall: Wall, open_page: Open
+) -> None:
+    page = live(open_page(wall.url))
+    held = hold_posts(page)
+    write(page, "me too")
+    page.click("text=Post")
+    until(page, lambda: len(held) == 1, "the post is sent")
+    wall.insert("me too", author="Ada")
+    expect(page.locator("#feed article").first).to_contain_text("me too")
+    held[0].fulfill(status=403, json={"error": "Not now."})
+    expect(page.locator("#problem")).to_contain_text("Not now.")
+    expect(page.locator("#body")).to_have_value("me too")
 
 
 def test_a_post_shows_even_while_the_stream_is_away(wall: Wall, open_page: Open) -> None:

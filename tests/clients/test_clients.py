@@ -24,7 +24,7 @@ pytestmark = pytest.mark.clients
 RETRY_S = 0.5
 PART_ROWS = 5
 TIMEOUT_S = 30.0
-NEVER_WAIT_LONGER = httpx.Timeout(TIMEOUT_S)
+SILENCE = httpx.Timeout(20.0)  # a heartbeat comes every 15 s
 
 EVENT_SOURCE = """url => {
     window.received = [];
@@ -45,6 +45,15 @@ def kill_all_workers(wall: Gunicorn) -> None:
         wall.kill_worker(pid)
 
 
+def state_of(wall: Gunicorn) -> str:
+    """What a failure needs to show: the workers, whether one answers, and the server's log."""
+    try:
+        ready = wall.get("/readyz").text
+    except OSError as error:
+        ready = repr(error)
+    return f"workers {wall.worker_pids()}, ready: {ready}\n{wall.log()[-3_000:]}"
+
+
 def read_through_a_crash(
     wall: Gunicorn, url: str, read: Callable[[str, str], Iterator[tuple[str, int]]]
 ) -> list[int]:
@@ -56,7 +65,7 @@ def read_through_a_crash(
     last_event_id, end_s = "0", time.monotonic() + TIMEOUT_S
     sql.insert_posts(url, ["first part"] * PART_ROWS)
     while len(ids) < 2 * PART_ROWS:
-        assert time.monotonic() < end_s, f"only {ids} within {TIMEOUT_S} s"
+        assert time.monotonic() < end_s, f"only {ids} within {TIMEOUT_S} s\n{state_of(wall)}"
         try:
             for event_id, row_id in read(wall.stream_url, last_event_id):
                 last_event_id = event_id
@@ -66,6 +75,9 @@ def read_through_a_crash(
                     sql.insert_posts(url, ["second part"] * PART_ROWS)
                 if len(ids) == 2 * PART_ROWS:
                     break
+        except httpx.TimeoutException as silence:
+            after = f"silence after {ids}, asked for {last_event_id}"
+            raise AssertionError(f"{after}\n{state_of(wall)}") from silence
         except httpx.TransportError:
             time.sleep(RETRY_S)
     return ids
@@ -74,7 +86,7 @@ def read_through_a_crash(
 def read_with_httpx_sse(url: str, last_event_id: str) -> Iterator[tuple[str, int]]:
     headers = {"Last-Event-ID": last_event_id}
     with (
-        httpx.Client(timeout=NEVER_WAIT_LONGER) as client,
+        httpx.Client(timeout=SILENCE) as client,
         httpx_sse.connect_sse(client, "GET", url, headers=headers) as source,
     ):
         for event in source.iter_sse():
@@ -84,7 +96,7 @@ def read_with_httpx_sse(url: str, last_event_id: str) -> Iterator[tuple[str, int
 
 def read_with_sseclient(url: str, last_event_id: str) -> Iterator[tuple[str, int]]:
     headers = {"Last-Event-ID": last_event_id, "Accept": "text/event-stream"}
-    with httpx.stream("GET", url, headers=headers, timeout=NEVER_WAIT_LONGER) as response:
+    with httpx.stream("GET", url, headers=headers, timeout=SILENCE) as response:
         for event in sseclient.SSEClient(response.iter_raw()).events():
             if event.data and event.event == "message":
                 yield event.id or "", json.loads(event.data)["id"]

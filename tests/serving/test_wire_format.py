@@ -110,3 +110,16 @@ def test_named_feed_is_the_same_stream(
     stream = open_stream(f"{wall.url}/stream/posts").wait_open()
     post_id = wall.post("by name")
     assert stream.wait_for_rows(1) == [post_id]
+
+
+def test_without_a_proxy_forwarded_headers_count_for_nothing(
+    start_wall: Wall, sqlite_url: str
+) -> None:
+    """gunicorn itself would believe anybody on this machine."""
+    wall = start_wall(sqlite_url)
+    plain = wall.get("/")
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/evil", "SCRIPT_NAME": "/evil"}
+    forged = wall.get("/", headers)
+    assert plain.status == forged.status == 200
+    assert "/evil" not in forged.text
+    assert "Secure" not in str(forged.headers)
