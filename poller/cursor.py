@@ -32,7 +32,6 @@ PLAIN_GAPS = 8  # up to so many gaps a token is a list that a person can read
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _VALUE = {char: value for value, char in enumerate(_DIGITS)}
 # ASCII digits only: int() also takes "٣", "1_000", "+5" and blanks.
-_POSITION = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _TOKEN = re.compile(
     r"(?P<position>0|[1-9][0-9]{0,18})"
     r"(?:!(?:(?P<plain>[1-9][0-9]{0,18}(?:,[1-9][0-9]{0,18})*)|\+(?P<dense>[A-Za-z0-9_-]+)))?",
@@ -189,13 +188,6 @@ class Cursor:
         else:
             runs = _parse_dense(match["dense"] or "")
         return cls.at(position, _gaps_of_runs(position, runs))
-
-
-def parse_position(text: str) -> int:
-    """A bare id or position, ASCII digits within `MAX_ID`; ValueError where it is anything else."""
-    if not _POSITION.fullmatch(text) or int(text) >= MAX_ID:
-        raise ValueError("not an id")
-    return int(text)
 
 
 def _runs(position: int, gaps: Sequence[Range]) -> list[int]:

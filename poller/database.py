@@ -43,7 +43,7 @@ class DatabaseTimeout(TimeoutError):  # noqa: N818 - as the built-in
 
 
 class Database:
-    """One database. Makes no connection before the first call.
+    """One database. Makes no connection before the first call, so that none is copied by a fork.
 
     `url` is any of `sqlite:///path`, `postgresql://…`, `mysql://…`, `mariadb://…`, or a SQLAlchemy
     URL with a driver of its own. Raises ValueError for an in-memory SQLite database, which every
@@ -114,11 +114,6 @@ class Database:
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.kill()
-
-    def after_fork(self) -> None:
-        """Forget the parent's connections and threads without touching them."""
-        self._engine.dispose(close=False)
-        self._threads = None
 
     def _ping(self) -> None:
         if not self.is_sqlite:

@@ -64,8 +64,7 @@ class Backfill:
 
 
 class Subscriber:
-    """One open stream. Iterate it for the response's bytes; `end()` it from
-    wherever.
+    """One open stream. Iterate it for the response's bytes; `end()` may come from anywhere.
 
     `last_event_id` is what the client sent, None for "from now". `client` is its socket where
     the server shows it: the end of the client is then noticed at once, and one that takes no bytes

@@ -13,7 +13,6 @@ from poller.cursor import (
     Range,
     clip,
     intersect,
-    parse_position,
     subtract,
 )
 
@@ -193,10 +192,3 @@ def test_hostile_text_never_does_more_than_raise_value_error(text: str) -> None:
 def test_an_id_out_of_range_is_refused(row_id: int) -> None:
     with pytest.raises(ValueError, match="id"):
         Cursor().add(row_id)
-
-
-@pytest.mark.parametrize("text", ["", "٣", "1_0", "+5", " 5", "05", "-1", "9" * 19, "9" * 5000])
-def test_a_position_is_ascii_digits_within_range(text: str) -> None:
-    with pytest.raises(ValueError, match="not an id"):
-        parse_position(text)
-    assert parse_position("5") == 5
