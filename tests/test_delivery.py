@@ -300,6 +300,16 @@ class AnyInterleaving(RuleBasedStateMachine):
             (self.table.commit if commits else self.table.roll_back)(transaction)
 
     @rule(which=st.integers(0, 1))
+    def worker_starts_anew(self, which: int) -> None:
+        """Killed, with its streams; the next one starts near the newest row."""
+        for client in self.clients:
+            if client.connected_to is self.workers[which]:
+                client.drop()
+        self.workers[which] = worker_with(
+            self.table, history_rows=2, log_capacity_rows=[3, 100][which]
+        )
+
+    @rule(which=st.integers(0, 1))
     def worker_polls(self, which: int) -> None:
         self.workers[which].poller.poll()
 
@@ -310,9 +320,12 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1))
     def client_comes(self, which: int) -> None:
-        """From now: what this worker has delivered is not owed to it."""
+        """From now: what this worker has delivered is not owed to it, nor what comes from a
+        transaction that is older than the worker, below its floor."""
         worker, client = self.workers[which], Client()
-        self.known.append({i for i in self.table.committed if i in worker.log.cursor})
+        pending = {i for ids in self.table.open.values() for i in ids}
+        older = {i for i in pending if i <= worker.log.floor}
+        self.known.append({i for i in self.table.committed if i in worker.log.cursor} | older)
         client.connect(worker)
         client.take(2)
         assert client.ids == []

@@ -1,15 +1,15 @@
 """The poller: one pass, and the loop that never dies."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import gevent
 import pytest
 
 from poller import loop
-from poller.cursor import Cursor
+from poller.cursor import Cursor, Range
 from poller.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
 from poller.row import Row
-from tests.harness.simulation import HolderFence, SimulatedTable, Worker
+from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
 
 BOUND_S = 10
 
@@ -95,10 +95,10 @@ def test_a_pass_cut_off_by_its_limit_retires_no_gap_beyond_its_last_row(
 def test_the_fence_is_asked_only_while_a_gap_is_open(table: SimulatedTable, worker: Worker) -> None:
     looks: list[object] = []
 
-    class Watched(HolderFence):
-        def look(self, connection: object) -> object:
-            looks.append(connection)
-            return super().look(connection)
+    class Watched(SimulatedLocks):
+        def look(self, connection: object, gaps: Sequence[Range]) -> object:
+            looks.append(gaps)
+            return super().look(connection, gaps)
 
     worker.source.fence = Watched(table)
     table.insert(3)
@@ -108,7 +108,7 @@ def test_the_fence_is_asked_only_while_a_gap_is_open(table: SimulatedTable, work
     table.insert()
     worker.poll_until_quiet()
     worker.poll_until_quiet()
-    assert len(looks) == 1
+    assert looks == [((4, 4),)]
 
 
 def test_a_row_that_cannot_be_encoded_becomes_a_placeholder_among_the_others(
