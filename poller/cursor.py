@@ -17,7 +17,7 @@ Ids are integers from 1 to `MAX_ID`; a range is `(lowest, highest)`, both includ
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -52,13 +52,16 @@ def intersect(one: Sequence[Range], other: Sequence[Range]) -> tuple[Range, ...]
     both: list[Range] = []
     i = j = 0
     while i < len(one) and j < len(other):
-        low, high = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
-        if low <= high:
-            both.append((low, high))
-        if one[i][1] < other[j][1]:
+        (low, high), (other_low, other_high) = one[i], other[j]
+        if low < other_low:  # noqa: PLR1730 - max() would take as long as all the rest
+            low = other_low
+        if high < other_high:
             i += 1
         else:
+            high = other_high
             j += 1
+        if low <= high:
+            both.append((low, high))
     return tuple(both)
 
 
@@ -75,7 +78,8 @@ def ranges_of(ids: Iterable[int]) -> tuple[Range, ...]:
 
 def clip(ranges: Sequence[Range], *, high: int) -> tuple[Range, ...]:
     """The part of `ranges` up to and including `high`."""
-    return intersect(ranges, ((1, high),)) if high >= 1 else ()
+    kept = tuple(ranges[: bisect_right(ranges, (high, MAX_ID))])
+    return kept if not kept or kept[-1][1] <= high else (*kept[:-1], (kept[-1][0], high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +117,29 @@ class Cursor:
         if not 1 <= row_id < MAX_ID:
             raise ValueError(f"id {row_id} is not in 1..{MAX_ID - 1}")
         at = self._hole_at_or_above(row_id)
-        hole = self.holes[at]
-        if row_id < hole[0]:
+        if row_id < self.holes[at][0]:
             return self
-        # Slices, not a loop: a batch is added row by row, and hundreds of gaps may be open.
-        left = subtract((hole,), ((row_id, row_id),))
-        return Cursor((*self.holes[:at], *left, *self.holes[at + 1 :]))
+        return self._filled(at, at, ((row_id, row_id),))
+
+    def retire(self, dead: Sequence[Range]) -> Cursor:
+        """With the sorted ranges `dead` counted as delivered, since they can never appear."""
+        dead = clip(dead, high=MAX_ID - 1)
+        if not dead:
+            return self
+        first, last = (self._hole_at_or_above(row_id) for row_id in (dead[0][0], dead[-1][1]))
+        return self._filled(first, last, dead)
 
     def _hole_at_or_above(self, row_id: int) -> int:
         """The index of the first hole that ends at `row_id` or above."""
         return bisect_left(self.holes, row_id, key=_highest)
 
-    def retire(self, dead: Sequence[Range]) -> Cursor:
-        """With the sorted ranges `dead` counted as delivered, since they can never appear."""
-        return Cursor(subtract(self.holes, clip(dead, high=MAX_ID - 1)))
+    def _filled(self, first: int, last: int, ranges: Sequence[Range]) -> Cursor:
+        """With `ranges` taken from the holes `first` to `last`, the only ones that they touch.
+
+        The other holes are copied as slices: a batch is added row by row, and hundreds may be open.
+        """
+        left = subtract(self.holes[first : last + 1], ranges)
+        return Cursor((*self.holes[:first], *left, *self.holes[last + 1 :]))
 
     def without(self, ranges: Sequence[Range]) -> Cursor:
         """With the sorted `ranges` not delivered."""
