@@ -10,7 +10,8 @@ POLLER = PROJECT / "poller"
 
 # What a module may import besides the standard library.
 ALLOWED = {
-    "cursor": set(),
+    "cursor_token": set(),
+    "cursor": {"poller.cursor_token"},
     "sse": {"poller.cursor"},
     "row": {"poller.sse", "msgspec"},
     "event_log": {"poller.cursor", "gevent"},
