@@ -86,12 +86,14 @@ class MariaDB(DatabaseServer):
         return self.url_of(name)
 
     def drop_database(self, url: str) -> None:
-        """Ends its connections first: an open transaction would hold the drop up for ever."""
+        """Ends its transactions first, the prepared ones too: they would hold the drop up."""
         name = url.rsplit("/", 1)[1]
         query = "SELECT id FROM information_schema.processlist WHERE db = %s"
         for (thread,) in sql.execute(self.url, query, [name]):
             with suppress(pymysql.err.OperationalError):  # it went by itself meanwhile
                 sql.execute(self.url, f"KILL SOFT CONNECTION {int(thread)}")
+        for *_, prepared in sql.execute(self.url, "XA RECOVER"):
+            sql.end_prepared(self.url, prepared, "ROLLBACK")
         sql.execute(self.url, f"DROP DATABASE IF EXISTS `{name}`")
 
     def connections(self, url: str) -> int:

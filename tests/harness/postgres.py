@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from tests.harness import sql
 from tests.harness.process import (
     Child,
     PartMissing,
@@ -80,7 +81,11 @@ class Postgres(DatabaseServer):
         return self.url_of(name)
 
     def drop_database(self, url: str) -> None:
+        """Ends what is prepared in it first, which would hold the drop up."""
         name = url.rsplit("/", 1)[1]
+        query = "SELECT gid FROM pg_prepared_xacts WHERE database = %s"
+        for (prepared,) in sql.execute(self.url, query, [name]):
+            sql.end_prepared(url, prepared, "ROLLBACK")
         self._administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def connections(self, url: str) -> int:
