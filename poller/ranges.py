@@ -21,6 +21,8 @@ PARTS_PER_STATEMENT = 16
 
 def conditions(key: ColumnElement[Any], ranges: Sequence[Range]) -> Iterator[ColumnElement[bool]]:
     """Conditions that together say "in `ranges`": lists of ids, and ranges too long to list."""
+    # PostgreSQL's driver sends each bound as of the key's type, and ours are beyond an INTEGER.
+    key = sa.type_coerce(key, sa.BigInteger)
     listed: list[int] = []
     for low, high in ranges:
         if high - low < LISTED_RANGE:

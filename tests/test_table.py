@@ -181,6 +181,17 @@ def test_the_lowest_rows_come_first_when_many_ranges_meet_the_limit(database: Da
     assert polled(database, table, Cursor.at(1950, wide), limit=5) == [1, 41, 81, 121, 161]
 
 
+@pytest.mark.parametrize("kind", ["smallint", "integer", "bigint"])
+def test_a_key_of_any_size_is_polled(database_url: str, kind: str) -> None:
+    database = Database(database_url)
+    database.write(lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {kind} PRIMARY KEY)"))
+    database.write(lambda c: c.exec_driver_sql("INSERT INTO notes VALUES (1), (7), (32767)"))
+    table = described(database)
+    assert polled(database, table, Cursor.at(5, [(1, 2)])) == [1, 7, 32767]
+    assert polled(database, table, Cursor.at(10**12, [(7, 7)])) == [7]
+    database.close()
+
+
 def test_on_sqlite_no_range_walks_the_table(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.write(lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {AUTO['sqlite']})"))
