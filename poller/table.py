@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.cursor import Cursor, Range
-from poller.dialects import Examined, examine
+from poller.dialects import Examined, examine, is_refused
 from poller.ranges import conditions, selects
 from poller.row import Row
 
@@ -83,11 +83,26 @@ class Table:
 
     def describe(self, connection: Connection) -> None:
         """Look at the table in the database. Raises TableError where it cannot be watched."""
+        try:
+            self._look(connection)
+        except NoSuchTableError:
+            table = getattr(self.source, "__table__", self.source)
+            raise TableError(f"there is no table {table}; create it, or watch another") from None
+        except DBAPIError as error:
+            if is_refused(error):
+                raise TableError(
+                    f"this user may not read {self.name}; grant it SELECT, and on PostgreSQL USAGE "
+                    "of its schema"
+                ) from None
+            raise
+
+    def _look(self, connection: Connection) -> None:
         table = self._reflected(connection)
         key = self._find_key(table)
         self._selected = self._find_columns(connection, table)
         self._names = [column.name for column in self._selected]
         self._key = key
+        connection.execute(sa.select(key, *self._selected).limit(0))  # whether it may be read
         self.examined = examine(connection, table, key, self._grace_s)
 
     @property
@@ -228,29 +243,26 @@ class Table:
         table = getattr(self.source, "__table__", self.source)
         schema, _, name = str(table).rpartition(".")
         if not isinstance(table, sa.Table):
-            try:
-                return sa.Table(
-                    name, sa.MetaData(), schema=schema or None, autoload_with=connection
-                )
-            except NoSuchTableError:
-                raise TableError(_no_table(table)) from None
+            return sa.Table(name, sa.MetaData(), schema=schema or None, autoload_with=connection)
         if not sa.inspect(connection).has_table(table.name, schema=table.schema):
-            raise TableError(_no_table(table))
+            raise NoSuchTableError(table.name)
         return table
 
     def _find_key(self, table: sa.Table) -> sa.Column[Any]:
         if self._key_name is not None:
             if self._key_name not in table.c:
-                raise TableError(f"{self.name} has no column {self._key_name}: name an integer key")
+                raise TableError(f"{self.name} has no column {self._key_name}: name an integer one")
             key = table.c[self._key_name]
         elif len(table.primary_key.columns) == 1:
             key = next(iter(table.primary_key.columns))
         else:
             raise TableError(
-                f"{self.name} has no primary key of one column: name an integer key with key="
+                f"{self.name} has no primary key of one column: name an integer key (key=, --key)"
             )
         if not isinstance(key.type, sa.Integer):
-            raise TableError(f"{self.name}.{key.name} is no integer: name an integer key with key=")
+            raise TableError(
+                f"{self.name}.{key.name} is no integer: name another column (key=, --key)"
+            )
         return key
 
     def _columns_of(self, table: sa.Table) -> Sequence[str]:
@@ -279,7 +291,3 @@ def _as_stored(column: ColumnElement[Any]) -> ColumnElement[Any]:
     if isinstance(column.type, sa.Date | sa.DateTime | sa.Time):
         return sa.type_coerce(column, sa.types.NullType()).label(column.name)
     return column
-
-
-def _no_table(name: object) -> str:
-    return f"there is no table {name}; create it, or watch another"

@@ -23,6 +23,9 @@ ALLOWED = {
     "gaps": {"poller.cursor"},
     "fence": {"poller.cursor", "poller.gaps", "sqlalchemy"},
     "dialects/examined": {"poller.fence", "sqlalchemy"},
+    "dialects/access": {"sqlalchemy"},
+    "dialects/key": {"poller.dialects", "sqlalchemy"},
+    "dialects/mysql_findings": {"poller.dialects", "poller.fence", "sqlalchemy"},
     "dialects/sqlite": {"poller.dialects", "poller.fence", "sqlalchemy"},
     "dialects/postgresql": {"poller.cursor", "poller.dialects", "poller.fence", "sqlalchemy"},
     "dialects/mysql": {"poller.cursor", "poller.dialects", "poller.fence", "poller.gaps",
@@ -30,6 +33,8 @@ ALLOWED = {
     "dialects/__init__": {"poller.dialects", "poller.fence", "sqlalchemy"},
     "table": {"poller.cursor", "poller.dialects", "poller.ranges", "poller.row", "sqlalchemy"},
     "report": {"poller.gaps", "poller.metrics"},
+    "doctor": {"poller.cursor", "poller.database", "poller.dialects", "poller.settings",
+               "poller.table", "sqlalchemy"},
 }  # fmt: skip
 KNOWS_NO_FLASK_NOR_SQL = ("loop", "delivery")
 KNOWS_FLASK = ("notifier",)

@@ -102,6 +102,18 @@ def test_ids_set_by_hand_do_not_look_like_a_restart(database: Database) -> None:
     assert reading.counter >= 1000
 
 
+def test_the_counter_of_another_column_does_not_look_like_a_restart(database_url: str) -> None:
+    database = Database(database_url)
+    made = f"id {AUTO[database.dialect]}, number INT NOT NULL UNIQUE"
+    database.write(lambda c: c.exec_driver_sql(f"CREATE TABLE notes ({made})"))
+    database.write(lambda c: c.exec_driver_sql("INSERT INTO notes (number) VALUES (1000)"))
+    table = described(database, key="number")
+    reading = database.read(lambda c: table.poll(c, Cursor(), 100))
+    assert [row.id for row in reading.rows] == [1000]
+    assert reading.counter is None
+    database.close()
+
+
 def test_a_page_brings_rows_of_the_given_ranges(database: Database) -> None:
     insert(database, *range(1, 9))
     table = described(database)

@@ -17,23 +17,33 @@ are compared with what the table shows now.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.dialects import mysql, postgresql, sqlite
+from poller.dialects.access import is_refused
 from poller.dialects.examined import Examined, Finding, history
+from poller.dialects.key import examine_key
 from poller.fence import GracePeriod
 
-__all__ = ["Examined", "Finding", "examine"]
+__all__ = ["Examined", "Finding", "examine", "is_refused"]
 
 
 def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[int], grace_s: float = 5.0
 ) -> Examined:
     """What there is to know of `table`, which exists. `grace_s`: where no proof can be had."""
-    grace = GracePeriod(grace_s, time.monotonic)
+    findings = examine_key(connection, table, key)
+    examined = _examine(connection, table, key, GracePeriod(grace_s, time.monotonic))
+    return replace(examined, findings=[*findings, *examined.findings])
+
+
+def _examine(
+    connection: Connection, table: sa.Table, key: ColumnElement[int], grace: GracePeriod
+) -> Examined:
     match connection.dialect.name:
         case "sqlite":
             return sqlite.examine(connection, table, key)

@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.cursor import MAX_ID, Range
-from poller.dialects.examined import NOT_TOLD, Examined, Finding, history
+from poller.dialects import mysql_findings as findings
+from poller.dialects.examined import Examined, Finding, history
 from poller.fence import Evidence, Fence, FenceVoid, GracePeriod, Holder, HolderFence, HoldersSeen
 from poller.gaps import Witness
 from poller.ranges import selects
@@ -158,15 +159,17 @@ def pending(connection: Connection, key: ColumnElement[Any], gaps: Sequence[Rang
 def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
 ) -> Examined:
-    epoch, counter = _history(connection, table)
-    fence, findings = _fence(connection, table, key, grace)
-    return Examined(history(epoch, counter), fence, findings)
+    names = {"schema": table.schema, "table": table.name, "key": key.name}
+    kind, engine, generated = connection.execute(TABLE, names).one()
+    told = [findings.generator(f"{table.name}.{key.name}", generated)]
+    if not _is_mariadb(connection):
+        told.append(findings.IS_MYSQL)
+    fence, seen = _fence(connection, table, key, grace, (kind, engine))
+    return Examined(_history(connection, table, generated), fence, [*told, seen])
 
 
-def _history(
-    connection: Connection, table: sa.Table
-) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """The columns that tell the epoch and the counter."""
+def _history(connection: Connection, table: sa.Table, generated: int) -> sa.Select[Any]:
+    """The epoch, and the counter where the key is the table's AUTO_INCREMENT column."""
     names = ("table_schema", "table_name", "create_time", "auto_increment")
     tables = sa.table("tables", *(sa.column(name) for name in names), schema="information_schema")
     here = sa.and_(
@@ -180,9 +183,9 @@ def _history(
         sa.func.database(),
         sa.select(tables.c.create_time).where(here).scalar_subquery(),
     )
-    if not _is_mariadb(connection):
-        return epoch, NOT_TOLD
-    return epoch, sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery()
+    if not generated or not _is_mariadb(connection):
+        return history(epoch)
+    return history(epoch, sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery())
 
 
 def _is_mariadb(connection: Connection) -> bool:
@@ -190,58 +193,20 @@ def _is_mariadb(connection: Connection) -> bool:
 
 
 def _fence(
-    connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
-) -> tuple[Fence, list[Finding]]:
-    names = {"schema": table.schema, "table": table.name, "key": key.name}
-    kind, engine, generated = connection.execute(TABLE, names).one()
+    connection: Connection,
+    table: sa.Table,
+    key: ColumnElement[Any],
+    grace: GracePeriod,
+    made: tuple[str, str | None],
+) -> tuple[Fence, Finding]:
+    """`made`: the table's kind and engine."""
     variables: dict[str, str] = dict(connection.execute(VARIABLES).all())
-    findings = [_generator(f"{table.name}.{key.name}", generated), *_server(connection)]
-    if unseen := _unseen(table, kind, engine, variables):
+    if unseen := findings.unseen(table, *made, variables):
         fact, remedy = unseen
-        return grace, [*findings, Finding(fact, grace.lacks, remedy)]
+        return grace, Finding(fact, grace.lacks, remedy)
     if not (refusal := _refusal(connection, table, variables)):
-        seen = Finding("open transactions are seen by their metadata locks")
-        return MetadataLocks(table, key), [*findings, seen]
-    return DirtyRead(key, grace), [*findings, _dirty(refusal, variables, grace)]
-
-
-def _generator(key: str, generated: int) -> Finding:
-    if generated:
-        return Finding(f"{key} is an AUTO_INCREMENT key")
-    return Finding(
-        f"{key} is not AUTO_INCREMENT",
-        "rows are missed whose ids were taken before their INSERT began",
-        f"make {key} AUTO_INCREMENT",
-    )
-
-
-def _server(connection: Connection) -> list[Finding]:
-    if _is_mariadb(connection):
-        return []
-    return [
-        Finding(
-            "this is MySQL, which tells its next id late",
-            "ids that start again are not noticed, unless the table was made anew",
-            "make the table anew (TRUNCATE, DROP) rather than delete and set AUTO_INCREMENT back",
-        )
-    ]
-
-
-def _unseen(
-    table: sa.Table, kind: str, engine: str | None, variables: dict[str, str]
-) -> tuple[str, str] | None:
-    """Why the open transactions of this table cannot be seen from here, and what to do."""
-    if kind != "BASE TABLE":
-        return f"{table.name} is a view or the like", "watch the table behind it"
-    if engine != "InnoDB":
-        return f"{table.name} has the engine {engine}", f"ALTER TABLE {table.name} ENGINE = InnoDB"
-    if variables.get("wsrep_on") == "ON":
-        return "this is one node of a cluster: the others' transactions are not seen here", (
-            "write through this node only"
-        )
-    if variables.get("read_only", "OFF") != "OFF":
-        return "this server is read only, as a replica is", "poll the primary"
-    return None
+        return MetadataLocks(table, key), findings.LOCKS_SEEN
+    return DirtyRead(key, grace), findings.uncommitted(refusal, variables, grace)
 
 
 def _refusal(connection: Connection, table: sa.Table, variables: dict[str, str]) -> str:
@@ -256,23 +221,3 @@ def _refusal(connection: Connection, table: sa.Table, variables: dict[str, str])
         return "this user may not read the tables of performance_schema"
     enabled = bool(locks) and locks[0].enabled == "YES"
     return "" if enabled else "the instrument wait/lock/metadata/sql/mdl is off"
-
-
-def _dirty(refusal: str, variables: dict[str, str], grace: GracePeriod) -> Finding:
-    remedy = (
-        "set performance_schema=ON and "
-        "performance-schema-instrument='wait/lock/metadata/sql/mdl=ON' in the server's "
-        "configuration, and GRANT SELECT ON performance_schema.* to this user"
-    )
-    if variables.get("innodb_autoinc_lock_mode") == "2":
-        return Finding(
-            f"{refusal}, and innodb_autoinc_lock_mode is 2",
-            "rows of an INSERT … SELECT that runs for longer than "
-            f"{grace.seconds:g} s may be missed by open streams",
-            f"{remedy}; or set innodb_autoinc_lock_mode to 1",
-        )
-    return Finding(
-        f"{refusal}: a row that is not committed is seen under READ UNCOMMITTED; an INSERT must "
-        f"write its rows within {grace.seconds:g} s of taking their ids",
-        remedy=remedy,
-    )

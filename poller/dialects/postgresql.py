@@ -37,7 +37,7 @@ WITH RECURSIVE member(oid) AS (
   UNION SELECT objid FROM pg_depend JOIN keys ON refobjid = attrelid AND refobjsubid = attnum
     WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
 )
-SELECT seqrelid, seqrelid::regclass::text AS name, seqcache, seqcycle,
+SELECT seqrelid, seqrelid::regclass::text AS name, seqcache, seqcycle, seqincrement,
   has_sequence_privilege(seqrelid, 'SELECT') AS readable
 FROM pg_sequence JOIN owned ON seqrelid = owned.oid ORDER BY seqrelid
 """)
@@ -100,10 +100,12 @@ def examine(
 ) -> Examined:
     relation = _relation(connection, table, key.name)
     counter, told = _counter(relation, key)
+    fence, seen = _fence(relation, grace)
+    generator = _generator(relation, table, key, grace)
     return Examined(
         history(_epoch(relation), counter, _version(relation)),
-        _fence(relation, grace),
-        [_place(relation, grace), *_generator(relation, table, key, grace), *told],
+        fence,
+        [_place(relation, grace), *generator, *told, *seen],
     )
 
 
@@ -174,16 +176,25 @@ def _sequence(sequence: Any, grace: GracePeriod) -> list[Finding]:
                 f"ALTER SEQUENCE {name} NO CYCLE",
             )
         )
+    if sequence.seqincrement < 0:
+        findings.append(
+            Finding(
+                f"{name} counts downwards",
+                "a new row is below the newest, and not streamed",
+                f"ALTER SEQUENCE {name} INCREMENT 1, from above the greatest id on",
+            )
+        )
     return findings
 
 
-def _fence(relation: Relation, grace: GracePeriod) -> Fence:
+def _fence(relation: Relation, grace: GracePeriod) -> tuple[Fence, list[Finding]]:
     cached = any(sequence.seqcache > 1 for sequence in relation.sequences)
     if relation.standby or relation.kind not in TABLE_KINDS or cached:
-        return grace
-    if relation.sequences:
-        return LockHolders([one.seqrelid for one in relation.sequences], "sequence locks")
-    return LockHolders(relation.members, "table locks")
+        return grace, []
+    where = "sequence" if relation.sequences else "table"
+    locked = [one.seqrelid for one in relation.sequences] or relation.members
+    seen = Finding(f"open transactions are seen by their locks on the {where}")
+    return LockHolders(locked, f"{where} locks"), [seen]
 
 
 def _epoch(relation: Relation) -> ColumnElement[Any]:

@@ -12,14 +12,23 @@ from sqlalchemy.sql.elements import ColumnElement
 from poller.dialects.examined import NOT_TOLD, Examined, Finding, history
 from poller.fence import SingleWriter
 
-MADE = sa.text(
-    "SELECT type, sql FROM sqlite_master WHERE name = :name AND type IN ('table', 'view')"
+AUTOINCREMENT = re.compile(
+    r"PRIMARY\s+KEY(\s+ASC)?(\s+ON\s+CONFLICT\s+\w+)?\s+AUTOINCREMENT\b", re.IGNORECASE
 )
+# The key is SQLite's own rowid if it is an INTEGER PRIMARY KEY that needed no index.
+MADE = sa.text("""
+SELECT m.type, m.sql, EXISTS (
+    SELECT * FROM pragma_table_info(m.name) c
+    WHERE c.name = :key AND c.pk = 1 AND upper(c.type) = 'INTEGER'
+  ) AND NOT EXISTS (SELECT * FROM pragma_index_list(m.name) WHERE origin = 'pk') AS rowid
+FROM sqlite_master m
+WHERE m.name = :name AND m.type IN ('table', 'view')
+""")
 
 
 def examine(connection: Connection, table: sa.Table, key: ColumnElement[Any]) -> Examined:
-    kind, made = connection.execute(MADE, {"name": table.name}).one()
-    finding, counter = _generator(kind, made, table, key)
+    made = connection.execute(MADE, {"name": table.name, "key": key.name}).one()
+    finding, counter = _generator(made, table, key)
     # Tells of a table that was dropped and made anew, and of much else.
     version: ColumnElement[Any] = sa.literal_column(
         "(SELECT schema_version FROM pragma_schema_version)"
@@ -27,34 +36,42 @@ def examine(connection: Connection, table: sa.Table, key: ColumnElement[Any]) ->
     return Examined(
         history(sa.literal(table.name), counter, version),
         SingleWriter(),
-        [finding, Finding("SQLite has one writer at a time: ids are committed in their order")],
+        [finding, Finding("SQLite has one writer at a time: no row overtakes another")],
         _file(connection),
     )
 
 
 def _generator(
-    kind: str, made: str, table: sa.Table, key: ColumnElement[Any]
+    made: Any, table: sa.Table, key: ColumnElement[Any]
 ) -> tuple[Finding, ColumnElement[Any]]:
     """How ids are given out, and the greatest that ever was."""
-    if kind == "view":
+    name, remedy = f"{table.name}.{key.name}", "INTEGER PRIMARY KEY AUTOINCREMENT"
+    if made.type == "view":
         return Finding(
             f"{table.name} is a view",
             "its ids may come in any order, and one below the newest is not streamed",
             "watch the table behind it",
         ), NOT_TOLD
-    if not re.search(r"\bAUTOINCREMENT\b", made, re.IGNORECASE):
+    if not made.rowid:
         return Finding(
-            f"{table.name} has no AUTOINCREMENT",
+            f"{name} is not an INTEGER PRIMARY KEY, so that SQLite does not give it its values",
+            "a row whose id is below the newest is not streamed, and ids that start again are not "
+            "noticed",
+            f"watch a key that is {remedy}",
+        ), NOT_TOLD
+    if not AUTOINCREMENT.search(made.sql):
+        return Finding(
+            f"{name} has no AUTOINCREMENT",
             "SQLite gives the id of a deleted newest row to the next one, which is then not "
             "streamed, and ids that start again are not noticed",
-            f"make {key.name} INTEGER PRIMARY KEY AUTOINCREMENT",
+            f"make {name} {remedy}",
         ), NOT_TOLD
     sequence = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
     last = sa.select(sequence.c.seq).where(sequence.c.name == table.name).scalar_subquery()
     # Nobody keeps an owner from clearing sqlite_sequence while rows remain.
     top = sa.select(sa.func.max(key)).scalar_subquery()
     greatest = sa.func.max(sa.func.coalesce(last, 0), sa.func.coalesce(top, 0))
-    return Finding(f"{table.name}.{key.name} is an AUTOINCREMENT key"), greatest
+    return Finding(f"{name} is an AUTOINCREMENT key"), greatest
 
 
 def _file(connection: Connection) -> str:
