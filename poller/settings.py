@@ -22,10 +22,12 @@ class SettingsError(ValueError):
     """A setting that cannot be used; the text names it, its value, and what is allowed."""
 
 
-def _database_url(url: str) -> str:
+def checked_url(url: str) -> str:
+    """The URL, where it can be read as one. Raises ValueError, without the URL: it may hold a
+    password."""
     try:
         make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError(
             "not a database URL; write sqlite:///path, postgresql://user:password@host/name "
             "or mysql://user:password@host/name"
@@ -38,7 +40,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+    database_url: Annotated[str, AfterValidator(checked_url)] = Field(
         "sqlite:///instance/rowcast.db",
         validation_alias="DATABASE_URL",
         description="The database with the watched tables: `sqlite:///path`, `postgresql://…`, "

@@ -96,16 +96,21 @@ class WallSettings(Settings):
         """The instance folder, wherever the program was started from."""
         return PROJECT / self.instance
 
-    def database(self) -> str:
-        """The database's URL; the default is a file in the instance folder, which is made."""
+    def where(self) -> str:
+        """The database's URL; by default that of a file in the instance folder."""
         if "database_url" in self.model_fields_set:
             return self.database_url
-        try:
-            self.folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(
-                f"ROWCAST_INSTANCE={self.instance} cannot be made: {error.strerror}. "
-                "Name another folder, or set DATABASE_URL and SECRET_KEY."
-            ) from error
         url = URL.create("sqlite", database=str(self.folder() / "rowcast.db"))
         return url.render_as_string(hide_password=False)
+
+    def database(self) -> str:
+        """The database's URL; the folder of the default one is made."""
+        if "database_url" not in self.model_fields_set:
+            try:
+                self.folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise SettingsError(
+                    f"ROWCAST_INSTANCE={self.instance} cannot be made: {error.strerror}. "
+                    "Name another folder, or set DATABASE_URL and SECRET_KEY."
+                ) from error
+        return self.where()

@@ -1,0 +1,128 @@
+"""What is promised of a table, why, and what would have to change for the whole promise.
+
+It asks the database what a poller asks at its start, and polls once; it writes nothing. `python
+app.py doctor` prints the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+
+from poller.cursor import Cursor
+from poller.database import Database
+from poller.dialects import Examined, Finding
+from poller.settings import Settings, checked_url
+from poller.table import Table, TableError, source_name
+
+WHOLE, EXCEPTIONS, NOT_WATCHED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found. `problem`: why the table cannot be watched; nothing else is then known."""
+
+    name: str
+    place: str = ""
+    fence: str = ""
+    findings: Sequence[Finding] = ()
+    problem: str = ""
+
+    @property
+    def lacking(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.lacking]
+
+    @property
+    def status(self) -> int:
+        """0: the whole promise; 1: with exceptions; 2: it cannot be watched, or not be asked."""
+        if self.problem:
+            return NOT_WATCHED
+        return EXCEPTIONS if self.lacking else WHOLE
+
+    def lines(self) -> Iterator[str]:
+        """For a person; the last line is the verdict."""
+        if self.place:
+            yield f"{self.name} in {self.place}"
+            yield ""
+        for finding in self.findings:
+            yield f"{'lacks' if finding.lacking else 'ok':<6} {finding.fact}"
+            if finding.lacking:
+                yield f"         not promised: {finding.lacking}"
+                yield f"         what to do: {finding.remedy}"
+        if self.findings:
+            yield f"{'fence':<6} {self.fence}"
+            yield ""
+        yield self._verdict()
+
+    def _verdict(self) -> str:
+        match self.status, len(self.lacking):
+            case 0, _:
+                return f"{self.name} can be watched with the whole promise."
+            case 1, 1:
+                return f"{self.name} can be watched, with the exception named above."
+            case 1, many:
+                return f"{self.name} can be watched, with the {many} exceptions named above."
+            case _:
+                return f"{self.name} cannot be watched: {self.problem}"
+
+
+def diagnose(url: str, source: object, settings: Settings, key: str | None = None) -> Report:
+    """Look at a table: `source` and `key` are as for `Notifier.watch()`.
+
+    Whatever fails is in the report. It takes no longer than the query timeout.
+    """
+    name = source_name(source)
+    try:
+        where = make_url(checked_url(url))
+    except ValueError as error:
+        return Report(name, problem=str(error))
+    # Without the query, which may hold a password, too.
+    place = where.set(query={}).render_as_string(hide_password=True)
+    table = Table(source, key=key, grace_s=settings.gap_grace_s)
+    try:
+        examined = _look(_only_to_read(where), table, settings.query_timeout_s)
+    except TableError as error:
+        return Report(name, place, problem=str(error))
+    except Exception as error:  # noqa: BLE001 - drivers raise anything
+        return Report(name, place, problem=f"the database cannot be asked: {_why(error)}")
+    return Report(name, place, examined.fence.name, examined.findings)
+
+
+def _look(url: URL, table: Table, query_timeout_s: float) -> Examined:
+    database = Database(url.render_as_string(hide_password=False), query_timeout_s=query_timeout_s)
+
+    def work(connection: Connection) -> Examined:
+        table.describe(connection)
+        newest = table.start_below(connection, 0)
+        table.poll(connection, Cursor.at(newest), limit=1)
+        return table.known
+
+    try:
+        return database.read(work)
+    finally:
+        database.close()
+
+
+def _only_to_read(url: URL) -> URL:
+    """An SQLite file is opened so that nothing can be written: it keeps its journal mode, and is
+    not made where it is missing."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return url
+    if "uri" not in url.query:
+        path = Path(str(url.database)).absolute()
+        if not path.exists():
+            raise TableError(f"there is no file {path}; start what makes it, or name another")
+        url = url.set(database=f"file:{quote(str(path))}").update_query_dict({"uri": "true"})
+    return url.update_query_dict({"mode": "ro"})
+
+
+def _why(error: Exception) -> str:
+    """The driver's own words, of which the first line tells."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return next(iter(str(cause).splitlines()), type(cause).__name__)
