@@ -35,23 +35,36 @@ def stream_of_old_rows(wall: Gunicorn, open_stream: OpenStream, url: str) -> Str
 def assert_begins_again(
     wall: Gunicorn, stream: Stream, open_stream: OpenStream, new_url: str
 ) -> None:
-    """A reset is the first thing after the old rows; the stream goes on, and old ids are void."""
-    stream.wait_for(lambda it: it.of_type("reset"), NOTICED_S, "a reset")
+    """The open stream is reset, and so is who comes back with an id of the old history."""
+    assert_open_stream_is_reset(wall, stream, new_url)
+    assert_old_id_is_reset(wall, stream, open_stream)
+
+
+def assert_open_stream_is_reset(wall: Gunicorn, stream: Stream, new_url: str) -> None:
+    """The reset is the first thing after the old rows, and the stream goes on."""
+    stream.wait_for(lambda it: it.events[3:], RECOVERY_S, "a reset")
+    assert stream.events[3].type == "reset"
     sql.insert_posts(new_url, ["after the reset"])
     stream.wait_for_body("after the reset", RECOVERY_S)
-    assert [event.type for event in stream.events[:4]] == ["message"] * 3 + ["reset"]
     assert [row["body"] for row in stream.rows[:3]] == BODIES
     assert len(stream.of_type("reset")) == 1
     wait_until(lambda: ready(wall), RECOVERY_S, "ready again")
+
+
+def assert_old_id_is_reset(wall: Gunicorn, stream: Stream, open_stream: OpenStream) -> None:
     old = open_stream(wall.stream_url, stream.events[2].last_event_id)
-    old.wait_for(lambda it: it.of_type("reset"), what="a reset for a cursor of the old history")
+    old.wait_for(lambda it: it.events, RECOVERY_S, "an event for an id of the old history")
     assert old.events[0].type == "reset"
 
 
 def assert_goes_on(stream: Stream, url: str, rows: int) -> None:
     """Nothing but the rows, each once."""
     sql.insert_posts(url, ["and on"])
-    stream.wait_for_body("and on", RECOVERY_S)
+    stream.wait_for(
+        lambda it: it.of_type("reset") or "and on" in [row["body"] for row in it.rows],
+        RECOVERY_S,
+        "the row",
+    )
     assert [event.type for event in stream.events] == ["message"] * rows
 
 
@@ -90,35 +103,61 @@ def test_truncated_table_is_a_reset(
     assert_begins_again(wall, stream, open_stream, database_url)
 
 
+KEYS = {
+    "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "postgresql": "bigserial PRIMARY KEY",
+}
+
+
+def make_anew(url: str) -> None:
+    """In one transaction: no poll sees the table absent, or its ids below the old position."""
+    with sql.Transaction(url) as successor:
+        successor.execute("BEGIN")
+        successor.execute("DROP TABLE posts")
+        columns = "author TEXT, body TEXT, created_at TIMESTAMP"
+        successor.execute(f"CREATE TABLE posts (id {KEYS[successor.dialect]}, {columns})")
+        for number in range(10):
+            successor.insert_post(f"new {number}")
+        successor.commit()
+
+
+@pytest.mark.parametrize("database_url", list(KEYS), indirect=True)
+def test_table_made_anew_and_filled_beyond_the_old_position_resets_open_streams(
+    start_wall: Wall, open_stream: OpenStream, database_url: str
+) -> None:
+    wall = start_wall(database_url)
+    stream = stream_of_old_rows(wall, open_stream, database_url)
+    make_anew(database_url)
+    assert_open_stream_is_reset(wall, stream, database_url)
+
+
 @pytest.mark.parametrize(
     "database_url",
     [
         pytest.param(
-            "sqlite", marks=pytest.mark.xfail(strict=False, reason="the file is the same one")
+            "sqlite",
+            marks=pytest.mark.xfail(
+                strict=False, reason="the new table has the old epoch: rows 1 to 3 are missed"
+            ),
         ),
         "postgresql",
     ],
     indirect=True,
 )
-def test_table_made_anew_and_filled_beyond_the_old_position_at_once_is_a_reset(
-    start_wall: Wall, open_stream: OpenStream, database_url: str
+@pytest.mark.parametrize("restarted", [False, True], ids=["same worker", "new worker"])
+def test_table_made_anew_and_filled_beyond_the_old_position_voids_old_ids(
+    start_wall: Wall, open_stream: OpenStream, database_url: str, *, restarted: bool
 ) -> None:
-    """In one transaction: no poll sees the table absent, or its ids below the old position."""
     wall = start_wall(database_url)
     stream = stream_of_old_rows(wall, open_stream, database_url)
-    key = {
-        "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
-        "postgresql": "bigserial PRIMARY KEY",
-    }[sql.dialect_of(database_url)]
-    with sql.Transaction(database_url) as successor:
-        successor.execute("BEGIN")
-        successor.execute("DROP TABLE posts")
-        columns = f"id {key}, author TEXT, body TEXT, created_at TIMESTAMP"
-        successor.execute(f"CREATE TABLE posts ({columns})")
-        for number in range(10):
-            successor.insert_post(f"new {number}")
-        successor.commit()
-    assert_begins_again(wall, stream, open_stream, database_url)
+    make_anew(database_url)
+    stream.wait_for(lambda it: it.of_type("reset"), RECOVERY_S, "a reset")
+    if restarted:
+        stream.close()
+        wall.terminate()
+        wall.start()
+        wall.wait_ready()
+    assert_old_id_is_reset(wall, stream, open_stream)
 
 
 def test_mariadb_table_made_anew_and_filled_beyond_the_old_position_is_a_reset(
@@ -269,8 +308,8 @@ def test_watched_column_that_is_gone_is_waited_for(
     wall = start_wall(database_url, {"ROWCAST_HEARTBEAT": "0.3"})
     stream = stream_of_old_rows(wall, open_stream, database_url)
     sql.execute(database_url, "ALTER TABLE posts RENAME COLUMN created_at TO made_at")
-    wait_until(lambda: not ready(wall), NOTICED_S, "not ready without the column")
     sql.insert_posts(database_url, ["meanwhile"])
+    wait_until(lambda: not ready(wall), NOTICED_S, "not ready without the column")
     seen = stream.comments
     stream.wait_for(lambda it: it.comments >= seen + 2, what="heartbeats meanwhile")
     sql.execute(database_url, "ALTER TABLE posts RENAME COLUMN made_at TO created_at")

@@ -31,9 +31,6 @@ LONG_GRACE = {"ROWCAST_GAP_GRACE": "60"}  # never over within a test
 HOLD_S = float(os.environ.get("TEST_HOLD_S", "1.5"))
 OTHER_ROWS = 1_000
 SETTLED_S = 15.0
-NEEDS_PROOF = pytest.mark.xfail(
-    strict=False, reason="a gap is closed after ROWCAST_GAP_GRACE, without proof"
-)
 
 HOLDER = """
 import sys, time
@@ -122,7 +119,6 @@ def test_savepoint_rolled_back_costs_only_its_own_rows(
 
 
 @SERVERS
-@NEEDS_PROOF
 def test_long_open_transaction_delays_nobody_and_is_waited_for(
     start_wall: Wall, open_stream: OpenStream, database_url: str
 ) -> None:
@@ -165,7 +161,6 @@ def test_open_transaction_outlives_the_worker_that_saw_its_gap(
 
 
 @SERVERS
-@NEEDS_PROOF
 @pytest.mark.parametrize("prepared", ["before its gap was seen", "after its gap was seen"])
 def test_prepared_transaction_left_over_is_waited_for(
     start_wall: Wall, open_stream: OpenStream, database_url: str, prepared: str
@@ -275,7 +270,6 @@ TABLES = {
 
 
 @POSTGRESQL
-@NEEDS_PROOF
 @pytest.mark.parametrize("table", TABLES)
 def test_open_transaction_is_waited_for_whatever_gives_the_ids(
     start_wall: Wall, open_stream: OpenStream, database_url: str, table: str
@@ -294,7 +288,6 @@ def test_open_transaction_is_waited_for_whatever_gives_the_ids(
 
 
 @POSTGRESQL
-@NEEDS_PROOF
 @pytest.mark.parametrize("undone", ["", "SAVEPOINT here"])
 def test_id_drawn_before_its_insert_is_waited_for(
     start_wall: Wall, open_stream: OpenStream, database_url: str, undone: str
