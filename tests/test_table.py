@@ -77,7 +77,7 @@ def test_a_poll_of_an_empty_or_unchanged_table_brings_no_row_and_the_same_histor
     assert empty.rows == []
     insert(database, 1)
     after = database.read(lambda c: table.poll(c, Cursor.at(1), 100))
-    assert (after.rows, after.epoch, after.counter) == ([], empty.epoch, 1)
+    assert (after.rows, after.history, after.counter) == ([], empty.history, 1)
 
 
 def test_a_limit_cuts_the_highest_ids_off(database: Database) -> None:
@@ -130,7 +130,7 @@ def test_a_table_made_anew_is_another_history_or_a_restarted_counter(database: D
         )
     )
     after = database.read(lambda c: table.poll(c, Cursor.at(3), 100))
-    assert after.epoch != before.epoch or (after.counter is not None and after.counter < 3)
+    assert after.history != before.history or (after.counter is not None and after.counter < 3)
 
 
 def test_only_listed_columns_are_read(database: Database) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.cursor import MAX_ID, Range
-from poller.dialects.examined import NOT_TOLD, Examined, Finding, history
+from poller.dialects.examined import Examined, Finding, status
 from poller.fence import Evidence, Fence, FenceVoid, GracePeriod, Holder, HolderFence, HoldersSeen
 from poller.gaps import Witness
 from poller.ranges import selects
@@ -158,31 +158,55 @@ def pending(connection: Connection, key: ColumnElement[Any], gaps: Sequence[Rang
 def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
 ) -> Examined:
-    epoch, counter = _history(connection, table)
     fence, findings = _fence(connection, table, key, grace)
-    return Examined(history(epoch, counter), fence, findings)
+    return Examined(_status(connection, table), fence, findings)
 
 
-def _history(
-    connection: Connection, table: sa.Table
-) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """The columns that tell the epoch and the counter."""
+def _status(connection: Connection, table: sa.Table) -> sa.Select[Any]:
     names = ("table_schema", "table_name", "create_time", "auto_increment")
     tables = sa.table("tables", *(sa.column(name) for name in names), schema="information_schema")
     here = sa.and_(
         tables.c.table_schema == (table.schema or sa.func.database()),
         tables.c.table_name == table.name,
     )
-    epoch = sa.func.concat_ws(
+    place = sa.func.concat_ws(
         "/",
         sa.literal_column("@@hostname"),
         sa.literal_column("@@server_id"),
         sa.func.database(),
+        sa.literal(table.name),
+    )
+    version = sa.func.concat_ws(
+        "/",
         sa.select(tables.c.create_time).where(here).scalar_subquery(),
+        sa.literal(_innodb_id(connection, table)),
     )
     if not _is_mariadb(connection):
-        return epoch, NOT_TOLD
-    return epoch, sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery()
+        return status(place, version)
+    return status(
+        place, version, sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery()
+    )
+
+
+def _innodb_id(connection: Connection, table: sa.Table) -> str:
+    """InnoDB's own id of the table, another after TRUNCATE, where the user may see it.
+
+    Looked at here and not at every poll: a poll would have to walk InnoDB's list of all tables.
+    """
+    tables = "innodb_sys_tables" if _is_mariadb(connection) else "innodb_tables"
+    try:
+        found = connection.scalar(
+            sa.text(
+                f"SELECT table_id FROM information_schema.{tables}"  # noqa: S608 - one of two
+                " WHERE name = CONCAT(COALESCE(:schema, DATABASE()), '/', :table)"
+            ),
+            {"schema": table.schema, "table": table.name},
+        )
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return ""
+    return "" if found is None else str(found)
 
 
 def _is_mariadb(connection: Connection) -> bool:

@@ -111,19 +111,7 @@ def test_table_made_anew_and_filled_beyond_the_old_position_resets_open_streams(
     assert_open_stream_is_reset(wall, stream, database_url)
 
 
-@pytest.mark.parametrize(
-    "database_url",
-    [
-        pytest.param(
-            "sqlite",
-            marks=pytest.mark.xfail(
-                strict=False, reason="the new table has the old epoch: rows 1 to 3 are missed"
-            ),
-        ),
-        "postgresql",
-    ],
-    indirect=True,
-)
+@pytest.mark.parametrize("database_url", list(KEYS), indirect=True)
 @pytest.mark.parametrize("restarted", [False, True], ids=["same worker", "new worker"])
 def test_table_made_anew_and_filled_beyond_the_old_position_voids_old_ids(
     start_wall: Wall, open_stream: OpenStream, database_url: str, *, restarted: bool
@@ -137,6 +125,18 @@ def test_table_made_anew_and_filled_beyond_the_old_position_voids_old_ids(
         wall.terminate()
         wall.start()
         wall.wait_ready()
+    assert_old_id_is_reset(wall, stream, open_stream)
+
+
+def test_mariadb_table_truncated_and_filled_beyond_the_old_position_voids_old_ids(
+    start_wall: Wall, open_stream: OpenStream, mariadb_url: str
+) -> None:
+    """Its creation time stays; InnoDB's id of it does not."""
+    wall = start_wall(mariadb_url)
+    stream = stream_of_old_rows(wall, open_stream, mariadb_url)
+    sql.execute(mariadb_url, "TRUNCATE posts")
+    stream.wait_for(lambda it: it.of_type("reset"), RECOVERY_S, "a reset")
+    sql.insert_posts(mariadb_url, [f"new {number}" for number in range(10)])
     assert_old_id_is_reset(wall, stream, open_stream)
 
 
