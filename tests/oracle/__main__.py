@@ -70,7 +70,11 @@ def _judged(database: str, server: DatabaseServer | None, plan: Plan) -> tuple[R
     url = f"sqlite:///{folder / 'torture.sqlite3'}"
     if isinstance(server, Postgres | MariaDB):
         url = server.create_database()
-    record = run(url, server, plan, folder)
+    try:
+        record = run(url, server, plan, folder)
+    except AssertionError:
+        _say(f"could not be carried out; journals: {folder}")
+        raise
     found = report(record)
     if found.verdict == "pass":
         shutil.rmtree(folder)

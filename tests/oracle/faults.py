@@ -1,7 +1,7 @@
 """What goes wrong during a torture: the kinds of faults, and the order in which a seed has them.
 
-A fault begins, lasts, ends, and is over when the servers are ready again. `begin` and `end` wait
-for its effect, so that one which did nothing is known as such.
+A fault begins, lasts, ends, and is over when the servers are ready again. `begin` waits for its
+effect where one can be seen from outside, and raises where there was none: the fault did not fire.
 """
 
 import random
