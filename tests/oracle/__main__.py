@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
             for seed in given.seeds:
                 plan = Plan(seed, given.seconds)
                 record, found = _judged(database, server, plan)
-                lines.append(Line(database, seed, given.seconds, len(record.faults), found))
+                lines.append(Line(database, seed, given.seconds, len(record.planned), found))
                 _say(str(lines[-1]))
             if database != SQLITE:  # where one who holds a transaction open holds up every writer
                 held.append(_held_open(database, server))

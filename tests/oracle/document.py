@@ -52,7 +52,8 @@ At the end everything is well again, and a last row is written. Every client has
   same interval.
 - **p50**, **p99**: of the delay from the end of the commit, as the writer saw it, until the client
   has the row. Counted is each receipt by a client that reads at once, on a connection that was open
-  before the commit began, with no fault active from then to the receipt. The poll interval is
+  before the commit began, with no fault active from then to the receipt, and not while the writers
+  were being started. The poll interval is
   {interval_ms:.0f} ms; the goal is p50 within it, and p99 within 150 ms more.
 - **verdict**: "pass" also says that every fault was seen to take effect, that 95 % of the writers
   committed in both halves of the run, and that there were at least 10 late commits (not on SQLite).

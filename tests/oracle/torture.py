@@ -80,6 +80,8 @@ class Torture:
         self._journal = Journal(folder / "conductor.jsonl")
         self._writers: dict[str, Child] = {}
         self._holder: Child | None = None
+        rows = int(plan.seconds * HISTORY_ROWS_PER_SECOND)
+        self._history = [f"history {number}" for number in range(rows)]
         self._kinds = schedule(sql.dialect_of(url), self._random) if plan.faults else []
         path = NetworkPath(folder, database.port) if database is not None else None
         served = url.replace(f":{database.port}/", f":{path.port}/") if database and path else url
@@ -136,8 +138,7 @@ class Torture:
         docs/how-it-works.md, and not what is tried here.
         """
         began_s = now_s()
-        texts = [f"history {n}" for n in range(int(self._plan.seconds * HISTORY_ROWS_PER_SECOND))]
-        sql.insert_posts(self._url, texts)
+        sql.insert_posts(self._url, self._history)
         rows, ended_s = read_truth(self._url).rows.items(), now_s()
         self._journal.write(
             *(Attempt("history", *row, began_s, ended_s, "committed") for row in rows)
@@ -148,16 +149,29 @@ class Torture:
         servers = [self._scene.main.stream_url, self._scene.lagging.stream_url]
         self._start("clients", "clients", self._folder, self._plan.seed, *servers)
         self._start("naive", "naive", self._url, self._folder / "naive.jsonl", POLL_INTERVAL_S)
-        wait_until(self._all_placed, START_TIMEOUT_S, "every client has its place")
+        last = payload_of(self._history[-1]).encode()
 
-    def _all_placed(self) -> bool:
-        paths = [journal.client_path(self._folder, name) for name in clients.NAMES]
-        return all(path.exists() and b'"place"' in path.read_bytes() for path in paths)
+        def all_there() -> bool:
+            paths = [journal.client_path(self._folder, name) for name in clients.NAMES]
+            told = [path.read_bytes() for path in paths if path.exists()]
+            placed = len(told) == len(paths) and all(b'"place"' in one for one in told)
+            return placed and any(last in one for one in told)
+
+        wait_until(all_there, START_TIMEOUT_S, "every client has its place, one all of history")
 
     def _start_writers(self) -> None:
+        began_s = now_s()
         for number in range(1, WRITERS + 1):
             self._start_writer(f"writer {number}")
         self._start_writer("unrelated", "--unrelated", writes=False)
+        paths = [self._folder / f"{name}.jsonl" for name in self._writers]
+
+        def all_write() -> bool:
+            return all(path.exists() and b'"committed"' in path.read_bytes() for path in paths)
+
+        wait_until(all_write, START_TIMEOUT_S, "every writer has committed")
+        # No fault, but ten programs that start keep both processors busy: no time for delays.
+        self._journal.write(Fault("writers started", began_s, now_s(), True))
 
     def _start_writer(self, name: str, *options: object, writes: bool = True) -> Child:
         path = self._folder / f"{name}.jsonl"
