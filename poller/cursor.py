@@ -11,32 +11,21 @@ ids not delivered. The last hole always runs from position + 1 to `MAX_ID`. Ever
 one of two on sorted ranges, `subtract` and `intersect`, and an id above the position needs no case
 of its own.
 
-This module is pure: it imports nothing but the standard library, and a `Cursor` never changes.
+This module is pure, and a `Cursor` never changes. Its text form stands in `cursor_token.py`.
 Ids are integers from 1 to `MAX_ID`; a range is `(lowest, highest)`, both included.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+
+from poller.cursor_token import format_token, parse_token
 
 Range = tuple[int, int]
 
 MAX_ID = 2**63 - 1  # the greatest BIGINT; beyond it PostgreSQL drops the index and SQLite raises
-MAX_TOKEN_CHARS = 1000  # with the epoch and its dot a token stays within 1,024 bytes
-PLAIN_GAPS = 8  # up to so many gaps a token is a list that a person can read
-
-_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_VALUE = {char: value for value, char in enumerate(_DIGITS)}
-# ASCII digits only: int() also takes "٣", "1_000", "+5" and blanks.
-_TOKEN = re.compile(
-    r"(?P<position>0|[1-9][0-9]{0,18})"
-    r"(?:!(?:(?P<plain>[1-9][0-9]{0,18}(?:,[1-9][0-9]{0,18})*)|\+(?P<dense>[A-Za-z0-9_-]+)))?",
-    re.ASCII,
-)
 
 
 def subtract(ranges: Sequence[Range], taken: Sequence[Range]) -> tuple[Range, ...]:
@@ -63,13 +52,16 @@ def intersect(one: Sequence[Range], other: Sequence[Range]) -> tuple[Range, ...]
     both: list[Range] = []
     i = j = 0
     while i < len(one) and j < len(other):
-        low, high = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
-        if low <= high:
-            both.append((low, high))
-        if one[i][1] < other[j][1]:
+        (low, high), (other_low, other_high) = one[i], other[j]
+        if low < other_low:  # noqa: PLR1730 - max() would take as long as all the rest
+            low = other_low
+        if high < other_high:
             i += 1
         else:
+            high = other_high
             j += 1
+        if low <= high:
+            both.append((low, high))
     return tuple(both)
 
 
@@ -86,7 +78,8 @@ def ranges_of(ids: Iterable[int]) -> tuple[Range, ...]:
 
 def clip(ranges: Sequence[Range], *, high: int) -> tuple[Range, ...]:
     """The part of `ranges` up to and including `high`."""
-    return intersect(ranges, ((1, high),)) if high >= 1 else ()
+    kept = tuple(ranges[: bisect_right(ranges, (high, MAX_ID))])
+    return kept if not kept or kept[-1][1] <= high else (*kept[:-1], (kept[-1][0], high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +117,29 @@ class Cursor:
         if not 1 <= row_id < MAX_ID:
             raise ValueError(f"id {row_id} is not in 1..{MAX_ID - 1}")
         at = self._hole_at_or_above(row_id)
-        hole = self.holes[at]
-        if row_id < hole[0]:
+        if row_id < self.holes[at][0]:
             return self
-        # Slices, not a loop: a batch is added row by row, and hundreds of gaps may be open.
-        left = subtract((hole,), ((row_id, row_id),))
-        return Cursor((*self.holes[:at], *left, *self.holes[at + 1 :]))
+        return self._filled(at, at, ((row_id, row_id),))
+
+    def retire(self, dead: Sequence[Range]) -> Cursor:
+        """With the sorted ranges `dead` counted as delivered, since they can never appear."""
+        dead = clip(dead, high=MAX_ID - 1)
+        if not dead:
+            return self
+        first, last = (self._hole_at_or_above(row_id) for row_id in (dead[0][0], dead[-1][1]))
+        return self._filled(first, last, dead)
 
     def _hole_at_or_above(self, row_id: int) -> int:
         """The index of the first hole that ends at `row_id` or above."""
         return bisect_left(self.holes, row_id, key=_highest)
 
-    def retire(self, dead: Sequence[Range]) -> Cursor:
-        """With the sorted ranges `dead` counted as delivered, since they can never appear."""
-        return Cursor(subtract(self.holes, clip(dead, high=MAX_ID - 1)))
+    def _filled(self, first: int, last: int, ranges: Sequence[Range]) -> Cursor:
+        """With `ranges` taken from the holes `first` to `last`, the only ones that they touch.
+
+        The other holes are copied as slices: a batch is added row by row, and hundreds may be open.
+        """
+        left = subtract(self.holes[first : last + 1], ranges)
+        return Cursor((*self.holes[:first], *left, *self.holes[last + 1 :]))
 
     def without(self, ranges: Sequence[Range]) -> Cursor:
         """With the sorted `ranges` not delivered."""
@@ -160,99 +162,14 @@ class Cursor:
         return Cursor((*gaps, (position + 1, MAX_ID)))
 
     def token(self) -> str:
-        """This cursor as text of `[A-Za-z0-9_!,+-]`, at most `MAX_TOKEN_CHARS` long.
-
-        The position; where there are gaps also `!` and the run lengths downwards from it:
-        delivered, gap, delivered, gap, …: `120!114,1` is "120 but 6". With more than `PLAIN_GAPS`
-        gaps, `!+` and the runs as base-64 digits, five bits a digit, least first. Where that is
-        too long the nearest gaps are merged: the text then holds less than the cursor, so that a
-        client may see a row twice, never miss one.
-        """
-        if len(self.holes) == 1:
-            return str(self.position)
-        gaps = self.gaps
-        while len(text := f"{self.position}!{_format_runs(self.position, gaps)}") > MAX_TOKEN_CHARS:
-            # Each merge saves about two digits for each of the two runs that go.
-            gaps = _merged(gaps, 1 + (len(text) - MAX_TOKEN_CHARS) // 4)
-        return text
+        """This cursor as text; where no text that fits is exact, of one that holds less."""
+        return format_token(self.position, self.gaps)
 
     @classmethod
     def parse(cls, token: str) -> Cursor:
-        """The cursor of a token. Raises ValueError where `token()` cannot have made it."""
-        match = _TOKEN.fullmatch(token) if len(token) <= MAX_TOKEN_CHARS else None
-        if match is None:
-            raise ValueError("not a cursor token")
-        position = int(match["position"])
-        if match["plain"]:
-            runs = [int(run) for run in match["plain"].split(",")]
-        else:
-            runs = _parse_dense(match["dense"] or "")
-        return cls.at(position, _gaps_of_runs(position, runs))
-
-
-def _runs(position: int, gaps: Sequence[Range]) -> list[int]:
-    """Lengths downwards from the position: delivered, gap, delivered, gap, …"""
-    runs, below = [], position + 1
-    for low, high in reversed(gaps):
-        runs += [below - 1 - high, high - low + 1]
-        below = low
-    return runs
-
-
-def _gaps_of_runs(position: int, runs: Sequence[int]) -> list[Range]:
-    if len(runs) % 2 or any(run < 1 for run in runs) or sum(runs) > position:
-        raise ValueError("the runs do not fit below the position")
-    gaps, at = [], position
-    for delivered, missing in zip(runs[::2], runs[1::2], strict=True):
-        high = at - delivered
-        at = high - missing
-        gaps.append((at + 1, high))
-    return gaps
-
-
-def _format_runs(position: int, gaps: Sequence[Range]) -> str:
-    runs = _runs(position, gaps)
-    if len(gaps) <= PLAIN_GAPS:
-        return ",".join(map(str, runs))
-    return "+" + "".join(map(_dense, runs))
-
-
-def _dense(number: int) -> str:
-    """Base-64 digits of five bits each, least first; all but the last have the sixth bit set."""
-    digits = []
-    while number >= 32:
-        digits.append(_DIGITS[32 | number & 31])
-        number >>= 5
-    return "".join(digits) + _DIGITS[number]
-
-
-def _parse_dense(text: str) -> list[int]:
-    numbers, value, shift = [], 0, 0
-    for char in text:
-        digit = _VALUE[char]
-        value |= (digit & 31) << shift
-        shift += 5
-        if shift > 70:
-            raise ValueError("a run is longer than any id")
-        if digit < 32:
-            numbers.append(value)
-            value = shift = 0
-    if shift:
-        raise ValueError("the last run is cut off")
-    return numbers
-
-
-def _merged(gaps: Sequence[Range], times: int) -> tuple[Range, ...]:
-    """The same with the `times` nearest pairs of neighbours made one gap each."""
-    spaces = [right[0] - left[1] for left, right in pairwise(gaps)]
-    nearest = set(sorted(range(len(spaces)), key=spaces.__getitem__)[:times])
-    merged = [gaps[0]]
-    for index, (low, high) in enumerate(gaps[1:]):
-        if index in nearest:
-            merged[-1] = (merged[-1][0], high)
-        else:
-            merged.append((low, high))
-    return tuple(merged)
+        """The cursor of a token. Raises ValueError where it is malformed or out of range."""
+        position, gaps = parse_token(token)
+        return cls((*gaps, *cls.at(position).holes))
 
 
 def _highest(hole: Range) -> int:

@@ -28,7 +28,7 @@ from gevent.lock import BoundedSemaphore
 
 from poller import metrics, row, sse
 from poller.connection import Connection
-from poller.cursor import Cursor, Range, clip
+from poller.cursor import MAX_ID, Cursor, Range, clip, intersect, subtract
 from poller.event_log import EventLog
 from poller.row import Row
 from poller.settings import Settings
@@ -41,12 +41,14 @@ REPLAY_ENTRIES = 256  # entries looked at before others get their turn
 BACKFILLS_AT_ONCE = 4  # queries for catch-up, per feed: the poller and the pages need theirs
 BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
 ROWS_BETWEEN_YIELDS = 25
+DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the log's floor
 
 CLIENT_GONE = "client gone"
 
 MALFORMED_ID = "malformed-id"
 UNKNOWN_HISTORY = "unknown-history"
 AHEAD_OF_TABLE = "ahead-of-table"
+NOT_PROVEN = "not-proven"
 
 PageReader = Callable[[Sequence[Range], int], list[Row]]
 
@@ -97,6 +99,8 @@ class Subscriber:
         self._live = False
         self._seq = 0
         self._held = Cursor()  # what the client has: while live, as of `seq`
+        self._unproven: tuple[Range, ...] = ()  # see `_missing()`
+        self._waits_for: tuple[Range, ...] = ()  # what of it the table did not show
         self._page_rows = min(FIRST_PAGE_ROWS, settings.batch_rows)
 
     # -- the response -----------------------------------------------------------------------
@@ -172,11 +176,13 @@ class Subscriber:
     def _from_now(self) -> bytes:
         self._placed_in, self._epoch = self._log.generation, self._log.epoch
         self._seq, self._held, self._live = self._log.head, self._log.cursor, True
+        self._unproven = self._waits_for = ()
         return self._id_frame()
 
     def _resume(self, cursor: Cursor) -> bytes:
         self._placed_in, self._epoch = self._log.generation, self._log.epoch
         self._held = cursor
+        self._unproven, self._waits_for = clip(cursor.holes, high=self._log.floor), ()
         seq = self._log.locate(cursor)
         self._live = seq is not None
         self._seq = self._log.oldest if seq is None else seq
@@ -216,8 +222,16 @@ class Subscriber:
     # -- catching up ------------------------------------------------------------------------
 
     def _missing(self) -> tuple[Range, ...]:
-        """What the client lacks of the rows that have left the ring."""
-        return self._log.base.difference(self._held)
+        """What the client lacks of the rows that have left the ring.
+
+        Ids that the table does not show can never appear, and are then counted as delivered. Not
+        so below the log's floor: a transaction that is older than this worker may still bring
+        them. They stay open in the client's cursor, and are asked for once more when the floor is
+        gone.
+        """
+        if not self._log.floor:
+            self._unproven = self._waits_for = ()
+        return subtract(self._log.base.difference(self._held), self._waits_for)
 
     def _catch_up(self) -> bytes:
         """The next rows that the client lacks; empty where it lacks none of those looked at."""
@@ -232,7 +246,7 @@ class Subscriber:
                 continue
             # The client has the base and every earlier entry: all that the entry's cursor holds,
             # but for this row and ids that can never appear.
-            self._held = self._held.union(entry.cursor)
+            self._held = self._held.union(entry.cursor).without(self._waits_for)
             frames.append(self._under_own_id(entry.frame[entry.body_at :]))
             size += len(frames[-1])
             if size > CHUNK_BYTES:
@@ -245,7 +259,7 @@ class Subscriber:
 
     def _settle(self) -> None:
         """The client has every row up to the head. What else the worker's cursor holds is dead."""
-        self._held = self._held.union(self._log.cursor)
+        self._held = self._held.union(self._log.cursor).without(self._waits_for)
         self._live = self._held == self._log.cursor
 
     def _read_page(self, missing: Sequence[Range]) -> bytes:
@@ -260,18 +274,26 @@ class Subscriber:
         frames = []
         for count, new in enumerate(rows, start=1):
             if self._held.gaps or new.id != self._held.position + 1:
-                # Ids below this one that were asked for and are not there can never appear.
-                self._held = self._held.retire(clip(missing, high=new.id - 1))
+                self._not_there(clip(missing, high=new.id - 1))
             self._held = self._held.add(new.id)
             frames.append(self._under_own_id(row.body(new)[0]))
             if count % max(1, ROWS_BETWEEN_YIELDS // len(self._held.holes)) == 0:
                 gevent.sleep(0)
         if len(rows) < self._page_rows:
-            self._held = self._held.retire(missing)
+            self._not_there(missing)
+        asked_to = rows[-1].id if len(rows) == self._page_rows else MAX_ID
+        self._waits_for = intersect(self._unproven, clip(self._held.holes, high=asked_to))
+        if len(self._waits_for) > DOUBTS:
+            return self._reset(NOT_PROVEN)
         metrics.rows_delivered.labels(self.feed).inc(len(frames))
         chunk = b"".join(frames)
         self._fit_page(len(chunk))
         return chunk
+
+    def _not_there(self, asked: Sequence[Range]) -> None:
+        """`asked` is what was asked for; what of it the client was not sent can never appear,
+        where that is proven."""
+        self._held = self._held.retire(subtract(asked, self._unproven))
 
     def _fit_page(self, size_bytes: int) -> None:
         """Ask for as many rows next time as make about a chunk: a slow client holds no more."""

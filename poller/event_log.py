@@ -55,6 +55,7 @@ class EventLog:
         self.generation = 0
         self.reset_reason = ""
         self.cursor = Cursor()
+        self.floor = 0
         self.head = 0
         self.ready = False
         self.complete_passes = 0
@@ -63,26 +64,30 @@ class EventLog:
 
     # -- the poller's side ------------------------------------------------------------------
 
-    def begin(self, epoch: str, cursor: Cursor, reason: str = "") -> None:
-        """Start a history: empty, not ready, with everything in `cursor` counted as delivered."""
+    def begin(self, epoch: str, cursor: Cursor, reason: str = "", floor: int = 0) -> None:
+        """Start a history: empty, not ready, with everything in `cursor` counted as delivered.
+
+        Of ids up to `floor` nobody knows yet whether those that no row has can still appear.
+        """
         self._entries.clear()
         self._bytes = 0
         self._base_position = cursor.position
         self.epoch, self.cursor, self.reset_reason = epoch, cursor, reason
+        self.floor = floor
         self.generation += 1
         self.counter = cursor.position
         self.ready = False
 
-    def extend(self, entries: Iterable[Entry], cursor: Cursor) -> None:
+    def extend(self, entries: Iterable[Entry], cursor: Cursor, floor: int = 0) -> None:
         """Append a batch; `cursor` is the worker's after it, dead gaps retired."""
-        before = self.head
+        before = self.head, self.floor
         for entry in entries:
             self._entries.append(entry)
             self._bytes += _size_bytes(entry)
             self.head += 1
-        self.cursor = cursor
+        self.cursor, self.floor = cursor, floor
         self._evict()
-        if self.head != before:
+        if (self.head, self.floor) != before:
             self.notify()
 
     def passed(self, counter: int | None) -> None:

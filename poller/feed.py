@@ -54,7 +54,8 @@ class Feed:
         self.log = EventLog(settings.log_capacity_rows, settings.log_capacity_bytes)
         self.subscribers: set[Subscriber] = set()
         self._settings = settings
-        table = Table(watch.source, key=watch.key, columns=watch.columns)
+        grace_s = settings.gap_grace_s
+        table = Table(watch.source, key=watch.key, columns=watch.columns, grace_s=grace_s)
         self.source = Source(table, database, settings, watch.prepare)
         self.poller = Poller(
             self.name, self.source, self.log, settings, lambda: bool(self.subscribers)
@@ -164,12 +165,12 @@ class Feed:
 
     def status(self) -> dict[str, object]:
         """Whether streams are served with what the table holds now, and if not, why."""
-        problem = self._problem()
+        problem, examined = self._problem(), self.source.table.examined
         return {
             "ready": not problem,
             "problem": problem,
-            "fence": self.source.fence.name,
-            "degraded": [*self.source.table.notes, *filter(None, [self.source.fence.degraded])],
+            "fence": examined.fence.name if examined else None,
+            "degraded": [str(finding) for finding in examined.lacking] if examined else [],
             "streams": len(self.subscribers),
         }
 

@@ -3,41 +3,56 @@
 Most gaps are dead (a rolled-back insert). One that stays open costs a longer query and nothing
 else, since nobody waits for it; but an open one must never be closed on a guess where proof can be
 had. One pass while a gap is open is, each step its own statement with its own snapshot, in this
-order: (1) `look()` at the holders, (2) read the rows. What a fence remembers of a gap is its
+order: (1) `look()` at who may own an id, (2) read the rows. What a fence remembers of a gap is its
 *witness*; a gap without one left is dead, if the read of step 2 covered it and did not show it.
 
-The bookkeeping (`Gaps`) is pure; the fences ask the database.
+Here are the fences that ask nothing and what the others share. Those that ask a database stand in
+`dialects/`, each with its safety argument.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from poller.cursor import Range
+from poller.gaps import Witness
 
-Witness = object
 Evidence = object
+
+
+class FenceVoid(Exception):  # noqa: N818 - no fault: the ground has changed
+    """What a fence relies on is no longer so; the table has to be examined anew."""
 
 
 class Fence(Protocol):
     """How one kind of database tells that a gap is dead."""
 
     name: str
-    degraded: str  # why the proof is missing; empty where there is one
 
-    def look(self, connection: Connection) -> Evidence:
-        """Step 1: what is known before the rows are read. Called only while gaps are open."""
+    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
+        """Step 1: what is known before the rows are read. Called only while gaps are open.
 
-    def judge(self, witness: Witness | None, evidence: Evidence) -> Witness | None:
+        Raises FenceVoid where the database no longer gives what the fence relies on.
+        """
+
+    def idle(self, evidence: Evidence) -> bool:
+        """Whether nobody could fill any gap at all: each id that step 2 does not show is dead."""
+
+    def judge(
+        self, gap: Range, witness: Witness | None, evidence: Evidence | None
+    ) -> Witness | None:
         """The gap's next witness, None where the gap is dead.
 
-        `witness` is None for a gap that this pass discovered: its evidence is then older than the
-        gap.
+        `witness` is None for a gap that this pass discovered, or None is the evidence: there is
+        none yet that is younger than the gap. A witness may be that of another fence.
         """
+
+    def holders(self, witness: Witness) -> Iterable[str]:
+        """Who may still fill a gap, in words, where that is visible."""
 
 
 class SingleWriter:
@@ -49,13 +64,20 @@ class SingleWriter:
     """
 
     name = "single writer"
-    degraded = ""
 
-    def look(self, connection: Connection) -> Evidence:
+    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
         return None
 
-    def judge(self, witness: Witness | None, evidence: Evidence) -> Witness | None:
+    def idle(self, evidence: Evidence) -> bool:
+        return True
+
+    def judge(
+        self, gap: Range, witness: Witness | None, evidence: Evidence | None
+    ) -> Witness | None:
         return None
+
+    def holders(self, witness: Witness) -> Iterable[str]:
+        return ()
 
 
 class GracePeriod:
@@ -68,75 +90,92 @@ class GracePeriod:
 
     name = "grace period"
 
-    def __init__(self, grace_s: float, clock: Callable[[], float], degraded: str) -> None:
-        self._grace_s = grace_s
+    def __init__(self, grace_s: float, clock: Callable[[], float]) -> None:
+        self.seconds = grace_s
         self._clock = clock
-        self.degraded = degraded
+        self.lacks = (
+            f"a row whose transaction stays open for more than {grace_s:g} s after a later row was "
+            "committed may be missed by open streams"
+        )
 
-    def look(self, connection: Connection) -> Evidence:
+    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
         return None
 
-    def judge(self, witness: Witness | None, evidence: Evidence) -> Witness | None:
+    def idle(self, evidence: Evidence) -> bool:
+        return False
+
+    def judge(
+        self, gap: Range, witness: Witness | None, evidence: Evidence | None
+    ) -> Witness | None:
         now = self._clock()
         if not isinstance(witness, float):
             return now
-        return witness if now - witness < self._grace_s else None
+        return witness if now - witness < self.seconds else None
 
-
-def fence_for(dialect: str, grace_s: float, clock: Callable[[], float]) -> Fence:
-    """The best fence for a database."""
-    if dialect == "sqlite":
-        return SingleWriter()
-    return GracePeriod(
-        grace_s,
-        clock,
-        f"a row whose transaction stays open for more than {grace_s:g} s after a later row was "
-        "committed may be missed by open streams",
-    )
+    def holders(self, witness: Witness) -> Iterable[str]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """A range of ids below the position that was not seen, and what may still fill it."""
+class Holder:
+    """An open transaction that may own an id.
 
-    low: int
-    high: int
-    witness: Witness
+    `key` is its own for as long as it is open, and no later transaction's. One that was prepared
+    for a two-phase commit may have changed its key by that.
+    """
+
+    key: str
+    label: str = field(compare=False)
+    prepared: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Gaps:
-    """The open gaps in id order. Pure and immutable."""
+Holders = frozenset[Holder]
 
-    open: tuple[Gap, ...] = ()
+SEEN = "seen"  # the witness of a gap that is known, and of whose holders nothing is known yet
 
-    def after_pass(
-        self,
-        ranges: Sequence[Range],
-        covered: int,
-        judge: Callable[[Witness | None], Witness | None],
-    ) -> tuple[Gaps, tuple[Range, ...]]:
-        """The gaps after one pass, and the ranges that it proved dead.
 
-        `ranges` are the gaps of the cursor with this pass's rows in it: each lies in one gap that
-        was open before or in none, since rows only split gaps. `covered` is the greatest id that
-        the pass would have shown, a row's own where its limit cut it off, so that no gap lies
-        across it; above it, the pass proves nothing and nothing is judged.
+class HoldersSeen:
+    """The evidence of one pass: the transactions that were open before its rows were read."""
+
+    def __init__(self, holders: Iterable[Holder]) -> None:
+        self.holders: Holders = frozenset(holders)
+        self._left: dict[Holders, Holders] = {}  # many gaps have the same witness
+
+    def left_of(self, witness: Witness) -> Holders:
+        """The holders of a gap that are still there; all of them where none are known of it.
+
+        Where one of them is gone, it may have been prepared meanwhile under another key: every
+        prepared one then counts.
         """
-        still: list[Gap] = []
-        dead: list[Range] = []
-        before = iter(self.open)
-        gap = next(before, None)
-        for low, high in ranges:
-            while gap is not None and gap.high < low:
-                gap = next(before, None)
-            witness = gap.witness if gap is not None and gap.low <= low else None
-            if low > covered:
-                if witness is not None:
-                    still.append(Gap(low, high, witness))
-                continue
-            if (kept := judge(witness)) is None:
-                dead.append((low, high))
-            else:
-                still.append(Gap(low, high, kept))
-        return Gaps(tuple(still)), tuple(dead)
+        if not isinstance(witness, frozenset):
+            return self.holders
+        if witness not in self._left:
+            left = frozenset(one for one in self.holders if one in witness)
+            if len(left) < len(witness):
+                left |= {one for one in self.holders if one.prepared}
+            self._left[witness] = left
+        return self._left[witness]
+
+
+class HolderFence:
+    """What fences share that see the open transactions.
+
+    Safety: the owner of a lower id took it before the higher id existed, hence before the gap was
+    discovered, and is a holder from then until its commit is visible. The first look after the
+    discovery therefore shows it or comes after its commit; each later look keeps it or comes after
+    its commit. When no holder of that first look is left, the owner's commit or rollback was
+    visible before step 2, which did not show the id.
+    """
+
+    def idle(self, evidence: Evidence) -> bool:
+        return isinstance(evidence, HoldersSeen) and not evidence.holders
+
+    def judge(
+        self, gap: Range, witness: Witness | None, evidence: Evidence | None
+    ) -> Witness | None:
+        if witness is None or not isinstance(evidence, HoldersSeen):
+            return SEEN if witness is None else witness
+        return evidence.left_of(witness) or None
+
+    def holders(self, witness: Witness) -> Iterable[str]:
+        return sorted(one.label for one in witness) if isinstance(witness, frozenset) else ()

@@ -12,7 +12,8 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -21,9 +22,11 @@ import structlog
 from gevent.event import Event
 
 from poller import metrics, row, sse
-from poller.cursor import MAX_ID, Cursor, ranges_of
+from poller.cursor import MAX_ID, Cursor, Range, ranges_of
 from poller.event_log import Entry, EventLog
-from poller.fence import Evidence, Fence, Gaps
+from poller.fence import Evidence, Fence
+from poller.gaps import Gaps, Judge
+from poller.report import GapReport
 from poller.row import Row
 from poller.settings import Settings
 
@@ -33,6 +36,7 @@ FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
 # Encoding a full batch at once would hold the hub for milliseconds, and longer with gaps open.
 ROWS_BETWEEN_YIELDS = 100
+ROWS_COMPARED = 8  # of the newest, when the table may have been made anew
 
 HISTORY_CHANGED = "history-changed"
 IDS_RESTARTED = "ids-restarted"
@@ -43,6 +47,8 @@ class Opening(Protocol):
     def epoch(self) -> str: ...
     @property
     def cursor(self) -> Cursor: ...
+    @property
+    def floor(self) -> int: ...
 
 
 class Reading(Protocol):
@@ -50,6 +56,8 @@ class Reading(Protocol):
     def epoch(self) -> str: ...
     @property
     def counter(self) -> int | None: ...
+    @property
+    def version(self) -> object: ...
     @property
     def rows(self) -> list[Row]: ...
 
@@ -59,9 +67,12 @@ class Source(Protocol):
 
     @property
     def fence(self) -> Fence: ...
+    @property
+    def lacking(self) -> int: ...
     def open(self) -> Opening: ...
     def describe(self) -> str: ...
-    def read(self, cursor: Cursor, limit: int) -> tuple[Evidence, Reading]: ...
+    def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]: ...
+    def page(self, ranges: Sequence[Range], limit: int) -> list[Row]: ...
 
 
 class Poller:
@@ -89,6 +100,9 @@ class Poller:
         self._clock = clock
         self._cursor: Cursor | None = None
         self._gaps = Gaps()
+        self._report = GapReport(name, _tell)
+        self._version: object = None
+        self._newest: deque[Row] = deque(maxlen=ROWS_COMPARED)
         self._reset_reason = ""
         self._failures = 0
         self._woken = Event()
@@ -106,11 +120,15 @@ class Poller:
         cursor = self._cursor or self._open()
         if self._failures and self._source.describe() != self._log.epoch:
             return self._reset(HISTORY_CHANGED)
-        evidence, reading = self._source.read(cursor, self._settings.batch_rows)
+        look = bool(self._gaps.all)
+        evidence, reading = self._source.read(cursor, self._settings.batch_rows, look=look)
         if reading.epoch != self._log.epoch:
             return self._reset(HISTORY_CHANGED)
         if reading.counter is not None and reading.counter < cursor.position:
             return self._reset(IDS_RESTARTED)
+        if reading.version != self._version and self._made_anew():
+            return self._reset(HISTORY_CHANGED)
+        self._version = reading.version
         full = len(reading.rows) >= self._settings.batch_rows
         self._advance(cursor, evidence, reading.rows, full=full)
         if not full:
@@ -126,9 +144,28 @@ class Poller:
 
     def _open(self) -> Cursor:
         opening = self._source.open()
-        self._cursor, self._gaps = opening.cursor, Gaps()
-        self._log.begin(opening.epoch, opening.cursor, self._reset_reason)
+        self._cursor, self._version = opening.cursor, None
+        self._newest.clear()
+        self._gaps = Gaps.at_start(
+            opening.cursor.gaps, opening.floor, self._judge(None), self._clock()
+        )
+        self._log.begin(opening.epoch, opening.cursor, self._reset_reason, opening.floor)
         return opening.cursor
+
+    def _judge(self, evidence: Evidence | None) -> Judge:
+        fence = self._source.fence
+        return lambda gap, witness: fence.judge(gap, witness, evidence)
+
+    def _made_anew(self) -> bool:
+        """Asked when the version changed: whether none of the newest rows is there as it was.
+
+        One that is, in the columns that are still there, shows that only the schema changed.
+        """
+        ids = sorted(row.id for row in self._newest)
+        there = {row.id: row for row in self._source.page(ranges_of(ids), ROWS_COMPARED)}
+        return bool(ids) and not any(
+            row.id in there and _same(row, there[row.id]) for row in self._newest
+        )
 
     def _reset(self, reason: str) -> float:
         """Begin again with the table as it is now; every stream will be told."""
@@ -143,9 +180,9 @@ class Poller:
         """
         covered = rows[-1].id if full else MAX_ID
         reached = cursor.retire(ranges_of(new.id for new in rows))
-        gaps, dead = self._gaps.after_pass(
-            reached.gaps, covered, lambda witness: self._source.fence.judge(witness, evidence)
-        )
+        now = self._clock()
+        gaps, dead = self._gaps.after_pass(reached.gaps, covered, self._judge(evidence), now)
+        late = sum(new.id < cursor.position for new in rows)
         entries: list[Entry] = []
         passed = 0
         for count, new in enumerate(rows, start=1):
@@ -160,7 +197,9 @@ class Poller:
         cursor = cursor.retire(dead[passed:])
         # From here to the end nothing yields: cursor, gaps and log change together.
         self._cursor, self._gaps = cursor, gaps
-        self._log.extend(entries, cursor)
+        self._newest.extend(rows[-ROWS_COMPARED:])
+        self._log.extend(entries, cursor, floor=gaps.floor.high if gaps.floor else 0)
+        self._report.after_pass(gaps, len(dead), late, self._source.fence.holders, now)
 
     def _entry(self, new: Row, cursor: Cursor) -> Entry:
         body, readable = row.body(new)
@@ -233,7 +272,7 @@ class Poller:
     def _observe(self, started: float) -> None:
         metrics.polls.labels(self.name).inc()
         metrics.poll_seconds.labels(self.name).observe(self._clock() - started)
-        metrics.open_gaps.labels(self.name).set(len(self._gaps.open))
+        metrics.degraded.labels(self.name).set(self._source.lacking)
         metrics.log_rows.labels(self.name).set(self._log.head - self._log.oldest)
         metrics.log_bytes.labels(self.name).set(self._log.size_bytes)
 
@@ -244,6 +283,15 @@ class Poller:
             since = created if created.tzinfo else created.replace(tzinfo=UTC)
             lag_s = (datetime.now(UTC) - since).total_seconds()
             metrics.lag_seconds.labels(self.name).observe(max(0.0, lag_s))
+
+
+def _same(one: Row, other: Row) -> bool:
+    """Whether two readings of a row agree in the columns that both have, more than the id alone."""
+    if one.columns is None or other.columns is None:
+        return one == other
+    shared = one.columns.keys() & other.columns.keys()
+    enough = len(shared) > 1 or len(one.columns) == 1
+    return enough and all(one.columns[name] == other.columns[name] for name in shared)
 
 
 def _tell(level: str, event: str, **values: object) -> None:

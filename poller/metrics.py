@@ -40,6 +40,26 @@ lag_seconds = Histogram(
 open_gaps = Gauge(
     "rowcast_open_gaps", "Gaps that may still fill.", FEED, multiprocess_mode="livemax"
 )
+oldest_gap_seconds = Gauge(
+    "rowcast_oldest_gap_seconds",
+    "For how long the oldest open gap is known; 0 where there is none.",
+    FEED,
+    multiprocess_mode="livemax",
+)
+gap_holders = Gauge(
+    "rowcast_gap_holders",
+    "Open transactions that may fill an open gap, where they can be seen.",
+    FEED,
+    multiprocess_mode="livemax",
+)
+gaps_dead = Counter("rowcast_gaps_dead", "Gaps that cannot fill any more.", FEED)
+rows_late = Counter("rowcast_rows_late", "Rows found in a gap: committed late.", FEED)
+degraded = Gauge(
+    "rowcast_degraded",
+    "Reasons why the whole promise cannot be kept for the table; /readyz names them.",
+    FEED,
+    multiprocess_mode="livemax",
+)
 log_rows = Gauge("rowcast_log_rows", "Rows in the log.", FEED, multiprocess_mode="livesum")
 log_bytes = Gauge("rowcast_log_bytes", "Bytes in the log.", FEED, multiprocess_mode="livesum")
 resumes = Counter(

@@ -6,7 +6,6 @@ first, then the rows, each statement with its own snapshot.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from sqlalchemy import Connection
 
 from poller.cursor import Cursor, Range
 from poller.database import Database
-from poller.fence import Evidence, Fence, fence_for
+from poller.fence import Evidence, Fence, FenceVoid
 from poller.row import Row
 from poller.settings import Settings
 from poller.table import Reading, Table
@@ -25,10 +24,14 @@ log = structlog.get_logger("rowcast")
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where a poller starts: the history's name, and `history_rows` below the newest row."""
+    """Where a poller starts: the history's name, and `history_rows` below the newest row.
+
+    The cursor's gaps, and all ids up to `floor`, may still fill.
+    """
 
     epoch: str
     cursor: Cursor
+    floor: int = 0
 
 
 class Source:
@@ -45,11 +48,20 @@ class Source:
         prepare: Callable[[Database], None] | None = None,
     ) -> None:
         self.table = table
-        self.fence: Fence = fence_for(database.dialect, settings.gap_grace_s, time.monotonic)
         self._database = database
         self._history_rows = settings.history_rows
         self._prepare = prepare
-        self._told: tuple[str, ...] = ()
+        self._told: list[str] = []
+
+    @property
+    def fence(self) -> Fence:
+        """That of the table as it was last looked at; nothing is judged before the first look."""
+        return self.table.known.fence
+
+    @property
+    def lacking(self) -> int:
+        """How many reasons there are why the whole promise cannot be kept."""
+        return len(self.table.known.lacking)
 
     def open(self) -> Opening:
         """Look at the table (anew), and say where to start."""
@@ -61,24 +73,31 @@ class Source:
         self._tell()
         return opening
 
-    def read(self, cursor: Cursor, limit: int) -> tuple[Evidence, Reading]:
-        """One pass. The fence is asked only while gaps are open."""
+    def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]:
+        """One pass. The fence is asked only while gaps are open: where `look` says so."""
 
         def work(connection: Connection) -> tuple[Evidence, Reading]:
             # The order is the safety argument: see fence.py.
-            evidence = self.fence.look(connection) if cursor.gaps else None
+            evidence = self.fence.look(connection, cursor.gaps) if look else None
             return evidence, self.table.poll(connection, cursor, limit)
 
-        return self._database.read(work)
+        try:
+            return self._database.read(work)
+        except FenceVoid as reason:
+            log.warning("fence void", table=self.table.name, reason=str(reason))
+            self.describe()
+            return self.read(cursor, limit, look=False)
 
     def describe(self) -> str:
-        """Look at the table again after a failure; the name of its history."""
+        """Look at the table again, as after a failure; the name of its history."""
 
         def work(connection: Connection) -> str:
             self.table.describe(connection)
             return self.table.epoch(connection)
 
-        return self._database.read(work)
+        epoch = self._database.read(work)
+        self._tell()
+        return epoch
 
     def page(self, ranges: Sequence[Range], limit: int) -> list[Row]:
         """Rows with ids in `ranges`, lowest first. Holds a connection only for this one query."""
@@ -88,12 +107,18 @@ class Source:
         self.table.describe(connection)
         # The epoch first: should the table be made anew in between, the next poll sees it.
         epoch = self.table.epoch(connection)
-        return Opening(epoch, Cursor.at(self.table.start_below(connection, self._history_rows)))
+        start = self.table.start_below(connection, self._history_rows)
+        # After the start is known, and before the gaps are: an id below the start was taken before
+        # it, so that where nobody holds one now, each is committed, and seen from here on, or dead.
+        if not start or self.fence.idle(self.fence.look(connection, ())):
+            return Opening(epoch, Cursor.at(start))
+        gaps, floor = self.table.gaps_below(connection, start)
+        return Opening(epoch, Cursor.at(start, gaps), floor)
 
     def _tell(self) -> None:
-        """Say once at start what is not promised."""
-        notes = (*self.table.notes, *filter(None, [self.fence.degraded]))
-        if notes != self._told:
-            self._told = notes
-            for note in notes:
+        """Say what is not promised, once."""
+        lacking = [str(finding) for finding in self.table.known.lacking]
+        if lacking != self._told:
+            self._told = lacking
+            for note in lacking:
                 log.warning("degraded", table=self.table.name, fence=self.fence.name, note=note)

@@ -1,9 +1,10 @@
-"""A watched table: what is known of it, and the three queries that read it.
+"""A watched table: what is known of it, and the queries that read it.
 
     poll        rows after a cursor (above its position or in its gaps), with the table's
                 history and its counter, in one statement and so in one snapshot
     page        rows in given ranges of ids, a page at a time: catch-up
     start_below the position from which a poller starts, so that the log is warm
+    gaps_below  the ids that are missing below it: what a transaction may still fill
 
 Each is one walk along the key's index. It knows SQL and nothing of streams. Every method takes a
 connection and is called where blocking is allowed (`Database.read`).
@@ -11,7 +12,7 @@ connection and is called where blocking is allowed (`Database.read`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +21,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.sql.elements import ColumnElement
 
-from poller import history
-from poller.cursor import MAX_ID, Cursor, Range
+from poller.cursor import Cursor, Range
+from poller.dialects import Examined, examine
+from poller.ranges import conditions, selects
 from poller.row import Row
 
-LISTED_RANGE = 32  # a range of fewer ids is listed id by id
-LISTED_IDS = 500  # ids in one list
-PARTS_PER_STATEMENT = 16
+STATUS_COLUMNS = 3  # epoch, counter, version: see poller/dialects
+GAPS_LOOKED_FOR_IN = 100_000  # rows below the start
+GAPS_AT_START = 256  # no more: each is in the token of every row that is then encoded
 
 
 class TableError(Exception):
@@ -37,12 +39,13 @@ class TableError(Exception):
 class Reading:
     """What one poll saw, in one snapshot. Rows are in id order.
 
-    `counter` is the greatest id that the database ever gave out for the table, or None where it
-    does not tell.
+    `counter` is the greatest id that the database ever gave out for the table, `version` something
+    that changes when the table may have been made anew; None where the database does not tell.
     """
 
     epoch: str
     counter: int | None
+    version: object
     rows: list[Row]
 
 
@@ -55,11 +58,17 @@ def source_name(source: object) -> str:
 class Table:
     """`source` is a table's name (`"posts"`, `"schema.posts"`), a `sqlalchemy.Table` or a mapped
     class. `key` names the id column where it is not the primary key; `columns` lists what goes to
-    the streams, default all that the table had when it was first looked at.
+    the streams, default all that the table had when it was first looked at. `grace_s` is how long
+    a missing id may still appear where the database gives no proof.
     """
 
     def __init__(
-        self, source: object, *, key: str | None = None, columns: Sequence[str] | None = None
+        self,
+        source: object,
+        *,
+        key: str | None = None,
+        columns: Sequence[str] | None = None,
+        grace_s: float = 5.0,
     ) -> None:
         self.source = source
         self.name = source_name(source)
@@ -69,7 +78,8 @@ class Table:
         self._selected: list[ColumnElement[Any]] = []
         self._names: list[str] = []
         self._key: ColumnElement[int] = sa.column("id", sa.BigInteger)
-        self._history = history.UNKNOWN
+        self._grace_s = grace_s
+        self.examined: Examined | None = None  # what the database tells of it, once looked at
 
     def describe(self, connection: Connection) -> None:
         """Look at the table in the database. Raises TableError where it cannot be watched."""
@@ -78,19 +88,21 @@ class Table:
         self._selected = self._find_columns(connection, table)
         self._names = [column.name for column in self._selected]
         self._key = key
-        self._history = history.of(connection, table, key)
+        self.examined = examine(connection, table, key, self._grace_s)
 
     @property
-    def notes(self) -> list[str]:
-        """What is not promised for this table, in words."""
-        return self._history.notes
+    def known(self) -> Examined:
+        """What the database told. Raises TableError before the first look."""
+        if self.examined is None:
+            raise TableError(f"{self.name} has not been looked at yet")
+        return self.examined
 
     # -- queries ----------------------------------------------------------------------------
 
     def poll(self, connection: Connection, cursor: Cursor, limit: int) -> Reading:
         """At most `limit` rows not in `cursor`, lowest ids first."""
-        first, *more = self._rows_in(cursor.holes, limit)
-        status = self._history.status.subquery()
+        first, *more = selects(self._key, self._selected, cursor.holes, limit)
+        status = self.known.status.subquery()
         rows = first.subquery()
         # The outer join yields the status also where there is no row: one statement a poll.
         statement = (
@@ -100,21 +112,18 @@ class Table:
         )
         try:
             told = connection.execute(statement).all()
-            found = [row[2:] for row in told if row[2] is not None]
+            found = [row[STATUS_COLUMNS:] for row in told if row[STATUS_COLUMNS] is not None]
             for statement in more:
                 found += connection.execute(statement).all()
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             return self._poll_around(connection, cursor, limit, error)
-        epoch, counter = told[0][:2]
-        return Reading(
-            self._history.epoch(epoch), _as_int(counter), self._lowest(map(self._row, found), limit)
-        )
+        return self._reading(told[0], self._lowest(map(self._row, found), limit))
 
     def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> list[Row]:
         """At most `limit` rows whose ids are in `ranges`, lowest first."""
         found: list[Any] = []
         try:
-            for statement in self._rows_in(ranges, limit):
+            for statement in selects(self._key, self._selected, ranges, limit):
                 found += connection.execute(statement).all()
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             return self._one_by_one(connection, ranges, limit, error)
@@ -125,40 +134,44 @@ class Table:
         newest = sa.select(self._key).order_by(self._key.desc()).offset(rows).limit(1)
         return max(0, connection.scalar(newest) or 0)
 
+    def gaps_below(self, connection: Connection, position: int) -> tuple[list[Range], int]:
+        """The ranges of ids up to `position`, which a row has, that no row has; lowest first.
+
+        And the greatest id below which nothing was looked at, 0 where all was: it looks at the
+        newest rows, and for the newest gaps.
+        """
+        newest = (
+            sa.select(self._key.label("id"))
+            .where(self._key <= position)
+            .order_by(self._key.desc())
+            .limit(GAPS_LOOKED_FOR_IN)
+            .subquery()
+        )
+        before = sa.func.lag(newest.c.id).over(order_by=newest.c.id)
+        below = sa.func.coalesce(before, 0).label("below")
+        rows = sa.select(newest.c.id, below).subquery()
+        found = connection.execute(
+            sa.select(rows.c.below + 1, rows.c.id - 1)
+            .where(rows.c.id > rows.c.below + 1)
+            .order_by(rows.c.id.desc())
+            .limit(GAPS_AT_START)
+        ).all()
+        gaps = sorted((int(low), int(high)) for low, high in found)
+        floor = gaps[0][0] - 1 if len(gaps) == GAPS_AT_START else 0
+        if gaps and gaps[0][0] == 1:  # the table's bottom, or only that of what was looked at
+            below_all = sa.select(self._key).where(self._key.between(*gaps[0])).limit(1)
+            if connection.scalar(below_all) is not None:
+                floor = gaps.pop(0)[1]
+        return gaps, floor
+
     def epoch(self, connection: Connection) -> str:
         """A short name for this history of the table. Another one means: start again."""
-        return self._history.epoch(connection.execute(self._history.status).one()[0])
+        return self.known.epoch(connection.execute(self.known.status).one()[0])
 
-    def _rows_in(self, ranges: Sequence[Range], limit: int) -> list[sa.Select[Any]]:
-        """Statements that bring the rows in `ranges`, each at most `limit`, the lowest first.
-
-        One statement unless the ranges are very many. It is the union of parts that are each one
-        walk along the index, whatever a planner thinks of many ORs.
-        """
-        parts = [
-            sa.select(self._key, *self._selected).where(within).order_by(self._key).limit(limit)
-            for within in self._parts(ranges)
-        ]
-        if len(parts) == 1:
-            return parts
-        statements = []
-        for at in range(0, len(parts), PARTS_PER_STATEMENT):
-            each = [sa.select(part.subquery()) for part in parts[at : at + PARTS_PER_STATEMENT]]
-            rows = sa.union_all(*each).subquery()
-            statements.append(sa.select(*rows.c).order_by(rows.c[self._key.name]).limit(limit))
-        return statements
-
-    def _parts(self, ranges: Sequence[Range]) -> Iterator[ColumnElement[bool]]:
-        """Conditions that together say "in `ranges`": lists of ids, and ranges too long to list."""
-        listed: list[int] = []
-        for low, high in ranges:
-            if high - low < LISTED_RANGE:
-                listed += range(low, high + 1)
-            else:
-                # A key of 2^63 - 1 cannot be followed by another; it is never read.
-                yield self._key.between(low, min(high, MAX_ID - 1))
-        for at in range(0, len(listed), LISTED_IDS):
-            yield self._key.in_(listed[at : at + LISTED_IDS])
+    def _reading(self, status: Sequence[Any], rows: list[Row]) -> Reading:
+        epoch, counter, version = status[:STATUS_COLUMNS]
+        counter = None if counter is None else int(counter)
+        return Reading(self.known.epoch(epoch), counter, version, rows)
 
     @staticmethod
     def _lowest(rows: Iterable[Row], limit: int) -> list[Row]:
@@ -175,16 +188,15 @@ class Table:
         off by the same limit, and a row that is gone by the time it is read was deleted.
         """
         self._raise_if_gone(error)
-        epoch, counter = connection.execute(self._history.status).one()
-        rows = self._one_by_one(connection, cursor.holes, limit, error)
-        return Reading(self._history.epoch(epoch), _as_int(counter), rows)
+        status = connection.execute(self.known.status).one()
+        return self._reading(status, self._one_by_one(connection, cursor.holes, limit, error))
 
     def _one_by_one(
         self, connection: Connection, ranges: Sequence[Range], limit: int, error: Exception
     ) -> list[Row]:
         self._raise_if_gone(error)
         ids: list[int] = []
-        for within in self._parts(ranges):
+        for within in conditions(self._key, ranges):
             some = sa.select(self._key).where(within).order_by(self._key).limit(limit)
             ids += connection.scalars(some).all()
         rows = (self._read_one(connection, row_id) for row_id in sorted(ids)[:limit])
@@ -271,7 +283,3 @@ def _as_stored(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def _no_table(name: object) -> str:
     return f"there is no table {name}; create it, or watch another"
-
-
-def _as_int(value: Any) -> int | None:
-    return None if value is None else int(value)

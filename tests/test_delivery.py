@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from poller import delivery, sse
-from poller.delivery import AHEAD_OF_TABLE, MALFORMED_ID, UNKNOWN_HISTORY
+from poller.delivery import AHEAD_OF_TABLE, MALFORMED_ID, NOT_PROVEN, UNKNOWN_HISTORY
 from poller.fence import SingleWriter
 from tests.harness.simulation import SILENCE, Client, SimulatedTable, Worker
 
@@ -159,6 +159,63 @@ def test_a_chunk_holds_no_more_than_its_bound_and_one_row() -> None:
     assert max(sizes) < 3 * delivery.CHUNK_BYTES
 
 
+def restarted_worker(table: SimulatedTable, **changes: object) -> Worker:
+    """One that begins near the newest row, while transactions are open that are older."""
+    return worker_with(table, history_rows=1, log_capacity_rows=100, **changes)
+
+
+def test_a_gap_that_is_older_than_the_worker_is_filled_once_its_owner_commits() -> None:
+    table = table_with(3)
+    late = table.begin()
+    table.insert()
+    client = Client("abcd.3")
+    client.read(worker_with(table))
+    assert (client.ids, client.last_event_id) == ([5], "abcd.5!1,1")
+    table.roll_back(table.begin())
+    table.insert(4)
+    worker = restarted_worker(table)
+    assert worker.log.floor == 4
+    client.connect(worker)
+    client.take()
+    assert client.ids == [5, 7, 8, 9, 10]
+    assert client.last_event_id is not None
+    assert 4 not in sse.parse_last_event_id(client.last_event_id).cursor  # type: ignore[union-attr]
+    table.commit(late)
+    worker.poll_until_quiet()
+    client.take()
+    assert worker.log.floor == 0
+    assert (client.ids, client.last_event_id) == ([5, 7, 8, 9, 10, 4], "abcd.10!4,1")
+
+
+def test_ids_below_the_floor_that_a_client_never_heard_of_stay_open_in_its_cursor() -> None:
+    table = table_with(3)
+    late = table.begin()
+    table.insert(2)
+    table.roll_back(table.begin())
+    table.insert(4)
+    worker, client = restarted_worker(table), Client("abcd.2")
+    client.connect(worker)
+    client.take()
+    assert client.ids == [3, 5, 6, 8, 9, 10, 11]
+    table.commit(late)
+    worker.poll_until_quiet()
+    client.take()
+    assert (client.ids[-1], client.last_event_id) == (4, "abcd.11!4,1")
+
+
+def test_too_many_doubts_about_old_ids_are_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "DOUBTS", 2)
+    table = table_with(1)
+    for _ in range(5):
+        table.begin()
+        table.insert()
+    client = Client("abcd.1")
+    client.read(restarted_worker(table))
+    assert client.resets == [NOT_PROVEN]
+    assert client.last_event_id is not None
+    assert client.last_event_id.startswith("abcd.11")
+
+
 def test_a_client_too_slow_for_the_ring_gets_what_fell_out_of_it_from_the_table() -> None:
     table = table_with(1)
     worker, client = worker_with(table), Client()
@@ -300,6 +357,16 @@ class AnyInterleaving(RuleBasedStateMachine):
             (self.table.commit if commits else self.table.roll_back)(transaction)
 
     @rule(which=st.integers(0, 1))
+    def worker_starts_anew(self, which: int) -> None:
+        """Killed, with its streams; the next one starts near the newest row."""
+        for client in self.clients:
+            if client.connected_to is self.workers[which]:
+                client.drop()
+        self.workers[which] = worker_with(
+            self.table, history_rows=2, log_capacity_rows=[3, 100][which]
+        )
+
+    @rule(which=st.integers(0, 1))
     def worker_polls(self, which: int) -> None:
         self.workers[which].poller.poll()
 
@@ -310,9 +377,12 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1))
     def client_comes(self, which: int) -> None:
-        """From now: what this worker has delivered is not owed to it."""
+        """From now: what this worker has delivered is not owed to it, nor what comes from a
+        transaction that is older than the worker, below its floor."""
         worker, client = self.workers[which], Client()
-        self.known.append({i for i in self.table.committed if i in worker.log.cursor})
+        pending = {i for ids in self.table.open.values() for i in ids}
+        older = {i for i in pending if i <= worker.log.floor}
+        self.known.append({i for i in self.table.committed if i in worker.log.cursor} | older)
         client.connect(worker)
         client.take(2)
         assert client.ids == []

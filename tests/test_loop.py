@@ -1,15 +1,18 @@
 """The poller: one pass, and the loop that never dies."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import gevent
 import pytest
 
 from poller import loop
-from poller.cursor import Cursor
+from poller.cursor import Cursor, Range
+from poller.fence import Holder
+from poller.gaps import Gap, Gaps
 from poller.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
+from poller.report import GapReport
 from poller.row import Row
-from tests.harness.simulation import HolderFence, SimulatedTable, Worker
+from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
 
 BOUND_S = 10
 
@@ -77,6 +80,46 @@ def test_a_rolled_back_id_is_retired_once_its_fence_says_so(
     assert worker.log.cursor == Cursor.at(2)
 
 
+def test_a_table_made_anew_and_filled_again_between_two_polls_is_another_history(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    table.insert(3)
+    worker.poll_until_quiet()
+    generation = worker.log.generation
+    table.committed = {row_id: f"other {row_id}" for row_id in range(1, 6)}
+    table.last_id, table.version = 5, 2
+    assert worker.poller.poll() == 0.0
+    worker.poll_until_quiet()
+    assert (worker.log.generation, worker.log.reset_reason) == (generation + 1, "history-changed")
+
+
+@pytest.mark.parametrize("left", [1, 3])
+def test_another_version_of_a_table_that_still_has_its_newest_rows_is_no_other_history(
+    table: SimulatedTable, worker: Worker, left: int
+) -> None:
+    """A column was added, another table was made, the file was vacuumed."""
+    table.insert(3)
+    worker.poll_until_quiet()
+    generation = worker.log.generation
+    table.committed = {row_id: table.committed[row_id] for row_id in range(4 - left, 4)}
+    table.version = 2
+    worker.poll_until_quiet()
+    assert worker.log.generation == generation
+
+
+def test_a_gap_that_stays_open_is_logged_once_with_its_holder(table: SimulatedTable) -> None:
+    told: list[dict[str, object]] = []
+    report = GapReport("posts", lambda *_, **values: told.append(values))
+    gap = Gap(3, 4, frozenset([Holder("t1", "pid 7")]), 0.0)
+    holders = SimulatedLocks(table).holders
+    for now in (1.0, 59.0, 61.0, 62.0, 200.0):
+        report.after_pass(Gaps((gap,)), 0, 0, holders, now)
+    assert [(one["ids"], one["holders"]) for one in told] == [([[3, 4]], ["pid 7"])]
+    later = Gap(9, 9, frozenset([Holder("t2", "pid 8")]), 150.0)
+    report.after_pass(Gaps((gap, later)), 0, 0, holders, 211.0)
+    assert [one["ids"] for one in told] == [[[3, 4]], [[9, 9]]]
+
+
 def test_a_pass_cut_off_by_its_limit_retires_no_gap_beyond_its_last_row(
     table: SimulatedTable, worker: Worker
 ) -> None:
@@ -95,10 +138,10 @@ def test_a_pass_cut_off_by_its_limit_retires_no_gap_beyond_its_last_row(
 def test_the_fence_is_asked_only_while_a_gap_is_open(table: SimulatedTable, worker: Worker) -> None:
     looks: list[object] = []
 
-    class Watched(HolderFence):
-        def look(self, connection: object) -> object:
-            looks.append(connection)
-            return super().look(connection)
+    class Watched(SimulatedLocks):
+        def look(self, connection: object, gaps: Sequence[Range]) -> object:
+            looks.append(gaps)
+            return super().look(connection, gaps)
 
     worker.source.fence = Watched(table)
     table.insert(3)
@@ -108,7 +151,7 @@ def test_the_fence_is_asked_only_while_a_gap_is_open(table: SimulatedTable, work
     table.insert()
     worker.poll_until_quiet()
     worker.poll_until_quiet()
-    assert len(looks) == 1
+    assert looks == [((4, 4),)]
 
 
 def test_a_row_that_cannot_be_encoded_becomes_a_placeholder_among_the_others(

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from poller.cursor import Cursor
 from poller.database import Database
+from poller.ranges import selects
 from poller.table import Table, TableError
 
 AUTO = {
@@ -187,7 +188,7 @@ def test_on_sqlite_no_range_walks_the_table(sqlite_url: str) -> None:
     ranges = ((5, 5), (9, 9), (1000, 2000), (30_000, 90_000))
 
     def plan(connection: sa.Connection) -> str:
-        (statement,) = table._rows_in(ranges, 100)
+        (statement,) = selects(table._key, table._selected, ranges, 100)
         sql = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
         return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())
 
@@ -285,5 +286,5 @@ def test_sqlite_without_autoincrement_is_named(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.write(lambda c: c.exec_driver_sql("CREATE TABLE notes (id INTEGER PRIMARY KEY)"))
     table = described(database)
-    assert "AUTOINCREMENT" in table.notes[0]
+    assert "AUTOINCREMENT" in str(table.known.lacking[0])
     database.close()

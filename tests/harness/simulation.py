@@ -6,11 +6,12 @@ is an ideal one, of holders: it does with transactions what a database's locks a
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from poller.cursor import Cursor, Range
+from poller.cursor import Cursor, Range, ranges_of
 from poller.delivery import Backfill, Subscriber
 from poller.event_log import EventLog
-from poller.fence import Evidence, Fence, Witness
+from poller.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
 from poller.loop import Poller
 from poller.row import Row
 from poller.settings import Settings
@@ -18,6 +19,7 @@ from tests.harness.sse import Parser
 
 SILENCE = b":\n"
 MAX_CHUNKS = 1000
+NO_CONNECTION: Any = None
 
 
 def settings(**changes: object) -> Settings:
@@ -33,24 +35,16 @@ def settings(**changes: object) -> Settings:
     return Settings.model_construct(**{**Settings().model_dump(), **values})
 
 
-class HolderFence:
-    """A gap is dead once every transaction that was open after it was seen has ended."""
+class SimulatedLocks(HolderFence):
+    """The real bookkeeping of holders, over the simulated table's open transactions."""
 
     name = "holders"
-    degraded = ""
 
     def __init__(self, table: "SimulatedTable") -> None:
         self._table = table
 
-    def look(self, connection: object) -> Evidence:
-        return frozenset(self._table.open)
-
-    def judge(self, witness: Witness | None, evidence: Evidence) -> Witness | None:
-        if witness is None or evidence is None:
-            return "discovered"
-        assert isinstance(evidence, frozenset)
-        left = evidence if witness == "discovered" else evidence & witness  # type: ignore[operator]
-        return left or None
+    def look(self, connection: object, gaps: Sequence[Range]) -> Evidence:
+        return HoldersSeen(Holder(str(one), f"pid {one}") for one in self._table.open)
 
 
 @dataclass
@@ -61,6 +55,7 @@ class SimulatedTable:
     open: dict[int, list[int]] = field(default_factory=dict)
     last_id: int = 0
     history: str = "abcd"
+    version: int = 1
     transactions: int = 0
 
     def begin(self, rows: int = 1) -> int:
@@ -93,12 +88,14 @@ class SimulatedTable:
 class Opening:
     epoch: str
     cursor: Cursor
+    floor: int = 0
 
 
 @dataclass
 class Reading:
     epoch: str
     counter: int | None
+    version: object
     rows: list[Row]
 
 
@@ -107,7 +104,8 @@ class SimulatedSource:
 
     def __init__(self, table: SimulatedTable, history_rows: int = 1000) -> None:
         self.table = table
-        self.fence: Fence = HolderFence(table)
+        self.fence: Fence = SimulatedLocks(table)
+        self.lacking = 0
         self.fail: Exception | None = None
         self.history_rows = history_rows
         self.reads = 0
@@ -115,19 +113,25 @@ class SimulatedSource:
     def open(self) -> Opening:
         self._fail()
         newest = sorted(self.table.committed, reverse=True)
-        below = newest[self.history_rows] if len(newest) > self.history_rows else 0
-        return Opening(self.table.history, Cursor.at(below))
+        start = newest[self.history_rows] if len(newest) > self.history_rows else 0
+        if not start or self.fence.idle(self.fence.look(NO_CONNECTION, ())):
+            return Opening(self.table.history, Cursor.at(start))
+        # It lists the newest gap; of what is missing below, nobody knows.
+        missing = ranges_of(i for i in range(1, start) if i not in self.table.committed)
+        floor = missing[-2][1] if len(missing) > 1 else 0
+        return Opening(self.table.history, Cursor.at(start, missing[-1:]), floor)
 
     def describe(self) -> str:
         self._fail()
         return self.table.history
 
-    def read(self, cursor: Cursor, limit: int) -> tuple[Evidence, Reading]:
+    def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]:
         self._fail()
         self.reads += 1
-        evidence = self.fence.look(None) if cursor.gaps else None  # type: ignore[arg-type]
+        evidence = self.fence.look(NO_CONNECTION, cursor.gaps) if look else None
         rows = self.table.rows_in(cursor.holes, limit)
-        return evidence, Reading(self.table.history, self.table.last_id, rows)
+        table = self.table
+        return evidence, Reading(table.history, table.last_id, table.version, rows)
 
     def page(self, ranges: Sequence[Range], limit: int) -> list[Row]:
         self._fail()
@@ -163,12 +167,14 @@ class Client:
         self.ids: list[int] = []
         self.resets: list[str] = []
         self.last_event_id = last_event_id
+        self.connected_to: Worker | None = None
         self._stream: Iterator[bytes] | None = None
         self._parser = Parser()
 
     def connect(self, worker: Worker) -> None:
         """Open a stream; one that is open ends."""
         self.drop()
+        self.connected_to = worker
         self._stream = iter(worker.open_stream(self.last_event_id))
         self._parser = Parser()
         self._parser.feed(b"id: %s\n\n" % (self.last_event_id or "").encode())
@@ -201,7 +207,7 @@ class Client:
         """Lose the connection."""
         if self._stream is not None:
             self._stream.close()  # type: ignore[attr-defined]
-            self._stream = None
+            self._stream = self.connected_to = None
 
     def _note(self) -> None:
         for event in self._parser.events:

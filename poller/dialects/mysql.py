@@ -1,0 +1,274 @@
+"""MariaDB and MySQL: metadata locks where they are shown, else a look at what is not committed.
+
+A statement that writes locks the table's metadata (SHARED_WRITE or stronger) before it takes an
+id, and the transaction keeps that to its end. `performance_schema.metadata_locks` shows it, where
+the instrument is on and the user may read it. It does not show a transaction that was prepared (XA)
+by a connection that is gone; its rows can be seen under READ UNCOMMITTED, as can any other's,
+unless the statement took its id and has not written the row yet.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.elements import ColumnElement
+
+from poller.cursor import MAX_ID, Range
+from poller.dialects.examined import NOT_TOLD, Examined, Finding, history
+from poller.fence import Evidence, Fence, FenceVoid, GracePeriod, Holder, HolderFence, HoldersSeen
+from poller.gaps import Witness
+from poller.ranges import selects
+
+PENDING_IDS = 1000  # looked at in one pass; beyond the last of them every gap counts as pending
+
+# A ticket (an address) and its thread: no later transaction of the thread has the same while this
+# one is open. Locks that only read are left out.
+LOCKS = sa.text("""
+SELECT enabled, owner_thread_id, object_instance_begin,
+  (SELECT processlist_id FROM performance_schema.threads WHERE thread_id = owner_thread_id)
+    AS connection
+FROM performance_schema.setup_instruments LEFT JOIN performance_schema.metadata_locks
+  ON object_type = 'TABLE' AND object_schema = COALESCE(:schema, DATABASE())
+  AND object_name = :table AND lock_status = 'GRANTED'
+  AND lock_type NOT IN ('INTENTION_EXCLUSIVE', 'SHARED', 'SHARED_HIGH_PRIO', 'SHARED_READ',
+    'SHARED_READ_ONLY')
+WHERE name = 'wait/lock/metadata/sql/mdl'
+""")
+# For the next transaction only, which is the next statement.
+DIRTY = sa.text("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+VARIABLES = sa.text("""
+SHOW VARIABLES WHERE variable_name IN
+  ('innodb_autoinc_lock_mode', 'read_only', 'wsrep_on', 'performance_schema')
+""")
+TABLE = sa.text("""
+SELECT table_type, engine, EXISTS (SELECT * FROM information_schema.columns c
+  WHERE c.table_schema = t.table_schema AND c.table_name = t.table_name
+    AND c.column_name = :key AND c.extra LIKE '%auto_increment%')
+FROM information_schema.tables t
+WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :table
+""")
+
+
+class Pending:
+    """The gaps' ids that were there under READ UNCOMMITTED, lowest first, `covered` the last."""
+
+    def __init__(self, ids: Sequence[int], covered: int = MAX_ID) -> None:
+        self._ids = ids
+        self._covered = covered
+
+    def touches(self, gap: Range) -> bool:
+        """Whether the gap holds such an id, or one that was not looked at."""
+        low, high = gap
+        at = bisect_left(self._ids, low)
+        return high > self._covered or (at < len(self._ids) and self._ids[at] <= high)
+
+
+class DirtyRead:
+    """A row that is there under READ UNCOMMITTED is pending; an id that was absent for the grace
+    period is dead.
+
+    Safety: an id is taken by the statement that writes its row, and the row is there from then to
+    the end of the transaction. A statement that takes longer than the grace period from the one to
+    the other (it waits for a lock, or writes very many rows) escapes. With
+    innodb_autoinc_lock_mode 2 a long INSERT … SELECT takes ids well ahead of its rows.
+    """
+
+    name = "uncommitted rows"
+
+    def __init__(self, key: ColumnElement[Any], grace: GracePeriod) -> None:
+        self._key = key
+        self._grace = grace
+
+    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
+        return pending(connection, self._key, gaps)
+
+    def idle(self, evidence: Evidence) -> bool:
+        return False
+
+    def judge(
+        self, gap: Range, witness: Witness | None, evidence: Evidence | None
+    ) -> Witness | None:
+        """The grace period runs from the pass that last saw the id."""
+        absent = isinstance(evidence, Pending) and not evidence.touches(gap)
+        return self._grace.judge(gap, witness if absent else None, evidence)
+
+    def holders(self, witness: Witness) -> Iterable[str]:
+        return ()
+
+
+class MetadataLocks(HolderFence):
+    """The transactions that hold a lock on the table's metadata; see `HolderFence` for the proof.
+
+    A gap that holds an uncommitted row is not dead either, whoever its owner: a prepared
+    transaction shows no lock once its connection is gone. It is looked for after the locks, so that
+    one which is prepared and left between the two looks is seen.
+    """
+
+    name = "metadata locks"
+
+    def __init__(self, table: sa.Table, key: ColumnElement[Any]) -> None:
+        self._names = {"schema": table.schema, "table": table.name}
+        self._key = key
+
+    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
+        locks = connection.execute(LOCKS, self._names).all()
+        if not locks or locks[0].enabled != "YES":
+            raise FenceVoid("the instrument of metadata locks is off")
+        holders = HoldersSeen(_holder(lock) for lock in locks if lock.owner_thread_id is not None)
+        return holders, pending(connection, self._key, gaps)
+
+    def idle(self, evidence: Evidence) -> bool:
+        return False  # a prepared transaction may be left
+
+    def judge(
+        self, gap: Range, witness: Witness | None, evidence: Evidence | None
+    ) -> Witness | None:
+        if not isinstance(evidence, tuple):
+            return super().judge(gap, witness, None)
+        holders, uncommitted = evidence
+        left = super().judge(gap, witness, holders)
+        return left or (frozenset() if uncommitted.touches(gap) else None)
+
+
+def pending(connection: Connection, key: ColumnElement[Any], gaps: Sequence[Range]) -> Pending:
+    """The ids in `gaps` whose rows are there, committed or not."""
+    ids: list[int] = []
+    for statement in selects(key, [], gaps, PENDING_IDS):
+        connection.execute(DIRTY)
+        ids += connection.scalars(statement).all()
+    ids = sorted(ids)[:PENDING_IDS]
+    return Pending(ids, MAX_ID if len(ids) < PENDING_IDS else ids[-1])
+
+
+def _holder(lock: Any) -> Holder:
+    return Holder(
+        f"{lock.owner_thread_id}/{lock.object_instance_begin}", f"connection {lock.connection}"
+    )
+
+
+def examine(
+    connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
+) -> Examined:
+    epoch, counter = _history(connection, table)
+    fence, findings = _fence(connection, table, key, grace)
+    return Examined(history(epoch, counter), fence, findings)
+
+
+def _history(
+    connection: Connection, table: sa.Table
+) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """The columns that tell the epoch and the counter."""
+    names = ("table_schema", "table_name", "create_time", "auto_increment")
+    tables = sa.table("tables", *(sa.column(name) for name in names), schema="information_schema")
+    here = sa.and_(
+        tables.c.table_schema == (table.schema or sa.func.database()),
+        tables.c.table_name == table.name,
+    )
+    epoch = sa.func.concat_ws(
+        "/",
+        sa.literal_column("@@hostname"),
+        sa.literal_column("@@server_id"),
+        sa.func.database(),
+        sa.select(tables.c.create_time).where(here).scalar_subquery(),
+    )
+    if not _is_mariadb(connection):
+        return epoch, NOT_TOLD
+    return epoch, sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery()
+
+
+def _is_mariadb(connection: Connection) -> bool:
+    return bool(getattr(connection.dialect, "is_mariadb", False))
+
+
+def _fence(
+    connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
+) -> tuple[Fence, list[Finding]]:
+    names = {"schema": table.schema, "table": table.name, "key": key.name}
+    kind, engine, generated = connection.execute(TABLE, names).one()
+    variables: dict[str, str] = dict(connection.execute(VARIABLES).all())
+    findings = [_generator(f"{table.name}.{key.name}", generated), *_server(connection)]
+    if unseen := _unseen(table, kind, engine, variables):
+        fact, remedy = unseen
+        return grace, [*findings, Finding(fact, grace.lacks, remedy)]
+    if not (refusal := _refusal(connection, table, variables)):
+        seen = Finding("open transactions are seen by their metadata locks")
+        return MetadataLocks(table, key), [*findings, seen]
+    return DirtyRead(key, grace), [*findings, _dirty(refusal, variables, grace)]
+
+
+def _generator(key: str, generated: int) -> Finding:
+    if generated:
+        return Finding(f"{key} is an AUTO_INCREMENT key")
+    return Finding(
+        f"{key} is not AUTO_INCREMENT",
+        "rows are missed whose ids were taken before their INSERT began",
+        f"make {key} AUTO_INCREMENT",
+    )
+
+
+def _server(connection: Connection) -> list[Finding]:
+    if _is_mariadb(connection):
+        return []
+    return [
+        Finding(
+            "this is MySQL, which tells its next id late",
+            "ids that start again are not noticed, unless the table was made anew",
+            "make the table anew (TRUNCATE, DROP) rather than delete and set AUTO_INCREMENT back",
+        )
+    ]
+
+
+def _unseen(
+    table: sa.Table, kind: str, engine: str | None, variables: dict[str, str]
+) -> tuple[str, str] | None:
+    """Why the open transactions of this table cannot be seen from here, and what to do."""
+    if kind != "BASE TABLE":
+        return f"{table.name} is a view or the like", "watch the table behind it"
+    if engine != "InnoDB":
+        return f"{table.name} has the engine {engine}", f"ALTER TABLE {table.name} ENGINE = InnoDB"
+    if variables.get("wsrep_on") == "ON":
+        return "this is one node of a cluster: the others' transactions are not seen here", (
+            "write through this node only"
+        )
+    if variables.get("read_only", "OFF") != "OFF":
+        return "this server is read only, as a replica is", "poll the primary"
+    return None
+
+
+def _refusal(connection: Connection, table: sa.Table, variables: dict[str, str]) -> str:
+    """Why metadata locks cannot be read; empty where they can."""
+    if variables.get("performance_schema") != "ON":
+        return "performance_schema is off"
+    try:
+        locks = connection.execute(LOCKS, {"schema": table.schema, "table": table.name}).all()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return "this user may not read the tables of performance_schema"
+    enabled = bool(locks) and locks[0].enabled == "YES"
+    return "" if enabled else "the instrument wait/lock/metadata/sql/mdl is off"
+
+
+def _dirty(refusal: str, variables: dict[str, str], grace: GracePeriod) -> Finding:
+    remedy = (
+        "set performance_schema=ON and "
+        "performance-schema-instrument='wait/lock/metadata/sql/mdl=ON' in the server's "
+        "configuration, and GRANT SELECT ON performance_schema.* to this user"
+    )
+    if variables.get("innodb_autoinc_lock_mode") == "2":
+        return Finding(
+            f"{refusal}, and innodb_autoinc_lock_mode is 2",
+            "rows of an INSERT … SELECT that runs for longer than "
+            f"{grace.seconds:g} s may be missed by open streams",
+            f"{remedy}; or set innodb_autoinc_lock_mode to 1",
+        )
+    return Finding(
+        f"{refusal}: a row that is not committed is seen under READ UNCOMMITTED; an INSERT must "
+        f"write its rows within {grace.seconds:g} s of taking their ids",
+        remedy=remedy,
+    )
