@@ -19,15 +19,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import gevent
+from sqlalchemy import Connection
+
 from poller import sse
 from poller.cursor import Cursor
 from poller.delivery import Subscriber
 from poller.event_log import EventLog
 from poller.loop import Poller
+from poller.source import Source
 
 VARIABLE = "MUTANT"
 CLOSED_AFTER_S = 0.2
-# Between the rows and the fence: so long that a commit falls into it, nearly whenever it comes.
+# Between the rows and the fence: so long that the scenario's commits fall into it.
 WIDENED_RACE_S = 1.0
 
 
@@ -99,6 +103,21 @@ def gap_closed_by_time() -> None:
     patch(Poller, "_advance", make)
 
 
+def fence_read_after_the_rows() -> None:
+    def make(_: Any) -> Any:
+        def read(self: Source, cursor: Cursor, limit: int, *, look: bool) -> Any:
+            def work(connection: Connection) -> Any:
+                reading = self.table.poll(connection, cursor, limit)
+                gevent.sleep(WIDENED_RACE_S)
+                return self.fence.look(connection, cursor.gaps) if look else None, reading
+
+            return self._database.read(work)
+
+        return read
+
+    patch(Source, "read", make)
+
+
 def reset_swallowed() -> None:
     def make(_: Any) -> Any:
         return lambda self, _reason: self._from_now()
@@ -113,5 +132,6 @@ MUTANTS = {
     "drop when slow": Mutant(drop_when_slow, "slow_reader", "lost"),
     "Last-Event-ID ignored": Mutant(last_event_id_ignored, "coming_back", "lost"),
     "gap closed by time": Mutant(gap_closed_by_time, "late_commits", "silent hole"),
+    "fence read after the rows": Mutant(fence_read_after_the_rows, "late_commits", "silent hole"),
     "reset swallowed": Mutant(reset_swallowed, "truncation", "missed reset"),
 }

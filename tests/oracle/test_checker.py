@@ -1,5 +1,7 @@
 """Each anomaly, from a record made by hand."""
 
+import random
+
 import pytest
 
 from poller.cursor import Cursor
@@ -65,9 +67,11 @@ def test_row_twice_is_doubled_also_on_two_connections(run: Run) -> None:
 
 
 def test_row_again_after_a_token_too_long_for_all_gaps_is_counted_apart(run: Run) -> None:
-    holes = [(3 * number, 3 * number + number % 2) for number in range(100, 700)]
-    token = Cursor.at(3_000, holes).token()
-    merged = next(row for low, _ in holes for row in (low - 1,) if row not in Cursor.parse(token))
+    missing = sorted(random.Random(1).sample(range(100, 1_000_000), 700))
+    cursor = Cursor.at(1_000_000, [(row_id, row_id) for row_id in missing])
+    token = cursor.token()
+    said = Cursor.parse(token)
+    merged = next(one + 1 for one in missing if one + 1 in cursor and one + 1 not in said)
     run.write(merged)
     run.receive(merged)
     run.connect(f"e.{token}")

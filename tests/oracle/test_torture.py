@@ -10,7 +10,7 @@ from tests.oracle.story import stories
 from tests.oracle.torture import Plan, run
 from tests.oracle.verdict import report
 
-SHORT = Plan(seed=1, seconds=12, fault_s=(0.3, 0.8))
+SHORT = Plan(seed=1, seconds=8, fault_s=(0.3, 0.7))
 
 
 def test_nothing_is_lost_whatever_fails(
