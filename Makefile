@@ -7,7 +7,7 @@ NODE_STAMP := tests/clients/node_modules/.stamp
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture lint format clean test-parts
+.PHONY: help run test torture lint bench format clean test-parts
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,9 @@ lint: $(VENV)/dev.stamp  ## ruff and mypy
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+bench: $(VENV)/dev.stamp test-parts  ## what the fence costs; docs/benchmarks.md has the figures
+	@$(BIN)/python -m benchmarks.fence
 
 format: $(VENV)/dev.stamp  ## ruff's formatting and safe fixes
 	@$(BIN)/ruff check --fix

@@ -18,9 +18,10 @@ from tests.harness.chromium import running_chromium
 from tests.harness.exercised import Exercised
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.leaks import LeakCheck
-from tests.harness.mariadb import MariaDB
+from tests.harness.mariadb import METADATA_LOCKS, MariaDB
 from tests.harness.postgres import Postgres
 from tests.harness.process import PartMissing
+from tests.harness.server import DatabaseServer
 from tests.harness.sse import Stream
 
 EXERCISED = Exercised()
@@ -38,13 +39,25 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
-    yield from _server("PostgreSQL", Postgres)
+def running_servers() -> list[DatabaseServer]:
+    """The database servers that this session has started."""
+    return []
 
 
 @pytest.fixture(scope="session")
-def mariadb_server() -> Iterator[MariaDB]:
-    yield from _server("MariaDB", MariaDB)
+def postgres_server(running_servers: list[DatabaseServer]) -> Iterator[Postgres]:
+    yield from _server("PostgreSQL", Postgres, running_servers)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(running_servers: list[DatabaseServer]) -> Iterator[MariaDB]:
+    yield from _server("MariaDB", MariaDB, running_servers)
+
+
+@pytest.fixture(scope="session")
+def mariadb_mdl_server(running_servers: list[DatabaseServer]) -> Iterator[MariaDB]:
+    """One that shows its metadata locks, which a default installation does not."""
+    yield from _server("MariaDB", lambda: MariaDB(*METADATA_LOCKS), running_servers)
 
 
 @pytest.fixture
@@ -62,6 +75,11 @@ def postgresql_url(postgres_server: Postgres) -> Iterator[str]:
 @pytest.fixture
 def mariadb_url(mariadb_server: MariaDB) -> Iterator[str]:
     yield from _fresh_database(mariadb_server)
+
+
+@pytest.fixture
+def mariadb_mdl_url(mariadb_mdl_server: MariaDB) -> Iterator[str]:
+    yield from _fresh_database(mariadb_mdl_server)
 
 
 @pytest.fixture(params=DATABASES)
@@ -131,14 +149,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
 
 
-def _server(name: str, make: Callable[[], Any]) -> Iterator[Any]:
+def _server(
+    name: str, make: Callable[[], Any], running_servers: list[DatabaseServer]
+) -> Iterator[Any]:
     try:
         server = make()
     except PartMissing as reason:
         EXERCISED.skip(name, str(reason))
     with server:
         EXERCISED.use(name, server.version)
+        running_servers.append(server)
         yield server
+        running_servers.remove(server)
 
 
 def _fresh_database(server: Postgres | MariaDB) -> Iterator[str]:

@@ -29,9 +29,7 @@ PENDING_IDS = 1000  # looked at in one pass; beyond the last of them every gap c
 # A ticket (an address) and its thread: no later transaction of the thread has the same while this
 # one is open. Locks that only read are left out.
 LOCKS = sa.text("""
-SELECT enabled, owner_thread_id, object_instance_begin,
-  (SELECT processlist_id FROM performance_schema.threads WHERE thread_id = owner_thread_id)
-    AS connection
+SELECT enabled, owner_thread_id AS thread, object_instance_begin AS ticket
 FROM performance_schema.setup_instruments LEFT JOIN performance_schema.metadata_locks
   ON object_type = 'TABLE' AND object_schema = COALESCE(:schema, DATABASE())
   AND object_name = :table AND lock_status = 'GRANTED'
@@ -39,6 +37,11 @@ FROM performance_schema.setup_instruments LEFT JOIN performance_schema.metadata_
     'SHARED_READ_ONLY')
 WHERE name = 'wait/lock/metadata/sql/mdl'
 """)
+# Apart from the locks: these tables have no index to join by.
+THREADS = sa.text(
+    "SELECT thread_id, processlist_id FROM performance_schema.threads"
+    " WHERE processlist_id IS NOT NULL"
+)
 # For the next transaction only, which is the next statement.
 DIRTY = sa.text("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
 VARIABLES = sa.text("""
@@ -119,7 +122,14 @@ class MetadataLocks(HolderFence):
         locks = connection.execute(LOCKS, self._names).all()
         if not locks or locks[0].enabled != "YES":
             raise FenceVoid("the instrument of metadata locks is off")
-        holders = HoldersSeen(_holder(lock) for lock in locks if lock.owner_thread_id is not None)
+        held = [lock for lock in locks if lock.thread is not None]
+        connections: dict[int, int] = {}
+        if held:
+            connections = dict(connection.execute(THREADS).tuples().all())
+        holders = HoldersSeen(
+            Holder(f"{lock.thread}/{lock.ticket}", f"connection {connections.get(lock.thread)}")
+            for lock in held
+        )
         return holders, pending(connection, self._key, gaps)
 
     def idle(self, evidence: Evidence) -> bool:
@@ -143,12 +153,6 @@ def pending(connection: Connection, key: ColumnElement[Any], gaps: Sequence[Rang
         ids += connection.scalars(statement).all()
     ids = sorted(ids)[:PENDING_IDS]
     return Pending(ids, MAX_ID if len(ids) < PENDING_IDS else ids[-1])
-
-
-def _holder(lock: Any) -> Holder:
-    return Holder(
-        f"{lock.owner_thread_id}/{lock.object_instance_begin}", f"connection {lock.connection}"
-    )
 
 
 def examine(

@@ -34,20 +34,26 @@ OPTIONS = (
     "--general-log=0",
     "--log-output=TABLE",
 )
+# Lets performance_schema.metadata_locks tell who holds a table. Off by default, both of them.
+METADATA_LOCKS = (
+    "--performance-schema=ON",
+    "--performance-schema-instrument=wait/lock/metadata/sql/mdl=ON",
+)
 
 
 class MariaDB(DatabaseServer):
     """One server; `with MariaDB() as server` starts it and ends it for good."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self._options = (*OPTIONS, *options)
         self._mariadbd = _program("mariadbd")
         install = _program("mariadb-install-db")
         self._user = unprivileged_user("mysql", "nobody", "daemon")
         self._folder = server_folder("mariadb", self._user)
         self._data = self._folder / "data"
         super().__init__(self._folder, "mariadb.log", STOP_SIGNALS)
-        options = ["--no-defaults", f"--datadir={self._data}", "--skip-test-db"]
-        run([install, *options, "--auth-root-authentication-method=normal"], self._user)
+        command = [install, "--no-defaults", f"--datadir={self._data}", "--skip-test-db"]
+        run([*command, "--auth-root-authentication-method=normal"], self._user)
 
     @property
     def url(self) -> str:
@@ -69,7 +75,7 @@ class MariaDB(DatabaseServer):
         """Starts it on its port, the same after every restart, and waits until it answers."""
         places = [f"--datadir={self._data}", f"--socket={self._folder / 'socket'}"]
         places += [f"--port={self.port}", f"--pid-file={self._folder / 'pid'}"]
-        command = [self._mariadbd, "--no-defaults", *places, *OPTIONS]
+        command = [self._mariadbd, "--no-defaults", *places, *self._options]
         self._child = Child(command, self._log_path, user=self._user, death_signal=signal.SIGKILL)
         wait_until(self._answers, START_TIMEOUT_S, f"MariaDB answers; its log: {self._log_path}")
 
@@ -80,12 +86,14 @@ class MariaDB(DatabaseServer):
         return self.url_of(name)
 
     def drop_database(self, url: str) -> None:
-        """Ends its connections first: an open transaction would hold the drop up for ever."""
+        """Ends its transactions first, the prepared ones too: they would hold the drop up."""
         name = url.rsplit("/", 1)[1]
         query = "SELECT id FROM information_schema.processlist WHERE db = %s"
         for (thread,) in sql.execute(self.url, query, [name]):
             with suppress(pymysql.err.OperationalError):  # it went by itself meanwhile
                 sql.execute(self.url, f"KILL SOFT CONNECTION {int(thread)}")
+        for *_, prepared in sql.execute(self.url, "XA RECOVER"):
+            sql.end_prepared(self.url, prepared, "ROLLBACK")
         sql.execute(self.url, f"DROP DATABASE IF EXISTS `{name}`")
 
     def connections(self, url: str) -> int:

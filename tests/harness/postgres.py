@@ -10,9 +10,11 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
+from tests.harness import sql
 from tests.harness.process import (
     Child,
     PartMissing,
@@ -47,8 +49,7 @@ class Postgres(DatabaseServer):
         self._bin = _reachable_install(self._folder, self._user) / "bin"
         self._data = self._folder / "data"
         super().__init__(self._folder, "postgres.log", STOP_SIGNALS)
-        initdb = [self._bin / "initdb", "-D", self._data, "-U", "rowcast", "-A", "trust"]
-        run([*initdb, "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"], self._user)
+        self._make_data()
 
     @property
     def url(self) -> str:
@@ -80,15 +81,19 @@ class Postgres(DatabaseServer):
         return self.url_of(name)
 
     def drop_database(self, url: str) -> None:
+        """Ends what is prepared in it first, which would hold the drop up."""
         name = url.rsplit("/", 1)[1]
+        query = "SELECT gid FROM pg_prepared_xacts WHERE database = %s"
+        for (prepared,) in sql.execute(self.url, query, [name]):
+            sql.end_prepared(url, prepared, "ROLLBACK")
         self._administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def connections(self, url: str) -> int:
         """Open client connections to the database of this url."""
-        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            row = connection.execute(query, [url.rsplit("/", 1)[1]]).fetchone()
-        return int(row[0]) if row else 0
+        name = url.rsplit("/", 1)[1]
+        return int(
+            _scalar(self.url, f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'")
+        )
 
     @contextmanager
     def count_statements(self, url: str) -> Iterator[StatementCount]:
@@ -106,6 +111,10 @@ class Postgres(DatabaseServer):
                 one[found.end() :] for one in entries if (found := statement.match(one))
             ]
 
+    def _make_data(self) -> None:
+        initdb = [self._bin / "initdb", "-D", self._data, "-U", "rowcast", "-A", "trust"]
+        run([*initdb, "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"], self._user)
+
     def _log_statements(self, which: str) -> None:
         self._administer(f"ALTER SYSTEM SET log_statement = '{which}'", "SELECT pg_reload_conf()")
 
@@ -122,6 +131,35 @@ class Postgres(DatabaseServer):
         except psycopg.OperationalError:
             return False
         return True
+
+
+class Standby(Postgres):
+    """A hot standby that follows a running server: readable, and a primary once promoted."""
+
+    def __init__(self, primary: Postgres) -> None:
+        self._primary = primary
+        super().__init__()
+
+    def wait_replayed(self) -> None:
+        """Until it shows all that the primary has committed by now."""
+        written = _scalar(self._primary.url, "SELECT pg_current_wal_lsn()")
+        query = f"SELECT pg_last_wal_replay_lsn() >= '{written}'"
+        wait_until(lambda: _scalar(self.url, query), START_TIMEOUT_S, "the standby has caught up")
+
+    def promote(self) -> None:
+        """Makes it a primary of its own, on a new timeline; returns when it takes writes."""
+        assert _scalar(self.url, "SELECT pg_promote(wait_seconds => 30)"), self.log()[-3000:]
+
+    def _make_data(self) -> None:
+        command = [self._bin / "pg_basebackup", "-d", self._primary.url, "-D", self._data]
+        options = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+        run([*command, *options], self._user)
+
+
+def _scalar(url: str, query: str) -> Any:
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    return row[0] if row else None
 
 
 def _reachable_install(folder: Path, user: str | None) -> Path:

@@ -6,7 +6,8 @@ Uses the drivers directly (no pool, one short connection a call), never the code
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any
+from types import TracebackType
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import psycopg
@@ -62,6 +63,68 @@ def insert_posts(url: str, bodies: Sequence[str], author: str = "outside") -> No
 
 def post_ids(url: str) -> list[int]:
     return [int(row[0]) for row in execute(url, "SELECT id FROM posts ORDER BY id")]
+
+
+class Transaction:
+    """An open transaction on a connection of its own, as another program may hold one.
+
+    `with Transaction(url) as holder` rolls back what was not ended. A `name` makes it one that can
+    be prepared, and then outlives its connection until `end_prepared()`.
+    """
+
+    def __init__(self, url: str, name: str = "") -> None:
+        self.dialect = dialect_of(url)
+        self.name = name
+        self._connection = _open(url)
+        if name and self.dialect == "mariadb":
+            self.execute(f"XA START '{name}'")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def insert_post(self, body: str, author: str = "outside") -> int:
+        """Inserts a row that nobody else sees yet; its id."""
+        values = f"INSERT INTO posts (author, body) VALUES ('{author}', '{body}')"
+        return int(self.execute(f"{values} RETURNING id")[0][0])
+
+    def commit(self) -> None:
+        self._connection.commit()
+
+    def rollback(self) -> None:
+        self._connection.rollback()
+
+    def prepare(self) -> None:
+        """The first half of a two-phase commit; nobody has to be connected for the second."""
+        if self.dialect == "mariadb":
+            self.execute(f"XA END '{self.name}'")
+            self.execute(f"XA PREPARE '{self.name}'")
+        else:
+            self.execute(f"PREPARE TRANSACTION '{self.name}'")
+
+
+def end_prepared(url: str, name: str, how: Literal["COMMIT", "ROLLBACK"]) -> None:
+    """The second half of a two-phase commit."""
+    xa = dialect_of(url) == "mariadb"
+    with closing(_open(url)) as connection, closing(connection.cursor()) as cursor:
+        # Neither may stand inside another transaction.
+        if xa:
+            connection.autocommit(True)
+        else:
+            connection.autocommit = True
+        cursor.execute(f"XA {how} '{name}'" if xa else f"{how} PREPARED '{name}'")
 
 
 def _open(url: str) -> Any:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -35,14 +36,11 @@ def start_wall(start_gunicorn: Callable[..., Gunicorn]) -> Wall:
 
 
 @pytest.fixture
-def server_of(request: pytest.FixtureRequest) -> Callable[[str], Postgres | MariaDB]:
+def server_of(running_servers: list[Postgres | MariaDB]) -> Callable[[str], Postgres | MariaDB]:
     """server_of(url): the database server that a url leads to."""
 
     def find(url: str) -> Postgres | MariaDB:
-        name = {"postgresql": "postgres_server", "mariadb": "mariadb_server"}[sql.dialect_of(url)]
-        server = request.getfixturevalue(name)
-        assert isinstance(server, Postgres | MariaDB)
-        return server
+        return next(one for one in running_servers if one.port == urlsplit(url).port)
 
     return find
 

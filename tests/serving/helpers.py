@@ -2,10 +2,18 @@
 
 from collections.abc import Callable
 
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from models import Post
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.sse import Stream
 
 OpenStream = Callable[..., Stream]
+
+
+def ready(wall: Gunicorn) -> bool:
+    return wall.get("/readyz").status == 200
 
 
 def stream_on_each_worker(wall: Gunicorn, open_stream: OpenStream) -> dict[int, Stream]:
@@ -27,3 +35,12 @@ def wait_caught_up(wall: Gunicorn, open_stream: OpenStream, rows: int) -> Stream
     with open_stream(wall.stream_url, "0") as stream:
         stream.wait_for_rows(rows, 60)
     return stream
+
+
+def create_posts(url: str) -> None:
+    """The table as the wall made it, made by another program."""
+    drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+    scheme, _, rest = url.partition("://")
+    engine = sa.create_engine(f"{drivers.get(scheme, scheme)}://{rest}", poolclass=NullPool)
+    Post.metadata.create_all(engine)
+    engine.dispose()
