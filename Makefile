@@ -18,7 +18,7 @@ run: $(VENV)/run.stamp  ## serve the wall; settings come from the environment (P
 test: $(VENV)/dev.stamp test-parts  ## all tests; TESTS="tests/serving -k resume" chooses some
 	@$(BIN)/python -m pytest $(TESTS) </dev/null
 
-DATABASES ?= postgresql mariadb sqlite
+DATABASES ?= postgresql mariadb mariadb-mdl sqlite
 SEEDS ?= 1 2 3 4 5
 SECONDS_EACH ?= 60
 torture: $(VENV)/dev.stamp test-parts  ## writers, clients and faults on real databases; writes docs/torture.md

@@ -8,11 +8,11 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.harness.mariadb import MariaDB
+from tests.harness.mariadb import METADATA_LOCKS, MariaDB
 from tests.harness.postgres import Postgres
 from tests.harness.server import DatabaseServer
 from tests.oracle import document
@@ -23,7 +23,12 @@ from tests.oracle.torture import Plan, run
 from tests.oracle.verdict import Report, delays, report
 
 SQLITE = "sqlite"
-DATABASES = ("postgresql", "mariadb", SQLITE)
+SERVERS: dict[str, Callable[[], Postgres | MariaDB]] = {
+    "postgresql": Postgres,
+    "mariadb": MariaDB,
+    "mariadb-mdl": lambda: MariaDB(*METADATA_LOCKS),  # one that shows its metadata locks
+}
+DATABASES = (*SERVERS, SQLITE)
 HOLD_S = 30.0
 BEFORE_HOLD_S = 20.0
 
@@ -90,7 +95,7 @@ def _server(database: str) -> Iterator[DatabaseServer | None]:
     if database == SQLITE:
         yield None
         return
-    with MariaDB() if database == "mariadb" else Postgres() as server:
+    with SERVERS[database]() as server:
         yield server
 
 

@@ -37,6 +37,9 @@ killed (`kill -9`), terminated (SIGTERM); the server is reloaded (HUP); the lagg
 stopped, and while it stands still the table is truncated and its ids start again; a writer is
 killed. On SQLite, instead of those on a database server, another process locks the file.
 
+`mariadb-mdl` is a MariaDB with `performance_schema` and its metadata locks on, `mariadb` one as it
+is installed: two fences.
+
 At the end everything is well again, and a last row is written. Every client has to have it within
 30 s. Then the journals of all are compared with the table.
 
