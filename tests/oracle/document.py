@@ -1,5 +1,6 @@
 """The table of a torture, and the page docs/torture.md that it stands in."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,8 +68,8 @@ The same without faults, and with one more writer that keeps its row open while 
 
 {held}
 
-Two processors serve the database, three workers, ten writers and eight clients here; a delay also
-says how busy they are.
+Database, three workers, ten writers and eight clients shared {processors} processors; a delay also
+says how busy they were.
 """
 
 
@@ -117,6 +118,7 @@ def page(lines: Sequence[Line], held: Sequence[Held]) -> str:
     return PAGE.format(
         seconds=lines[0].seconds,
         writers=WRITERS,
+        processors=os.cpu_count(),
         table="\n".join([HEAD, *map(str, lines)]),
         kinds=", ".join(ANOMALIES),
         interval_ms=1000 * POLL_INTERVAL_S,

@@ -133,9 +133,8 @@ class Torture:
     def _write_history(self) -> None:
         """Rows from before; so many that after the truncation the ids do not come as far again.
 
-        Where TRUNCATE leaves no other trace than lower ids (SQLite, MariaDB), a worker or a client
-        that was away until they have passed the old ones cannot know: that is a limit, told in
-        docs/how-it-works.md, and not what is tried here.
+        Where it leaves no other trace than lower ids (SQLite, MariaDB), a worker or a client that
+        was away until they have passed the old ones is not told: a known limit, not tried here.
         """
         began_s = now_s()
         sql.insert_posts(self._url, self._history)

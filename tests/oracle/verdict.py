@@ -102,21 +102,22 @@ def _vacuity(record: Record) -> list[str]:
 
 def _working(record: Record) -> set[str]:
     """Writers that committed in both halves of the run."""
-    ends = [(one.ended_s, one.writer) for one in record.attempts.values() if _is_timed(one)]
+    ends = [(ended_s, one.writer) for ended_s, one in _timed(record.attempts.values())]
     if not ends:
         return set()
-    times = [at for at, _ in ends if at is not None]
-    middle = (min(times) + max(times)) / 2
-    early = {writer for at, writer in ends if at is not None and at <= middle}
-    return (
-        early
-        & {writer for at, writer in ends if at is not None and at > middle}
-        & {*record.writers}
-    )
+    middle_s = (min(ends)[0] + max(ends)[0]) / 2
+    early = {writer for at_s, writer in ends if at_s <= middle_s}
+    late = {writer for at_s, writer in ends if at_s > middle_s}
+    return early & late & set(record.writers)
 
 
-def _is_timed(attempt: Attempt) -> bool:
-    return attempt.outcome == "committed" and attempt.ended_s is not None
+def _timed(attempts: Iterable[Attempt]) -> list[tuple[float, Attempt]]:
+    """Commits whose end is known, with it."""
+    return [
+        (one.ended_s, one)
+        for one in attempts
+        if one.outcome == "committed" and one.ended_s is not None
+    ]
 
 
 def late_commits(record: Record) -> int:
@@ -125,13 +126,12 @@ def late_commits(record: Record) -> int:
 
 
 def _late(record: Record, rows: Iterable[str]) -> int:
-    known = [record.attempts[one] for one in rows if one in record.attempts]
-    timed = [one for one in known if _is_timed(one)]
-    by_end = sorted(timed, key=lambda one: one.ended_s or 0.0)
+    timed = _timed(record.attempts[one] for one in rows if one in record.attempts)
+    by_end = sorted((ended_s, one.row_id) for ended_s, one in timed)
     late = top = done = 0
-    for attempt in sorted(timed, key=lambda one: one.began_s):
-        while (by_end[done].ended_s or 0.0) < attempt.began_s:
-            top = max(top, by_end[done].row_id)
+    for _, attempt in sorted(timed, key=lambda pair: pair[1].began_s):
+        while by_end[done][0] < attempt.began_s:
+            top = max(top, by_end[done][1])
             done += 1
         late += attempt.row_id < top
     return late
