@@ -48,7 +48,8 @@ At the end everything is well again, and a last row is written. Every client has
 
 {table}
 
-- **rows**: committed, and in the table at the end or when it was truncated.
+- **rows**: committed by the writers, and in the table at the end or when it was truncated. Before
+  them it held 100 rows for each second of the torture.
 - **late commits**: rows whose commit began after one with a greater id was committed.
 - **anomalies**: {kinds} (`tests/oracle/checker.py` says what each means). A row sent again to a
   client whose token was too long to name every gap is no anomaly; it would stand in brackets.

@@ -67,7 +67,7 @@ def report(record: Record) -> Report:
         [*bad, *unknown, *vacuous],
         found,
         dict(counts),
-        sum(len(truth.rows) for truth in record.truths),
+        committed(record),
         late_commits(record),
         naive_lost(record),
         delays(record),
@@ -118,6 +118,14 @@ def _timed(attempts: Iterable[Attempt]) -> list[tuple[float, Attempt]]:
         for one in attempts
         if one.outcome == "committed" and one.ended_s is not None
     ]
+
+
+def committed(record: Record) -> int:
+    """Rows of the writers that were in the table, at the end or when it was truncated."""
+    there = {payload for truth in record.truths for payload in truth.rows}
+    return sum(
+        record.attempts[one].writer in record.writers for one in there & set(record.attempts)
+    )
 
 
 def late_commits(record: Record) -> int:
