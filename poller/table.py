@@ -195,6 +195,8 @@ class Table:
         self, connection: Connection, ranges: Sequence[Range], limit: int, error: Exception
     ) -> list[Row]:
         self._raise_if_gone(error)
+        # Not a row but the statement itself may be refused, as when a column is gone: this raises.
+        connection.execute(sa.select(self._key, *self._selected).limit(0))
         ids: list[int] = []
         for within in conditions(self._key, ranges):
             some = sa.select(self._key).where(within).order_by(self._key).limit(limit)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from poller.cursor import Cursor
 from poller.database import Database
@@ -261,6 +262,16 @@ def test_an_infinite_date_in_postgresql_leaves_the_other_rows_readable(postgresq
     ):
         database.write(lambda c, sql=statement: c.exec_driver_sql(sql))  # type: ignore[misc]
     assert_only_the_second_row_is_unreadable(database)
+
+
+def test_a_watched_column_that_is_gone_is_an_error_and_not_many_unreadable_rows(
+    database: Database,
+) -> None:
+    insert(database, 1)
+    table = described(database)
+    database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes DROP COLUMN body"))
+    with pytest.raises(DBAPIError):
+        polled(database, table, Cursor())
 
 
 def test_sqlite_dates_are_streamed_as_they_were_written(sqlite_url: str) -> None:
