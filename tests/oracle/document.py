@@ -51,15 +51,17 @@ At the end everything is well again, and a last row is written. Every client has
 - **rows**: committed by the writers, and in the table at the end or when it was truncated. Before
   them it held 100 rows for each second of the torture.
 - **late commits**: rows whose commit began after one with a greater id was committed.
-- **anomalies**: {kinds} (`tests/oracle/checker.py` says what each means). A row sent again to a
-  client whose token was too long to name every gap is no anomaly; it would stand in brackets.
+- **anomalies**: of the kinds that `tests/oracle/checker.py` explains:
+  {kinds}.
+  A row sent again to a client whose token was too long to name every gap is no anomaly; it would
+  stand in brackets.
 - **naive poller lost**: rows that `WHERE id > last ORDER BY id` passed by, in the same run, at the
   same interval.
 - **p50**, **p99**: of the delay from the end of the commit, as the writer saw it, until the client
   has the row. Counted is each receipt by a client that reads at once, on a connection that was open
   before the commit began, with no fault active from then to the receipt, and not while the writers
-  were being started. The poll interval is
-  {interval_ms:.0f} ms; the goal is p50 within it, and p99 within 150 ms more.
+  were being started. The poll interval is {interval_ms:.0f} ms; the goal is p50 within it, and p99
+  within 150 ms more. The verdict does not judge delays.
 - **verdict**: "pass" also says that every fault was seen to take effect, that 95 % of the writers
   committed in both halves of the run, and that there were at least 10 late commits (not on SQLite).
 
@@ -69,8 +71,8 @@ The same without faults, and with one more writer that keeps its row open while 
 
 {held}
 
-Database, three workers, ten writers and eight clients shared {processors} processors; a delay also
-says how busy they were.
+The database, three workers, ten writers and eight clients shared {processors} processors; a delay
+also says how busy they were.
 """
 
 
