@@ -7,7 +7,7 @@ NODE_STAMP := tests/clients/node_modules/.stamp
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench format clean test-parts
+.PHONY: help run test torture lint bench format clean test-parts
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,13 @@ run: $(VENV)/run.stamp  ## serve the wall; settings come from the environment (P
 
 test: $(VENV)/dev.stamp test-parts  ## all tests; TESTS="tests/serving -k resume" chooses some
 	@$(BIN)/python -m pytest $(TESTS) </dev/null
+
+DATABASES ?= postgresql mariadb mariadb-mdl sqlite
+SEEDS ?= 1 2 3 4 5
+SECONDS_EACH ?= 60
+torture: $(VENV)/dev.stamp test-parts  ## writers, clients and faults on real databases; writes docs/torture.md
+	@$(BIN)/python -m tests.oracle --databases $(DATABASES) --seeds $(SEEDS) \
+	--seconds $(SECONDS_EACH) --write docs/torture.md </dev/null
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy
 	@$(BIN)/ruff check

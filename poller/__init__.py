@@ -4,10 +4,11 @@ Where a row goes, from the table to the wire, and the file that takes it there:
 
     SQL table
        │  table.py      one query a poll: rows above the cursor's position or in its gaps
-       │  history.py    is it still the same table?         (read in the same statement)
-       │  fence.py      which gaps can still fill?          (source.py asks it first)
+       │  dialects/     is it still the same table?         (read in the same statement)
+       │  fence.py      which gaps may still fill?          (source.py asks it first)
        ▼
-    loop.py             Poller: one pass, cursor moved, each row encoded once (row.py, sse.py)
+    loop.py             Poller: one pass, cursor moved, each row encoded once (row.py, sse.py);
+       │                gaps.py keeps what may still fill, report.py tells of it
        ▼
     event_log.py        the ring of encoded frames, one for all streams of this worker
        ▼
@@ -15,7 +16,8 @@ Where a row goes, from the table to the wire, and the file that takes it there:
        ▼
     notifier.py         the Flask route; feed.py puts all of this together for one table
 
-The idea that holds it together is in cursor.py: what was delivered is not a number but a set.
+The idea that holds it together is in cursor.py: what was delivered is not a number but a set; and
+what makes it safe in fence.py: a gap is given up only when nobody is left who could fill it.
 It knows nothing of the wall that is built on it.
 """
 

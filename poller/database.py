@@ -35,6 +35,8 @@ POOL_OVERFLOW = 10  # opened under load and closed again
 SQLITE_THREADS = 1
 SQLITE_BUSY_TIMEOUT_S = 0.0
 SQLITE_RETRY_WAIT_S = (0.005, 0.025)
+POSTGRESQL_DISK_FULL = "53100"
+MYSQL_FULL = ((1021,), (1114,))  # ER_DISK_FULL, ER_RECORD_FILE_FULL
 SERVER_GIVES_UP_LATER_S = 1.0  # than we: its error would not say that it was the timeout
 
 
@@ -177,6 +179,16 @@ def is_locked(error: BaseException) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(cause, "sqlite_errorcode", 0) or 0
     return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the database has no room left for what it was given: disk, quota or page limit."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return (
+        getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or getattr(cause, "sqlstate", None) == POSTGRESQL_DISK_FULL
+        or (cause is not None and cause.args[:1] in MYSQL_FULL)
+    )
 
 
 def _with_driver(url: URL) -> URL:

@@ -167,7 +167,7 @@ class Subscriber:
             return self._reset(MALFORMED_ID)
         if resume is None:
             return self._from_now()
-        if resume.epoch not in (None, self._log.epoch):
+        if resume.epoch is not None and resume.epoch not in self._log.epochs:
             return self._reset(UNKNOWN_HISTORY)
         if resume.cursor.position > self._log.counter:
             return self._await_a_pass()

@@ -51,7 +51,8 @@ class EventLog:
         self._base_position = 0
         self._joined: tuple[int, int, bytes] = (0, 0, b"")
         self._listeners: set[Event] = set()
-        self.epoch = ""
+        self.epoch = ""  # in the ids of new frames
+        self.epochs: frozenset[str] = frozenset()  # in ids that clients may come back with
         self.generation = 0
         self.reset_reason = ""
         self.cursor = Cursor()
@@ -73,10 +74,16 @@ class EventLog:
         self._bytes = 0
         self._base_position = cursor.position
         self.epoch, self.cursor, self.reset_reason = epoch, cursor, reason
+        self.epochs = frozenset([epoch])
         self.floor = floor
         self.generation += 1
         self.counter = cursor.position
         self.ready = False
+
+    def rename(self, epoch: str) -> None:
+        """The same history under a new name; ids under the old ones stay valid."""
+        self.epoch = epoch
+        self.epochs |= {epoch}
 
     def extend(self, entries: Iterable[Entry], cursor: Cursor, floor: int = 0) -> None:
         """Append a batch; `cursor` is the worker's after it, dead gaps retired."""

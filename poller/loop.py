@@ -42,9 +42,16 @@ HISTORY_CHANGED = "history-changed"
 IDS_RESTARTED = "ids-restarted"
 
 
-class Opening(Protocol):
+class History(Protocol):
+    @property
+    def place(self) -> str: ...
     @property
     def epoch(self) -> str: ...
+
+
+class Opening(Protocol):
+    @property
+    def history(self) -> History: ...
     @property
     def cursor(self) -> Cursor: ...
     @property
@@ -53,11 +60,9 @@ class Opening(Protocol):
 
 class Reading(Protocol):
     @property
-    def epoch(self) -> str: ...
+    def history(self) -> History: ...
     @property
     def counter(self) -> int | None: ...
-    @property
-    def version(self) -> object: ...
     @property
     def rows(self) -> list[Row]: ...
 
@@ -70,7 +75,7 @@ class Source(Protocol):
     @property
     def lacking(self) -> int: ...
     def open(self) -> Opening: ...
-    def describe(self) -> str: ...
+    def describe(self) -> History: ...
     def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]: ...
     def page(self, ranges: Sequence[Range], limit: int) -> list[Row]: ...
 
@@ -101,7 +106,7 @@ class Poller:
         self._cursor: Cursor | None = None
         self._gaps = Gaps()
         self._report = GapReport(name, _tell)
-        self._version: object = None
+        self._history: History | None = None
         self._newest: deque[Row] = deque(maxlen=ROWS_COMPARED)
         self._reset_reason = ""
         self._failures = 0
@@ -118,17 +123,14 @@ class Poller:
         """
         started = self._clock()
         cursor = self._cursor or self._open()
-        if self._failures and self._source.describe() != self._log.epoch:
+        if self._failures and self._is_another(self._source.describe()):
             return self._reset(HISTORY_CHANGED)
         look = bool(self._gaps.all)
         evidence, reading = self._source.read(cursor, self._settings.batch_rows, look=look)
-        if reading.epoch != self._log.epoch:
+        if self._is_another(reading.history):
             return self._reset(HISTORY_CHANGED)
         if reading.counter is not None and reading.counter < cursor.position:
             return self._reset(IDS_RESTARTED)
-        if reading.version != self._version and self._made_anew():
-            return self._reset(HISTORY_CHANGED)
-        self._version = reading.version
         full = len(reading.rows) >= self._settings.batch_rows
         self._advance(cursor, evidence, reading.rows, full=full)
         if not full:
@@ -144,28 +146,40 @@ class Poller:
 
     def _open(self) -> Cursor:
         opening = self._source.open()
-        self._cursor, self._version = opening.cursor, None
+        self._cursor, self._history = opening.cursor, opening.history
         self._newest.clear()
         self._gaps = Gaps.at_start(
             opening.cursor.gaps, opening.floor, self._judge(None), self._clock()
         )
-        self._log.begin(opening.epoch, opening.cursor, self._reset_reason, opening.floor)
+        self._log.begin(opening.history.epoch, opening.cursor, self._reset_reason, opening.floor)
         return opening.cursor
 
     def _judge(self, evidence: Evidence | None) -> Judge:
         fence = self._source.fence
         return lambda gap, witness: fence.judge(gap, witness, evidence)
 
-    def _made_anew(self) -> bool:
-        """Asked when the version changed: whether none of the newest rows is there as it was.
+    def _is_another(self, seen: History) -> bool:
+        """Whether `seen` is not the history that is being streamed.
 
-        One that is, in the columns that are still there, shows that only the schema changed.
+        In the same place, only the table may have been altered. Then it has another name from here
+        on, and ids under the old one stay valid.
         """
+        if seen == self._history:
+            return False
+        seen = self._source.describe()
+        if self._history is None or seen.place != self._history.place or self._made_anew():
+            return True
+        self._history = seen
+        self._log.rename(seen.epoch)
+        return False
+
+    def _made_anew(self) -> bool:
+        """Whether none of the newest rows is there as it was, in the columns that are left."""
         ids = sorted(row.id for row in self._newest)
+        if not ids:
+            return self._log.cursor.position > 0
         there = {row.id: row for row in self._source.page(ranges_of(ids), ROWS_COMPARED)}
-        return bool(ids) and not any(
-            row.id in there and _same(row, there[row.id]) for row in self._newest
-        )
+        return not any(row.id in there and _same(row, there[row.id]) for row in self._newest)
 
     def _reset(self, reason: str) -> float:
         """Begin again with the table as it is now; every stream will be told."""

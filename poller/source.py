@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from poller.cursor import Cursor, Range
 from poller.database import Database
+from poller.dialects import History
 from poller.fence import Evidence, Fence, FenceVoid
 from poller.row import Row
 from poller.settings import Settings
@@ -24,12 +25,12 @@ log = structlog.get_logger("rowcast")
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where a poller starts: the history's name, and `history_rows` below the newest row.
+    """Where a poller starts: the table's history, and `history_rows` below the newest row.
 
     The cursor's gaps, and all ids up to `floor`, may still fill.
     """
 
-    epoch: str
+    history: History
     cursor: Cursor
     floor: int = 0
 
@@ -88,16 +89,16 @@ class Source:
             self.describe()
             return self.read(cursor, limit, look=False)
 
-    def describe(self) -> str:
-        """Look at the table again, as after a failure; the name of its history."""
+    def describe(self) -> History:
+        """Look at the table again, as after a failure; its history."""
 
-        def work(connection: Connection) -> str:
+        def work(connection: Connection) -> History:
             self.table.describe(connection)
-            return self.table.epoch(connection)
+            return self.table.history(connection)
 
-        epoch = self._database.read(work)
+        history = self._database.read(work)
         self._tell()
-        return epoch
+        return history
 
     def page(self, ranges: Sequence[Range], limit: int) -> list[Row]:
         """Rows with ids in `ranges`, lowest first. Holds a connection only for this one query."""
@@ -105,15 +106,15 @@ class Source:
 
     def _open(self, connection: Connection) -> Opening:
         self.table.describe(connection)
-        # The epoch first: should the table be made anew in between, the next poll sees it.
-        epoch = self.table.epoch(connection)
+        # The history first: should the table be made anew in between, the next poll sees it.
+        history = self.table.history(connection)
         start = self.table.start_below(connection, self._history_rows)
         # After the start is known, and before the gaps are: an id below the start was taken before
         # it, so that where nobody holds one now, each is committed, and seen from here on, or dead.
         if not start or self.fence.idle(self.fence.look(connection, ())):
-            return Opening(epoch, Cursor.at(start))
+            return Opening(history, Cursor.at(start))
         gaps, floor = self.table.gaps_below(connection, start)
-        return Opening(epoch, Cursor.at(start, gaps), floor)
+        return Opening(history, Cursor.at(start, gaps), floor)
 
     def _tell(self) -> None:
         """Say what is not promised, once."""

@@ -22,11 +22,11 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.cursor import Cursor, Range
-from poller.dialects import Examined, examine, is_refused
+from poller.dialects import Examined, History, examine, is_refused
 from poller.ranges import conditions, selects
 from poller.row import Row
 
-STATUS_COLUMNS = 3  # epoch, counter, version: see poller/dialects
+STATUS_COLUMNS = 3  # place, version, counter: see poller/dialects
 GAPS_LOOKED_FOR_IN = 100_000  # rows below the start
 GAPS_AT_START = 256  # no more: each is in the token of every row that is then encoded
 
@@ -39,13 +39,12 @@ class TableError(Exception):
 class Reading:
     """What one poll saw, in one snapshot. Rows are in id order.
 
-    `counter` is the greatest id that the database ever gave out for the table, `version` something
-    that changes when the table may have been made anew; None where the database does not tell.
+    `counter` is the greatest id that the database ever gave out for the table, or None where it
+    does not tell.
     """
 
-    epoch: str
+    history: History
     counter: int | None
-    version: object
     rows: list[Row]
 
 
@@ -179,14 +178,15 @@ class Table:
                 floor = gaps.pop(0)[1]
         return gaps, floor
 
-    def epoch(self, connection: Connection) -> str:
-        """A short name for this history of the table. Another one means: start again."""
-        return self.known.epoch(connection.execute(self.known.status).one()[0])
+    def history(self, connection: Connection) -> History:
+        """Which history of the table this is."""
+        place, version, _ = connection.execute(self.known.status).one()
+        return self.known.history(place, version)
 
     def _reading(self, status: Sequence[Any], rows: list[Row]) -> Reading:
-        epoch, counter, version = status[:STATUS_COLUMNS]
+        place, version, counter = status[:STATUS_COLUMNS]
         counter = None if counter is None else int(counter)
-        return Reading(self.known.epoch(epoch), counter, version, rows)
+        return Reading(self.known.history(place, version), counter, rows)
 
     @staticmethod
     def _lowest(rows: Iterable[Row], limit: int) -> list[Row]:
@@ -210,6 +210,8 @@ class Table:
         self, connection: Connection, ranges: Sequence[Range], limit: int, error: Exception
     ) -> list[Row]:
         self._raise_if_gone(error)
+        # Not a row but the statement itself may be refused, as when a column is gone: this raises.
+        connection.execute(sa.select(self._key, *self._selected).limit(0))
         ids: list[int] = []
         for within in conditions(self._key, ranges):
             some = sa.select(self._key).where(within).order_by(self._key).limit(limit)

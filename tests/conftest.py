@@ -21,7 +21,6 @@ from tests.harness.leaks import LeakCheck
 from tests.harness.mariadb import METADATA_LOCKS, MariaDB
 from tests.harness.postgres import Postgres
 from tests.harness.process import PartMissing
-from tests.harness.server import DatabaseServer
 from tests.harness.sse import Stream
 
 EXERCISED = Exercised()
@@ -39,23 +38,23 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def running_servers() -> list[DatabaseServer]:
+def running_servers() -> list[Postgres | MariaDB]:
     """The database servers that this session has started."""
     return []
 
 
 @pytest.fixture(scope="session")
-def postgres_server(running_servers: list[DatabaseServer]) -> Iterator[Postgres]:
+def postgres_server(running_servers: list[Postgres | MariaDB]) -> Iterator[Postgres]:
     yield from _server("PostgreSQL", Postgres, running_servers)
 
 
 @pytest.fixture(scope="session")
-def mariadb_server(running_servers: list[DatabaseServer]) -> Iterator[MariaDB]:
+def mariadb_server(running_servers: list[Postgres | MariaDB]) -> Iterator[MariaDB]:
     yield from _server("MariaDB", MariaDB, running_servers)
 
 
 @pytest.fixture(scope="session")
-def mariadb_mdl_server(running_servers: list[DatabaseServer]) -> Iterator[MariaDB]:
+def mariadb_mdl_server(running_servers: list[Postgres | MariaDB]) -> Iterator[MariaDB]:
     """One that shows its metadata locks, which a default installation does not."""
     yield from _server("MariaDB", lambda: MariaDB(*METADATA_LOCKS), running_servers)
 
@@ -150,7 +149,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _server(
-    name: str, make: Callable[[], Any], running_servers: list[DatabaseServer]
+    name: str, make: Callable[[], Any], running_servers: list[Postgres | MariaDB]
 ) -> Iterator[Any]:
     try:
         server = make()

@@ -95,3 +95,30 @@ def test_importing_the_notifier_starts_and_connects_nothing() -> None:
         "assert not [o for o in gc.get_objects() if isinstance(o, gevent.Greenlet)]"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, cwd=PROJECT)
+
+
+WALL_TIME = {"now", "utcnow", "today", "time", "time_ns", "ctime", "localtime", "gmtime"}
+
+
+def wall_time_read_in(path: Path) -> set[str]:
+    """The functions of a module that ask what time it is; the module itself is ""."""
+    tree = ast.parse(path.read_text())
+    inner = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    readers = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or node.attr not in WALL_TIME:
+            continue
+        if isinstance(node.value, ast.Name) and node.value.id in ("time", "datetime", "date"):
+            around = [one for one in inner if one.lineno <= node.lineno <= (one.end_lineno or 0)]
+            readers.add(around[-1].name if around else "")
+    return readers
+
+
+def test_wall_time_is_read_for_the_lag_metric_only() -> None:
+    """A clock that jumps may spoil a number on a chart, never what is delivered."""
+    readers = {
+        (path.stem, name) for path in POLLER.rglob("*.py") for name in wall_time_read_in(path)
+    }
+    assert readers == {("loop", "_observe_lag")}
+    for path in POLLER.rglob("*.py"):
+        assert "from time import" not in path.read_text(), f"{path.name}: unseen by this test"

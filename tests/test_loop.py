@@ -87,7 +87,7 @@ def test_a_table_made_anew_and_filled_again_between_two_polls_is_another_history
     worker.poll_until_quiet()
     generation = worker.log.generation
     table.committed = {row_id: f"other {row_id}" for row_id in range(1, 6)}
-    table.last_id, table.version = 5, 2
+    table.last_id, table.version = 5, "01"
     assert worker.poller.poll() == 0.0
     worker.poll_until_quiet()
     assert (worker.log.generation, worker.log.reset_reason) == (generation + 1, "history-changed")
@@ -102,7 +102,7 @@ def test_another_version_of_a_table_that_still_has_its_newest_rows_is_no_other_h
     worker.poll_until_quiet()
     generation = worker.log.generation
     table.committed = {row_id: table.committed[row_id] for row_id in range(4 - left, 4)}
-    table.version = 2
+    table.version = "01"
     worker.poll_until_quiet()
     assert worker.log.generation == generation
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from poller.cursor import Cursor
 from poller.database import Database
@@ -76,7 +77,7 @@ def test_a_poll_of_an_empty_or_unchanged_table_brings_no_row_and_the_same_histor
     assert empty.rows == []
     insert(database, 1)
     after = database.read(lambda c: table.poll(c, Cursor.at(1), 100))
-    assert (after.rows, after.epoch, after.counter) == ([], empty.epoch, 1)
+    assert (after.rows, after.history, after.counter) == ([], empty.history, 1)
 
 
 def test_a_limit_cuts_the_highest_ids_off(database: Database) -> None:
@@ -141,7 +142,7 @@ def test_a_table_made_anew_is_another_history_or_a_restarted_counter(database: D
         )
     )
     after = database.read(lambda c: table.poll(c, Cursor.at(3), 100))
-    assert after.epoch != before.epoch or (after.counter is not None and after.counter < 3)
+    assert after.history != before.history or (after.counter is not None and after.counter < 3)
 
 
 def test_only_listed_columns_are_read(database: Database) -> None:
@@ -284,6 +285,16 @@ def test_an_infinite_date_in_postgresql_leaves_the_other_rows_readable(postgresq
     ):
         database.write(lambda c, sql=statement: c.exec_driver_sql(sql))  # type: ignore[misc]
     assert_only_the_second_row_is_unreadable(database)
+
+
+def test_a_watched_column_that_is_gone_is_an_error_and_not_many_unreadable_rows(
+    database: Database,
+) -> None:
+    insert(database, 1)
+    table = described(database)
+    database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes DROP COLUMN body"))
+    with pytest.raises(DBAPIError):
+        polled(database, table, Cursor())
 
 
 def test_sqlite_dates_are_streamed_as_they_were_written(sqlite_url: str) -> None:

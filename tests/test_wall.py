@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
 from html import unescape
 from io import BytesIO
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from models.post import create_tables
@@ -532,3 +534,27 @@ def test_a_post_is_a_503_with_the_text_kept(away: FlaskClient, tmp_path: Path) -
 @pytest.mark.parametrize("path", ["/posts/1", "/?before=5"])
 def test_other_pages_are_a_503(away: FlaskClient, path: str) -> None:
     assert away.get(path).status_code == 503
+
+
+# -- the database is full -----------------------------------------------------------------------
+
+
+def test_a_post_without_room_for_it_is_a_507_with_the_text_kept(
+    app: Flask, client: FlaskClient, sqlite_url: str
+) -> None:
+    post_form(client, "Ada", "there was room")
+    database = app.extensions["wall"].database
+
+    def limit(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")  # it becomes the present size
+
+    event.listen(database._engine, "connect", limit)
+    database.dispose()
+    long = "x" * 1_900
+    answers = [post_form(client, "Ada", long) for _ in range(10)]
+    refused = answers[-1]
+    assert refused.status_code == 507
+    assert long in refused.text
+    assert "no room" in refused.text
+    assert "there was room" in refused.text, "the page can still be read"
+    assert len(post_ids(sqlite_url)) == 1 + [a.status_code for a in answers].count(303)

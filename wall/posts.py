@@ -30,7 +30,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from models import PostRow, post
 from models.post import AUTHOR_LENGTH, BODY_LENGTH
 from poller import Notifier
-from poller.database import Database, DatabaseTimeout
+from poller.database import Database, DatabaseTimeout, is_full
 from poller.row import MAX_EXACT_INTEGER
 from wall.draft import Draft, checked, read_draft
 from wall.refusal import Refused, wants_json
@@ -45,6 +45,9 @@ DATABASE_AWAY = (SQLAlchemyError, DatabaseTimeout)
 DATABASE_AWAY_MESSAGE = (
     "The database cannot be reached right now. Your text is kept; send it again if it does not "
     "appear soon."
+)
+DATABASE_FULL_MESSAGE = (
+    "There is no room for new posts right now. Your text is kept; please send it again later."
 )
 
 blueprint = Blueprint("wall", __name__)
@@ -146,7 +149,7 @@ def _newest(read: bool = True) -> Snapshot:  # noqa: FBT001, FBT002
     try:
         rows = post.newest(_wall().database, PAGE_POSTS + 1)
     except DATABASE_AWAY as error:
-        _log_database_away(error)
+        _log_database_failed(error)
         return Snapshot([], database_away=True)
     shown, older_than = _cut(rows)
     return Snapshot(shown, feed.page_token(before, [row.id for row in shown]), older_than)
@@ -201,16 +204,19 @@ def _publish(draft: Draft) -> PostRow:
     try:
         row = post.add(wall.database, author, body)
     except DATABASE_AWAY as error:
+        if is_full(error):
+            _log_database_failed(error)
+            raise Refused(507, DATABASE_FULL_MESSAGE, retry_after_s=60) from None
         raise _database_away(error, DATABASE_AWAY_MESSAGE) from None
     wall.notifier.wake("posts")
     return row
 
 
 def _database_away(error: BaseException, message: str) -> Refused:
-    _log_database_away(error)
+    _log_database_failed(error)
     return Refused(503, message, retry_after_s=5)
 
 
-def _log_database_away(error: BaseException) -> None:
+def _log_database_failed(error: BaseException) -> None:
     # Never with the statement and its values: they are what somebody wrote.
     log.warning("database_failed", error=str(getattr(error, "orig", None) or error)[:200])

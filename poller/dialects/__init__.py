@@ -1,18 +1,18 @@
 """What each kind of database tells of a table: its history, its fence, and what is not promised.
 
-A table's *history* is told by two columns of one row, so that they can be read in the statement
-that reads the rows. The *epoch* is a short name for one history: a table that was made anew,
-truncated, or restored from elsewhere has another one, and whatever a client knows of the old ids is
-void. The *counter* is the greatest id that the database ever gave out; one that falls means that
-ids started again. A third, the *version*, only raises a suspicion: when it changes, the newest rows
-are compared with what the table shows now.
+A table's *history* is told by columns of one row, so that they can be read in the statement that
+reads the rows. The *place* is where it is: a table of another place is another one, and whatever a
+client knows of the old ids is void. The *version* changes when the table is made anew or truncated,
+but also when it is altered, so that a running poller compares the newest rows before it believes
+the worse. Both together make the *epoch*, the short name in every event's id. The *counter* is the
+greatest id that the database ever gave out; one that falls means that ids started again.
 
-| database | epoch | counter | version |
+| database | place | version | counter |
 |---|---|---|---|
-| SQLite | the file (device, inode) and the table's name | `sqlite_sequence`, or the greatest id | of the schema |
-| PostgreSQL | database, timeline, the table's oid and file | its sequence, or the greatest id | |
-| MariaDB, MySQL | server, database, the table's creation time | `auto_increment` (MariaDB) | |
-"""  # noqa: E501 - a table
+| SQLite | the file (device, inode), name | the schema's | `sqlite_sequence`, or greatest id |
+| PostgreSQL | database, timeline, the table's oid | its file's number | sequence, or greatest id |
+| MariaDB, MySQL | server, database, name | creation time, InnoDB's id | `auto_increment` |
+"""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.dialects import mysql, postgresql, sqlite
 from poller.dialects.access import is_refused
-from poller.dialects.examined import Examined, Finding, history
+from poller.dialects.examined import Examined, Finding, History, status
 from poller.dialects.key import examine_key
 from poller.fence import GracePeriod
 
-__all__ = ["Examined", "Finding", "examine", "is_refused"]
+__all__ = ["Examined", "Finding", "History", "examine", "is_refused"]
 
 
 def examine(
@@ -57,4 +57,4 @@ def _examine(
                 f"{grace.lacks}; a table made anew is not noticed",
                 "watch a table of SQLite, PostgreSQL, MariaDB or MySQL",
             )
-            return Examined(history(sa.literal(table.name)), grace, [unknown])
+            return Examined(status(sa.literal(table.name)), grace, [unknown])

@@ -29,8 +29,19 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """Which history of a table this is. `poller/dialects` says what each part is made of.
+
+    Another `place` is another history; another `epoch` in the same place may be one.
+    """
+
+    place: str
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True)
 class Examined:
-    """`status` selects one row: what the epoch is made of, the counter, the version.
+    """`status` selects one row: what the place is made of, the table's version, the counter.
 
     `file` is the database's where it is one.
     """
@@ -45,21 +56,23 @@ class Examined:
         """What is not promised."""
         return [finding for finding in self.findings if finding.lacking]
 
-    def epoch(self, told: Any) -> str:
-        """Six hexadecimal digits, from what `status` told. Raises OSError: the file is gone."""
-        return hashlib.blake2s(f"{told}{_inode(self.file)}".encode(), digest_size=3).hexdigest()
+    def history(self, told_place: Any, version: Any) -> History:
+        """From what `status` told. Raises OSError where the database's file is gone."""
+        place = f"{told_place}{_inode(self.file)}"
+        epoch = hashlib.blake2s(f"{place}/{version}".encode(), digest_size=3).hexdigest()
+        return History(place, epoch)
 
 
-def history(
-    epoch: ColumnElement[Any],
-    counter: ColumnElement[Any] = NOT_TOLD,
+def status(
+    place: ColumnElement[Any],
     version: ColumnElement[Any] = NOT_TOLD,
+    counter: ColumnElement[Any] = NOT_TOLD,
 ) -> sa.Select[Any]:
     """The status of a table, from the columns that tell it."""
     return sa.select(
-        epoch.label("rowcast_epoch"),
-        counter.label("rowcast_counter"),
+        place.label("rowcast_place"),
         version.label("rowcast_version"),
+        counter.label("rowcast_counter"),
     )
 
 

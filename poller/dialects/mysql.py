@@ -20,7 +20,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.cursor import MAX_ID, Range
 from poller.dialects import mysql_findings as findings
-from poller.dialects.examined import Examined, Finding, history
+from poller.dialects.examined import Examined, Finding, status
 from poller.fence import Evidence, Fence, FenceVoid, GracePeriod, Holder, HolderFence, HoldersSeen
 from poller.gaps import Witness
 from poller.ranges import selects
@@ -165,27 +165,55 @@ def examine(
     if not _is_mariadb(connection):
         told.append(findings.IS_MYSQL)
     fence, seen = _fence(connection, table, key, grace, (kind, engine))
-    return Examined(_history(connection, table, generated), fence, [*told, seen])
+    return Examined(_status(connection, table, generated), fence, [*told, seen])
 
 
-def _history(connection: Connection, table: sa.Table, generated: int) -> sa.Select[Any]:
-    """The epoch, and the counter where the key is the table's AUTO_INCREMENT column."""
+def _status(connection: Connection, table: sa.Table, generated: int) -> sa.Select[Any]:
+    """The counter is told where the key is the table's AUTO_INCREMENT column."""
     names = ("table_schema", "table_name", "create_time", "auto_increment")
     tables = sa.table("tables", *(sa.column(name) for name in names), schema="information_schema")
     here = sa.and_(
         tables.c.table_schema == (table.schema or sa.func.database()),
         tables.c.table_name == table.name,
     )
-    epoch = sa.func.concat_ws(
+    place = sa.func.concat_ws(
         "/",
         sa.literal_column("@@hostname"),
         sa.literal_column("@@server_id"),
         sa.func.database(),
+        sa.literal(table.name),
+    )
+    version = sa.func.concat_ws(
+        "/",
         sa.select(tables.c.create_time).where(here).scalar_subquery(),
+        sa.literal(_innodb_id(connection, table)),
     )
     if not generated or not _is_mariadb(connection):
-        return history(epoch)
-    return history(epoch, sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery())
+        return status(place, version)
+    return status(
+        place, version, sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery()
+    )
+
+
+def _innodb_id(connection: Connection, table: sa.Table) -> str:
+    """InnoDB's own id of the table, another after TRUNCATE, where the user may see it.
+
+    Looked at here and not at every poll: a poll would have to walk InnoDB's list of all tables.
+    """
+    tables = "innodb_sys_tables" if _is_mariadb(connection) else "innodb_tables"
+    try:
+        found = connection.scalar(
+            sa.text(
+                f"SELECT table_id FROM information_schema.{tables}"  # noqa: S608 - one of two
+                " WHERE name = CONCAT(COALESCE(:schema, DATABASE()), '/', :table)"
+            ),
+            {"schema": table.schema, "table": table.name},
+        )
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return ""
+    return "" if found is None else str(found)
 
 
 def _is_mariadb(connection: Connection) -> bool:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.cursor import Range
-from poller.dialects.examined import NOT_TOLD, Examined, Finding, history
+from poller.dialects.examined import NOT_TOLD, Examined, Finding, status
 from poller.fence import Evidence, Fence, FenceVoid, GracePeriod, Holder, HolderFence, HoldersSeen
 
 TABLE_KINDS = "rp"  # pg_class.relkind: a table, a partitioned table
@@ -103,7 +103,7 @@ def examine(
     fence, seen = _fence(relation, grace)
     generator = _generator(relation, table, key, grace)
     return Examined(
-        history(_epoch(relation), counter, _version(relation)),
+        status(_address(relation), _version(relation), counter),
         fence,
         [_place(relation, grace), *generator, *told, *seen],
     )
@@ -197,9 +197,8 @@ def _fence(relation: Relation, grace: GracePeriod) -> tuple[Fence, list[Finding]
     return LockHolders(locked, f"{where} locks"), [seen]
 
 
-def _epoch(relation: Relation) -> ColumnElement[Any]:
-    # By oid, since the name may be gone: a dropped table has no file, which is another history and
-    # not an error of this query. The timeline is another after a failover.
+def _address(relation: Relation) -> ColumnElement[Any]:
+    # The timeline is another after a failover.
     return sa.func.concat_ws(
         "/",
         sa.literal_column("(SELECT oid FROM pg_database WHERE datname = current_database())"),
@@ -208,15 +207,17 @@ def _epoch(relation: Relation) -> ColumnElement[Any]:
             " ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
         ),
         sa.literal_column(f"{relation.oid:d}"),
-        sa.func.pg_relation_filenode(sa.literal_column(f"{relation.oid:d}::oid")),
     )
 
 
 def _version(relation: Relation) -> ColumnElement[Any]:
-    """A partitioned table has no file; its partitions' tell when it was truncated, but they also
-    come and go."""
+    """The file; of a partitioned table, which has none, those of its partitions.
+
+    By oid, since the name may be gone: that a dropped table has no file is another version and not
+    an error of this query.
+    """
     if relation.kind != "p":
-        return NOT_TOLD
+        return sa.func.pg_relation_filenode(sa.literal_column(f"{relation.oid:d}::oid"))
     return sa.literal_column(
         "(SELECT sum(pg_relation_filenode(relid)::bigint)"  # noqa: S608 - a number
         f" FROM pg_partition_tree({relation.oid:d}::oid::regclass))"

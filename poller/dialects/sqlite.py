@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
-from poller.dialects.examined import NOT_TOLD, Examined, Finding, history
+from poller.dialects.examined import NOT_TOLD, Examined, Finding, status
 from poller.fence import SingleWriter
 
 AUTOINCREMENT = re.compile(
@@ -34,7 +34,7 @@ def examine(connection: Connection, table: sa.Table, key: ColumnElement[Any]) ->
         "(SELECT schema_version FROM pragma_schema_version)"
     )
     return Examined(
-        history(sa.literal(table.name), counter, version),
+        status(sa.literal(table.name), version, counter),
         SingleWriter(),
         [finding, Finding("SQLite has one writer at a time: no row overtakes another")],
         _file(connection),

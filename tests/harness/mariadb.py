@@ -48,12 +48,12 @@ class MariaDB(DatabaseServer):
         self._options = (*OPTIONS, *options)
         self._mariadbd = _program("mariadbd")
         install = _program("mariadb-install-db")
-        self._user = unprivileged_user("mysql", "nobody", "daemon")
-        self._folder = server_folder("mariadb", self._user)
+        self.user = unprivileged_user("mysql", "nobody", "daemon")
+        self._folder = server_folder("mariadb", self.user)
         self._data = self._folder / "data"
         super().__init__(self._folder, "mariadb.log", STOP_SIGNALS)
         command = [install, "--no-defaults", f"--datadir={self._data}", "--skip-test-db"]
-        run([*command, "--auth-root-authentication-method=normal"], self._user)
+        run([*command, "--auth-root-authentication-method=normal"], self.user)
 
     @property
     def url(self) -> str:
@@ -76,7 +76,7 @@ class MariaDB(DatabaseServer):
         places = [f"--datadir={self._data}", f"--socket={self._folder / 'socket'}"]
         places += [f"--port={self.port}", f"--pid-file={self._folder / 'pid'}"]
         command = [self._mariadbd, "--no-defaults", *places, *self._options]
-        self._child = Child(command, self._log_path, user=self._user, death_signal=signal.SIGKILL)
+        self._child = Child(command, self._log_path, user=self.user, death_signal=signal.SIGKILL)
         wait_until(self._answers, START_TIMEOUT_S, f"MariaDB answers; its log: {self._log_path}")
 
     def create_database(self) -> str:

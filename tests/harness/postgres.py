@@ -44,9 +44,9 @@ class Postgres(DatabaseServer):
     """One server; `with Postgres() as server` starts it and ends it for good."""
 
     def __init__(self) -> None:
-        self._user = unprivileged_user("nobody", "daemon")
-        self._folder = server_folder("postgres", self._user)
-        self._bin = _reachable_install(self._folder, self._user) / "bin"
+        self.user = unprivileged_user("nobody", "daemon")
+        self._folder = server_folder("postgres", self.user)
+        self._bin = _reachable_install(self._folder, self.user) / "bin"
         self._data = self._folder / "data"
         super().__init__(self._folder, "postgres.log", STOP_SIGNALS)
         self._make_data()
@@ -65,13 +65,13 @@ class Postgres(DatabaseServer):
 
     @property
     def version(self) -> str:
-        return run([self._bin / "postgres", "--version"], self._user).split()[2]
+        return run([self._bin / "postgres", "--version"], self.user).split()[2]
 
     def start(self) -> None:
         """Starts it on its port, the same after every restart, and waits until it answers."""
         options = [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]
         command = [self._bin / "postgres", "-D", self._data, "-p", str(self.port), *options]
-        self._child = Child(command, self._log_path, user=self._user, death_signal=signal.SIGQUIT)
+        self._child = Child(command, self._log_path, user=self.user, death_signal=signal.SIGQUIT)
         wait_until(self._answers, START_TIMEOUT_S, f"PostgreSQL answers; its log: {self._log_path}")
 
     def create_database(self) -> str:
@@ -113,7 +113,7 @@ class Postgres(DatabaseServer):
 
     def _make_data(self) -> None:
         initdb = [self._bin / "initdb", "-D", self._data, "-U", "rowcast", "-A", "trust"]
-        run([*initdb, "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"], self._user)
+        run([*initdb, "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"], self.user)
 
     def _log_statements(self, which: str) -> None:
         self._administer(f"ALTER SYSTEM SET log_statement = '{which}'", "SELECT pg_reload_conf()")
@@ -153,7 +153,7 @@ class Standby(Postgres):
     def _make_data(self) -> None:
         command = [self._bin / "pg_basebackup", "-d", self._primary.url, "-D", self._data]
         options = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
-        run([*command, *options], self._user)
+        run([*command, *options], self.user)
 
 
 def _scalar(url: str, query: str) -> Any:

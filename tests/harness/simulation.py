@@ -10,6 +10,7 @@ from typing import Any
 
 from poller.cursor import Cursor, Range, ranges_of
 from poller.delivery import Backfill, Subscriber
+from poller.dialects import History
 from poller.event_log import EventLog
 from poller.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
 from poller.loop import Poller
@@ -55,7 +56,7 @@ class SimulatedTable:
     open: dict[int, list[int]] = field(default_factory=dict)
     last_id: int = 0
     history: str = "abcd"
-    version: int = 1
+    version: str = ""
     transactions: int = 0
 
     def begin(self, rows: int = 1) -> int:
@@ -86,16 +87,15 @@ class SimulatedTable:
 
 @dataclass
 class Opening:
-    epoch: str
+    history: History
     cursor: Cursor
     floor: int = 0
 
 
 @dataclass
 class Reading:
-    epoch: str
+    history: History
     counter: int | None
-    version: object
     rows: list[Row]
 
 
@@ -115,23 +115,26 @@ class SimulatedSource:
         newest = sorted(self.table.committed, reverse=True)
         start = newest[self.history_rows] if len(newest) > self.history_rows else 0
         if not start or self.fence.idle(self.fence.look(NO_CONNECTION, ())):
-            return Opening(self.table.history, Cursor.at(start))
+            return Opening(self._history, Cursor.at(start))
         # It lists the newest gap; of what is missing below, nobody knows.
         missing = ranges_of(i for i in range(1, start) if i not in self.table.committed)
         floor = missing[-2][1] if len(missing) > 1 else 0
-        return Opening(self.table.history, Cursor.at(start, missing[-1:]), floor)
+        return Opening(self._history, Cursor.at(start, missing[-1:]), floor)
 
-    def describe(self) -> str:
+    def describe(self) -> History:
         self._fail()
-        return self.table.history
+        return self._history
+
+    @property
+    def _history(self) -> History:
+        return History(self.table.history, self.table.history + self.table.version)
 
     def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]:
         self._fail()
         self.reads += 1
         evidence = self.fence.look(NO_CONNECTION, cursor.gaps) if look else None
         rows = self.table.rows_in(cursor.holes, limit)
-        table = self.table
-        return evidence, Reading(table.history, table.last_id, table.version, rows)
+        return evidence, Reading(self._history, self.table.last_id, rows)
 
     def page(self, ranges: Sequence[Range], limit: int) -> list[Row]:
         self._fail()

@@ -6,10 +6,12 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from models import Post
+from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.sse import Stream
 
 OpenStream = Callable[..., Stream]
+OLD_BODIES = ["old 1", "old 2", "old 3"]
 
 
 def ready(wall: Gunicorn) -> bool:
@@ -44,3 +46,18 @@ def create_posts(url: str) -> None:
     engine = sa.create_engine(f"{drivers.get(scheme, scheme)}://{rest}", poolclass=NullPool)
     Post.metadata.create_all(engine)
     engine.dispose()
+
+
+def stream_of_old_rows(wall: Gunicorn, open_stream: OpenStream, url: str) -> Stream:
+    """An open stream that was sent three rows."""
+    stream = open_stream(wall.stream_url).wait_open()
+    sql.insert_posts(url, OLD_BODIES)
+    stream.wait_for_rows(3)
+    return stream
+
+
+def second_is_over(url: str) -> bool:
+    """MariaDB knows a table by the second in which it was made."""
+    name = url.rsplit("/", 1)[1]
+    query = "SELECT MAX(create_time) < NOW() - INTERVAL 1 SECOND FROM information_schema.tables"
+    return bool(sql.execute(url, f"{query} WHERE table_schema = %s", [name])[0][0])

@@ -1,61 +1,54 @@
-"""Another history of the table is a reset before any further row; the same one is never a reset."""
+"""Another history of the table: a reset comes before any further row, and old ids are void."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
-from tests.harness.mariadb import MariaDB
 from tests.harness.postgres import Postgres, Standby
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
 from tests.serving.conftest import Wall
-from tests.serving.helpers import OpenStream, create_posts, ready
+from tests.serving.helpers import (
+    OLD_BODIES,
+    OpenStream,
+    create_posts,
+    ready,
+    second_is_over,
+    stream_of_old_rows,
+)
 
 pytestmark = pytest.mark.serving
 
-ServerOf = Callable[[str], Postgres | MariaDB]
-OtherProgram = Callable[[str, str], None]
 RECOVERY_S = 40.0  # the backoff's cap, and time to start
 NOTICED_S = 15.0
-BODIES = ["old 1", "old 2", "old 3"]
-
-
-def stream_of_old_rows(wall: Gunicorn, open_stream: OpenStream, url: str) -> Stream:
-    """An open stream that was sent three rows."""
-    stream = open_stream(wall.stream_url).wait_open()
-    sql.insert_posts(url, BODIES)
-    stream.wait_for_rows(3)
-    return stream
 
 
 def assert_begins_again(
     wall: Gunicorn, stream: Stream, open_stream: OpenStream, new_url: str
 ) -> None:
-    """A reset is the first thing after the old rows; the stream goes on, and old ids are void."""
-    stream.wait_for(lambda it: it.of_type("reset"), NOTICED_S, "a reset")
+    """The open stream is reset, and so is who comes back with an id of the old history."""
+    assert_open_stream_is_reset(wall, stream, new_url)
+    assert_old_id_is_reset(wall, stream, open_stream)
+
+
+def assert_open_stream_is_reset(wall: Gunicorn, stream: Stream, new_url: str) -> None:
+    """The reset is the first thing after the old rows, and the stream goes on."""
+    stream.wait_for(lambda it: it.events[3:], RECOVERY_S, "a reset")
+    assert stream.events[3].type == "reset"
     sql.insert_posts(new_url, ["after the reset"])
     stream.wait_for_body("after the reset", RECOVERY_S)
-    assert [event.type for event in stream.events[:4]] == ["message"] * 3 + ["reset"]
-    assert [row["body"] for row in stream.rows[:3]] == BODIES
+    assert [row["body"] for row in stream.rows[:3]] == OLD_BODIES
     assert len(stream.of_type("reset")) == 1
     wait_until(lambda: ready(wall), RECOVERY_S, "ready again")
+
+
+def assert_old_id_is_reset(wall: Gunicorn, stream: Stream, open_stream: OpenStream) -> None:
     old = open_stream(wall.stream_url, stream.events[2].last_event_id)
-    old.wait_for(lambda it: it.of_type("reset"), what="a reset for a cursor of the old history")
+    old.wait_for(lambda it: it.events, RECOVERY_S, "an event for an id of the old history")
     assert old.events[0].type == "reset"
-
-
-def assert_goes_on(stream: Stream, url: str, rows: int) -> None:
-    """Nothing but the rows, each once."""
-    sql.insert_posts(url, ["and on"])
-    stream.wait_for_body("and on", RECOVERY_S)
-    assert [event.type for event in stream.events] == ["message"] * rows
-
-
-# -- another history ------------------------------------------------------------------------------
 
 
 def test_dropped_table_is_waited_for_and_its_successor_begins_with_a_reset(
@@ -90,35 +83,61 @@ def test_truncated_table_is_a_reset(
     assert_begins_again(wall, stream, open_stream, database_url)
 
 
-@pytest.mark.parametrize(
-    "database_url",
-    [
-        pytest.param(
-            "sqlite", marks=pytest.mark.xfail(strict=False, reason="the file is the same one")
-        ),
-        "postgresql",
-    ],
-    indirect=True,
-)
-def test_table_made_anew_and_filled_beyond_the_old_position_at_once_is_a_reset(
-    start_wall: Wall, open_stream: OpenStream, database_url: str
-) -> None:
+KEYS = {
+    "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "postgresql": "bigserial PRIMARY KEY",
+}
+
+
+def make_anew(url: str) -> None:
     """In one transaction: no poll sees the table absent, or its ids below the old position."""
-    wall = start_wall(database_url)
-    stream = stream_of_old_rows(wall, open_stream, database_url)
-    key = {
-        "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
-        "postgresql": "bigserial PRIMARY KEY",
-    }[sql.dialect_of(database_url)]
-    with sql.Transaction(database_url) as successor:
+    with sql.Transaction(url) as successor:
         successor.execute("BEGIN")
         successor.execute("DROP TABLE posts")
-        columns = f"id {key}, author TEXT, body TEXT, created_at TIMESTAMP"
-        successor.execute(f"CREATE TABLE posts ({columns})")
+        columns = "author TEXT, body TEXT, created_at TIMESTAMP"
+        successor.execute(f"CREATE TABLE posts (id {KEYS[successor.dialect]}, {columns})")
         for number in range(10):
             successor.insert_post(f"new {number}")
         successor.commit()
-    assert_begins_again(wall, stream, open_stream, database_url)
+
+
+@pytest.mark.parametrize("database_url", list(KEYS), indirect=True)
+def test_table_made_anew_and_filled_beyond_the_old_position_resets_open_streams(
+    start_wall: Wall, open_stream: OpenStream, database_url: str
+) -> None:
+    wall = start_wall(database_url)
+    stream = stream_of_old_rows(wall, open_stream, database_url)
+    make_anew(database_url)
+    assert_open_stream_is_reset(wall, stream, database_url)
+
+
+@pytest.mark.parametrize("database_url", list(KEYS), indirect=True)
+@pytest.mark.parametrize("restarted", [False, True], ids=["same worker", "new worker"])
+def test_table_made_anew_and_filled_beyond_the_old_position_voids_old_ids(
+    start_wall: Wall, open_stream: OpenStream, database_url: str, *, restarted: bool
+) -> None:
+    wall = start_wall(database_url)
+    stream = stream_of_old_rows(wall, open_stream, database_url)
+    make_anew(database_url)
+    stream.wait_for(lambda it: it.of_type("reset"), RECOVERY_S, "a reset")
+    if restarted:
+        stream.close()
+        wall.terminate()
+        wall.start()
+        wall.wait_ready()
+    assert_old_id_is_reset(wall, stream, open_stream)
+
+
+def test_mariadb_table_truncated_and_filled_beyond_the_old_position_voids_old_ids(
+    start_wall: Wall, open_stream: OpenStream, mariadb_url: str
+) -> None:
+    """Its creation time stays; InnoDB's id of it does not."""
+    wall = start_wall(mariadb_url)
+    stream = stream_of_old_rows(wall, open_stream, mariadb_url)
+    sql.execute(mariadb_url, "TRUNCATE posts")
+    stream.wait_for(lambda it: it.of_type("reset"), RECOVERY_S, "a reset")
+    sql.insert_posts(mariadb_url, [f"new {number}" for number in range(10)])
+    assert_old_id_is_reset(wall, stream, open_stream)
 
 
 def test_mariadb_table_made_anew_and_filled_beyond_the_old_position_is_a_reset(
@@ -175,105 +194,3 @@ def test_failover_to_a_standby_is_a_reset(
         for stream in streams:
             assert_begins_again(wall, stream, open_stream, standby.url_of(name))
         wall.end()
-
-
-def second_is_over(url: str) -> bool:
-    """MariaDB knows a table by the second in which it was made."""
-    name = url.rsplit("/", 1)[1]
-    query = "SELECT MAX(create_time) < NOW() - INTERVAL 1 SECOND FROM information_schema.tables"
-    return bool(sql.execute(url, f"{query} WHERE table_schema = %s", [name])[0][0])
-
-
-# -- the same history -----------------------------------------------------------------------------
-
-UPKEEP = {
-    "sqlite": ["VACUUM", "ANALYZE", "REINDEX", "PRAGMA wal_checkpoint(TRUNCATE)"],
-    "postgresql": ["VACUUM", "VACUUM ANALYZE posts", "REINDEX TABLE posts", "CHECKPOINT"],
-    "mariadb": ["ANALYZE TABLE posts", "CHECK TABLE posts", "FLUSH TABLES"],
-}
-
-
-def test_upkeep_of_the_table_is_no_reset(
-    start_wall: Wall, open_stream: OpenStream, database_url: str, other_program: OtherProgram
-) -> None:
-    wall = start_wall(database_url)
-    stream = stream_of_old_rows(wall, open_stream, database_url)
-    sql.execute(database_url, "DELETE FROM posts WHERE id = 2")
-    for statement in UPKEEP[sql.dialect_of(database_url)]:
-        other_program(database_url, statement)
-    assert_goes_on(stream, database_url, 4)
-    again = open_stream(wall.stream_url, stream.events[0].last_event_id).wait_open()
-    assert_goes_on(again, database_url, 3)
-
-
-def test_deleted_newest_row_is_no_reset_also_after_a_restart(
-    start_wall: Wall, open_stream: OpenStream, server_of: ServerOf, database_url: str
-) -> None:
-    """Its id is not given out again."""
-    wall = start_wall(database_url)
-    stream = stream_of_old_rows(wall, open_stream, database_url)
-    sql.execute(database_url, "DELETE FROM posts")
-    if sql.dialect_of(database_url) == "sqlite":
-        wall.terminate()
-        wall.start()
-        wall.wait_ready()
-        stream.wait_for_end()
-    else:
-        server_of(database_url).restart()
-        assert_goes_on(stream, database_url, 4)
-    again = open_stream(wall.stream_url, stream.events[2].last_event_id).wait_open()
-    sql.insert_posts(database_url, ["newest"])
-    again.wait_for_body("newest", RECOVERY_S)
-    assert again.of_type("reset") == []
-    assert again.row_ids == sql.post_ids(database_url)
-    assert min(again.row_ids) > 3
-
-
-@pytest.mark.parametrize(
-    "database_url",
-    [
-        "sqlite",
-        "postgresql",
-        pytest.param(
-            "mariadb",
-            marks=pytest.mark.xfail(
-                strict=False, reason="any ALTER changes the creation time, by which it is known"
-            ),
-        ),
-    ],
-    indirect=True,
-)
-def test_added_column_is_nobody_s_business(
-    start_wall: Wall, open_stream: OpenStream, database_url: str
-) -> None:
-    wall = start_wall(database_url)
-    stream = stream_of_old_rows(wall, open_stream, database_url)
-    if sql.dialect_of(database_url) == "mariadb":
-        wait_until(lambda: second_is_over(database_url), NOTICED_S, "the second of its creation")
-    columns = set(stream.rows[0])
-    sql.execute(database_url, "ALTER TABLE posts ADD COLUMN secret VARCHAR(20)")
-    sql.execute(database_url, "INSERT INTO posts (author, body, secret) VALUES ('a', 'b', 'hush')")
-    assert_goes_on(stream, database_url, 5)
-    later = open_stream(wall.stream_url, "0").wait_open()
-    later.wait_for_rows(5)
-    for row in stream.rows + later.rows:
-        assert set(row) == columns
-
-
-@pytest.mark.xfail(
-    strict=False, reason="every row is called unreadable where the statement itself is refused"
-)
-def test_watched_column_that_is_gone_is_waited_for(
-    start_wall: Wall, open_stream: OpenStream, database_url: str
-) -> None:
-    wall = start_wall(database_url, {"ROWCAST_HEARTBEAT": "0.3"})
-    stream = stream_of_old_rows(wall, open_stream, database_url)
-    sql.execute(database_url, "ALTER TABLE posts RENAME COLUMN created_at TO made_at")
-    wait_until(lambda: not ready(wall), NOTICED_S, "not ready without the column")
-    sql.insert_posts(database_url, ["meanwhile"])
-    seen = stream.comments
-    stream.wait_for(lambda it: it.comments >= seen + 2, what="heartbeats meanwhile")
-    sql.execute(database_url, "ALTER TABLE posts RENAME COLUMN made_at TO created_at")
-    stream.wait_for_body("meanwhile", RECOVERY_S)
-    assert_goes_on(stream, database_url, 5)
-    wait_until(lambda: ready(wall), RECOVERY_S, "ready again")
