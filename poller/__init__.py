@@ -18,7 +18,7 @@ Where a row goes, from the table to the wire, and the file that takes it there:
 
 The idea that holds it together is in cursor.py: what was delivered is not a number but a set; and
 what makes it safe in fence.py: a gap is given up only when nobody is left who could fill it.
-It knows nothing of the wall that is built on it.
+doctor.py says how far that holds for a table. It knows nothing of the wall that is built on it.
 """
 
 from poller.notifier import Notifier

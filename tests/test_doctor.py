@@ -138,6 +138,14 @@ def test_a_hot_standby_is_named(postgresql_url: str, postgres_server: Postgres) 
     assert "this is a hot standby" in lacking(report)
 
 
+@pytest.mark.parametrize("named", ["CACHE", "CYCLE"])
+def test_the_remedy_for_a_sequence_gives_the_whole_promise(postgresql_url: str, named: str) -> None:
+    made(postgresql_url, *POSTGRESQL[named][0])
+    remedy = verdict(postgresql_url).lacking[0].remedy
+    sql.execute(postgresql_url, remedy.split(",")[0])
+    assert verdict(postgresql_url).status == WHOLE
+
+
 def test_a_view_with_a_key_is_named_on_every_database(database_url: str) -> None:
     made(database_url, "CREATE TABLE other (id int)", "CREATE VIEW notes AS SELECT id FROM other")
     report = verdict(database_url, key="id")
