@@ -12,14 +12,14 @@ Here are the fences that ask nothing and what the others share. Those that ask a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
 from poller.cursor import Range
-from poller.gaps import Witness
+from poller.gaps import NOTHING_KNOWN, Witness
 
 Evidence = object
 
@@ -116,8 +116,7 @@ class GracePeriod:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """An open transaction that may own an id.
 
     `key` is its own for as long as it is open, and no later transaction's. One that was prepared
@@ -125,35 +124,34 @@ class Holder:
     """
 
     key: str
-    label: str = field(compare=False)
-    prepared: bool = field(default=False, compare=False)
+    label: str
+    prepared: bool = False
 
 
-Holders = frozenset[Holder]
-
-SEEN = "seen"  # the witness of a gap that is known, and of whose holders nothing is known yet
+Keys = frozenset[str]
 
 
 class HoldersSeen:
     """The evidence of one pass: the transactions that were open before its rows were read."""
 
     def __init__(self, holders: Iterable[Holder]) -> None:
-        self.holders: Holders = frozenset(holders)
-        self._left: dict[Holders, Holders] = {}  # many gaps have the same witness
+        found = list(holders)
+        self.labels = {one.key: one.label for one in found}
+        self.keys: Keys = frozenset(self.labels)
+        self._prepared: Keys = frozenset(one.key for one in found if one.prepared)
+        self._left: dict[Keys, Keys] = {}  # many gaps have the same witness
 
-    def left_of(self, witness: Witness) -> Holders:
+    def left_of(self, witness: Witness) -> Keys:
         """The holders of a gap that are still there; all of them where none are known of it.
 
         Where one of them is gone, it may have been prepared meanwhile under another key: every
         prepared one then counts.
         """
         if not isinstance(witness, frozenset):
-            return self.holders
+            return self.keys
         if witness not in self._left:
-            left = frozenset(one for one in self.holders if one in witness)
-            if len(left) < len(witness):
-                left |= {one for one in self.holders if one.prepared}
-            self._left[witness] = left
+            left = self.keys & witness
+            self._left[witness] = left if left == witness else left | self._prepared
         return self._left[witness]
 
 
@@ -167,15 +165,19 @@ class HolderFence:
     visible before step 2, which did not show the id.
     """
 
+    _labels: Mapping[str, str] = MappingProxyType({})
+
     def idle(self, evidence: Evidence) -> bool:
-        return isinstance(evidence, HoldersSeen) and not evidence.holders
+        return isinstance(evidence, HoldersSeen) and not evidence.keys
 
     def judge(
         self, gap: Range, witness: Witness | None, evidence: Evidence | None
     ) -> Witness | None:
         if witness is None or not isinstance(evidence, HoldersSeen):
-            return SEEN if witness is None else witness
+            return NOTHING_KNOWN if witness is None else witness
+        self._labels = evidence.labels
         return evidence.left_of(witness) or None
 
     def holders(self, witness: Witness) -> Iterable[str]:
-        return sorted(one.label for one in witness) if isinstance(witness, frozenset) else ()
+        keys = witness if isinstance(witness, frozenset) else ()
+        return sorted(self._labels.get(key, key) for key in keys)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from poller.cursor import Range
 
 Witness = object  # what a fence remembers of a gap; None: nothing yet
+NOTHING_KNOWN = "nothing known"  # the witness of a gap whose holders were not looked at yet
 Judge = Callable[[Range, Witness | None], Witness | None]
 
 
@@ -82,6 +83,11 @@ class Gaps:
             else:
                 still.append(Gap(low, high, kept, known.since if known else now))
         return Gaps(tuple(still), self._floor_after(judge)), tuple(dead)
+
+    def afresh(self) -> Gaps:
+        """The same with nothing known of any: what was seen before a fault proves nothing."""
+        floor = self.floor and replace(self.floor, witness=NOTHING_KNOWN)
+        return Gaps(tuple(replace(gap, witness=NOTHING_KNOWN) for gap in self.open), floor)
 
     def _floor_after(self, judge: Judge) -> Gap | None:
         if self.floor is None:

@@ -129,7 +129,7 @@ class Poller:
         evidence, reading = self._source.read(cursor, self._settings.batch_rows, look=look)
         if self._is_another(reading.history):
             return self._reset(HISTORY_CHANGED)
-        if reading.counter is not None and reading.counter < cursor.position:
+        if reading.counter is not None and max(0, reading.counter) < cursor.position:
             return self._reset(IDS_RESTARTED)
         full = len(reading.rows) >= self._settings.batch_rows
         self._advance(cursor, evidence, reading.rows, full=full)
@@ -182,10 +182,13 @@ class Poller:
         return not any(row.id in there and _same(row, there[row.id]) for row in self._newest)
 
     def _reset(self, reason: str) -> float:
-        """Begin again with the table as it is now; every stream will be told."""
+        """Begin again with the table as it is now; every stream will be told.
+
+        At once, but not twice in a row without a pause.
+        """
         _tell("warning", "reset", feed=self.name, reason=reason)
         self._cursor, self._reset_reason = None, reason
-        return 0.0
+        return 0.0 if self._log.ready else self.interval_s
 
     def _advance(self, cursor: Cursor, evidence: Evidence, rows: list[Row], *, full: bool) -> None:
         """Append the rows and retire the gaps that this pass proved dead.
@@ -271,6 +274,7 @@ class Poller:
             _tell("error", "poll failed", feed=self.name, error=kind, detail=detail)
         longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 16))
         self._failures += 1
+        self._gaps = self._gaps.afresh()
         self.problem = error
         metrics.poll_failures.labels(self.name).inc()
         return float(longest * random.uniform(0.5, 1.0))

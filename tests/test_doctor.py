@@ -69,6 +69,19 @@ POSTGRESQL: dict[str, Case] = {
         EXCEPTIONS,
         "counts downwards",
     ),
+    "INCREMENT": (
+        [f"CREATE TABLE notes ({IDENTITY.format('(INCREMENT 50)')})"],
+        EXCEPTIONS,
+        "has INCREMENT 50",
+    ),
+    "several sequences": (
+        [
+            "CREATE TABLE notes (id bigserial PRIMARY KEY)",
+            "CREATE SEQUENCE another OWNED BY notes.id",
+        ],
+        EXCEPTIONS,
+        "several sequences",
+    ),
     "set by hand": (["CREATE TABLE notes (id int PRIMARY KEY)"], EXCEPTIONS, "no sequence gives"),
     "partitioned": (
         [

@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from poller.cursor import MAX_ID, Cursor, ranges_of
 from poller.dialects.mysql import DirtyRead, MetadataLocks, Pending
-from poller.fence import SEEN, GracePeriod, Holder, HolderFence, HoldersSeen, SingleWriter
-from poller.gaps import Gaps
+from poller.fence import GracePeriod, Holder, HolderFence, HoldersSeen, SingleWriter
+from poller.gaps import NOTHING_KNOWN, Gaps
 
 NO_CONNECTION: Any = None
 GAP = (3, 4)
@@ -55,40 +55,40 @@ def test_a_gap_is_dead_only_after_it_was_seen_open_for_the_grace() -> None:
 
 def test_a_grace_begins_anew_where_another_fence_was_before() -> None:
     clock = Clock()
-    assert GracePeriod(5.0, clock).judge(GAP, SEEN, None) == clock.now
+    assert GracePeriod(5.0, clock).judge(GAP, NOTHING_KNOWN, None) == clock.now
 
 
 def test_the_pass_that_discovers_a_gap_proves_nothing_about_it() -> None:
     """Its look at the holders is older than the gap."""
-    assert Locks().judge(GAP, None, holders()) == SEEN
+    assert Locks().judge(GAP, None, holders()) == NOTHING_KNOWN
 
 
 def test_a_gap_is_dead_when_no_holder_of_the_first_look_is_left() -> None:
     fence = Locks()
-    witness = fence.judge(GAP, SEEN, holders("a", "b"))
-    assert fence.judge(GAP, witness, holders("b", "c")) == holders("b").holders
+    witness = fence.judge(GAP, NOTHING_KNOWN, holders("a", "b"))
+    assert fence.judge(GAP, witness, holders("b", "c")) == holders("b").keys
     assert fence.judge(GAP, witness, holders("c")) is None
-    assert fence.judge(GAP, SEEN, holders()) is None
+    assert fence.judge(GAP, NOTHING_KNOWN, holders()) is None
 
 
 def test_a_holder_that_is_gone_may_have_been_prepared_under_another_name() -> None:
     fence = Locks()
-    witness = fence.judge(GAP, SEEN, holders("a"))
+    witness = fence.judge(GAP, NOTHING_KNOWN, holders("a"))
     witness = fence.judge(GAP, witness, holders("c", prepared=("p",)))
-    assert witness == holders("p").holders
+    assert witness == holders("p").keys
     assert fence.judge(GAP, witness, holders("c", prepared=("q",))) is not None
     assert fence.judge(GAP, witness, holders("c")) is None
 
 
 def test_a_prepared_transaction_of_somebody_else_keeps_no_gap_open() -> None:
     fence = Locks()
-    witness = fence.judge(GAP, SEEN, holders("a"))
+    witness = fence.judge(GAP, NOTHING_KNOWN, holders("a"))
     witness = fence.judge(GAP, witness, holders("a", prepared=("p",)))
-    assert witness == holders("a").holders
+    assert witness == holders("a").keys
 
 
 def test_without_evidence_a_gap_keeps_what_is_known_of_it() -> None:
-    witness = holders("a").holders
+    witness = holders("a").keys
     assert Locks().judge(GAP, witness, None) == witness
 
 

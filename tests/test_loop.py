@@ -7,7 +7,6 @@ import pytest
 
 from poller import loop
 from poller.cursor import Cursor, Range
-from poller.fence import Holder
 from poller.gaps import Gap, Gaps
 from poller.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
 from poller.report import GapReport
@@ -110,12 +109,12 @@ def test_another_version_of_a_table_that_still_has_its_newest_rows_is_no_other_h
 def test_a_gap_that_stays_open_is_logged_once_with_its_holder(table: SimulatedTable) -> None:
     told: list[dict[str, object]] = []
     report = GapReport("posts", lambda *_, **values: told.append(values))
-    gap = Gap(3, 4, frozenset([Holder("t1", "pid 7")]), 0.0)
+    gap = Gap(3, 4, frozenset(["pid 7"]), 0.0)
     holders = SimulatedLocks(table).holders
     for now in (1.0, 59.0, 61.0, 62.0, 200.0):
         report.after_pass(Gaps((gap,)), 0, 0, holders, now)
     assert [(one["ids"], one["holders"]) for one in told] == [([[3, 4]], ["pid 7"])]
-    later = Gap(9, 9, frozenset([Holder("t2", "pid 8")]), 150.0)
+    later = Gap(9, 9, frozenset(["pid 8"]), 150.0)
     report.after_pass(Gaps((gap, later)), 0, 0, holders, 211.0)
     assert [one["ids"] for one in told] == [[[3, 4]], [[9, 9]]]
 

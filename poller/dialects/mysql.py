@@ -30,7 +30,9 @@ PENDING_IDS = 1000  # looked at in one pass; beyond the last of them every gap c
 # A ticket (an address) and its thread: no later transaction of the thread has the same while this
 # one is open. Locks that only read are left out.
 LOCKS = sa.text("""
-SELECT enabled, owner_thread_id AS thread, object_instance_begin AS ticket
+SELECT enabled = 'YES' AND 'YES' = (
+    SELECT enabled FROM performance_schema.setup_consumers WHERE name = 'global_instrumentation'
+  ) AND NOT @@read_only AS enabled, owner_thread_id AS thread, object_instance_begin AS ticket
 FROM performance_schema.setup_instruments LEFT JOIN performance_schema.metadata_locks
   ON object_type = 'TABLE' AND object_schema = COALESCE(:schema, DATABASE())
   AND object_name = :table AND lock_status = 'GRANTED'
@@ -47,14 +49,22 @@ THREADS = sa.text(
 DIRTY = sa.text("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
 VARIABLES = sa.text("""
 SHOW VARIABLES WHERE variable_name IN
-  ('innodb_autoinc_lock_mode', 'read_only', 'wsrep_on', 'performance_schema')
+  ('innodb_autoinc_lock_mode', 'read_only', 'wsrep_on', 'performance_schema',
+   'auto_increment_increment')
 """)
+STATUS = sa.text("""
+SHOW GLOBAL STATUS WHERE variable_name IN
+  ('Slaves_running', 'Performance_schema_metadata_lock_lost')
+""")
+# Apart, and without a subquery: one that joined the two made MariaDB 10.11 crash now and then while
+# the table was being truncated.
 TABLE = sa.text("""
-SELECT table_type, engine, EXISTS (SELECT * FROM information_schema.columns c
-  WHERE c.table_schema = t.table_schema AND c.table_name = t.table_name
-    AND c.column_name = :key AND c.extra LIKE '%auto_increment%')
-FROM information_schema.tables t
+SELECT table_type, engine FROM information_schema.tables
 WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :table
+""")
+COLUMN = sa.text("""
+SELECT extra FROM information_schema.columns
+WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :table AND column_name = :key
 """)
 # InnoDB writes names as those of files: "my-table" is "my@002dtable".
 INNODB_ID = """
@@ -127,8 +137,8 @@ class MetadataLocks(HolderFence):
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
         locks = connection.execute(LOCKS, self._names).all()
-        if not locks or locks[0].enabled != "YES":
-            raise FenceVoid("the instrument of metadata locks is off")
+        if not locks or not locks[0].enabled:
+            raise FenceVoid("the instrument of metadata locks is off, or the server is read only")
         held = [lock for lock in locks if lock.thread is not None]
         connections: dict[int, int] = {}
         if held:
@@ -155,9 +165,13 @@ class MetadataLocks(HolderFence):
 def pending(connection: Connection, key: ColumnElement[Any], gaps: Sequence[Range]) -> Pending:
     """The ids in `gaps` whose rows are there, committed or not."""
     ids: list[int] = []
-    for statement in selects(key, [], gaps, PENDING_IDS):
-        connection.execute(DIRTY)
-        ids += connection.scalars(statement).all()
+    try:
+        for statement in selects(key, [], gaps, PENDING_IDS):
+            connection.execute(DIRTY)
+            ids += connection.scalars(statement).all()
+    except BaseException:
+        connection.invalidate()  # a statement that was refused leaves the level to the next one
+        raise
     ids = sorted(ids)[:PENDING_IDS]
     return Pending(ids, MAX_ID if len(ids) < PENDING_IDS else ids[-1])
 
@@ -165,15 +179,17 @@ def pending(connection: Connection, key: ColumnElement[Any], gaps: Sequence[Rang
 def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
 ) -> Examined:
-    names = {"schema": table.schema, "table": table.name, "key": key.name}
-    kind, engine, generated = connection.execute(TABLE, names).one()
-    told = [findings.generator(f"{table.name}.{key.name}", generated)]
+    names = {"schema": table.schema, "table": table.name}
+    kind, engine = connection.execute(TABLE, names).one()
+    extra = connection.scalar(COLUMN, {**names, "key": key.name})
+    generated = "auto_increment" in (extra or "").lower()
+    told = [findings.generator(f"{table.name}.{key.name}", generated=generated)]
     if not _is_mariadb(connection):
         told.append(findings.IS_MYSQL)
     innodb_id = _innodb_id(connection, table)
     if engine == "InnoDB" and not innodb_id:
         told.append(findings.NO_INNODB_ID)
-    counted = bool(generated) and _is_mariadb(connection)
+    counted = generated and _is_mariadb(connection)
     fence, seen = _fence(connection, table, key, grace, (kind, engine))
     return Examined(_status(table, innodb_id, counted=counted), fence, [*told, seen])
 
@@ -231,7 +247,8 @@ def _fence(
     made: tuple[str, str | None],
 ) -> tuple[Fence, Finding]:
     """`made`: the table's kind and engine."""
-    variables: dict[str, str] = dict(connection.execute(VARIABLES).all())
+    told = [*connection.execute(VARIABLES), *connection.execute(STATUS)]
+    variables = {str(name): str(value) for name, value in told}
     if unseen := findings.unseen(table, *made, variables):
         fact, remedy = unseen
         return grace, Finding(fact, grace.lacks, remedy)
@@ -244,11 +261,13 @@ def _refusal(connection: Connection, table: sa.Table, variables: dict[str, str])
     """Why metadata locks cannot be read; empty where they can."""
     if variables.get("performance_schema") != "ON":
         return "performance_schema is off"
+    if variables.get("Performance_schema_metadata_lock_lost", "0") != "0":
+        return "performance_schema has lost metadata locks, for want of memory"
     try:
         locks = connection.execute(LOCKS, {"schema": table.schema, "table": table.name}).all()
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
         return "this user may not read the tables of performance_schema"
-    enabled = bool(locks) and locks[0].enabled == "YES"
-    return "" if enabled else "the instrument wait/lock/metadata/sql/mdl is off"
+    enabled = bool(locks) and locks[0].enabled
+    return "" if enabled else "the instrument wait/lock/metadata/sql/mdl or its consumer is off"

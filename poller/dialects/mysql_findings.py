@@ -24,7 +24,7 @@ NO_INNODB_ID = Finding(
 LOCKS_SEEN = Finding("open transactions are seen by their metadata locks")
 
 
-def generator(key: str, generated: int) -> Finding:
+def generator(key: str, *, generated: bool) -> Finding:
     if generated:
         return Finding(f"{key} is an AUTO_INCREMENT key")
     return Finding(
@@ -48,6 +48,14 @@ def unseen(
         )
     if variables.get("read_only", "OFF") != "OFF":
         return "this server is read only, as a replica is", "poll the primary"
+    if variables.get("Slaves_running", "0") != "0":
+        return "this server replicates from another, whose transactions are not seen here", (
+            "poll the primary"
+        )
+    if variables.get("auto_increment_increment", "1") != "1":
+        return "auto_increment_increment is not 1: several servers give out ids", (
+            "write through one server only, with an increment of 1"
+        )
     return None
 
 
