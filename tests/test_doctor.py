@@ -232,14 +232,18 @@ def test_a_sequence_that_may_not_be_read_is_named_until_the_remedy(postgresql_ur
         assert verdict(reader_url).status == WHOLE
 
 
-def test_locks_that_may_not_be_read_are_named_until_the_remedy(mariadb_mdl_url: str) -> None:
+def test_what_may_not_be_read_on_mariadb_is_named_until_the_remedy(mariadb_mdl_url: str) -> None:
     made(mariadb_mdl_url, AUTO_INCREMENT)
     with reader(mariadb_mdl_url) as reader_url:
         sql.execute(mariadb_mdl_url, "GRANT SELECT ON notes TO reader@'%'")
         report = verdict(reader_url)
+        assert "InnoDB's own id of the table cannot be seen" in lacking(report)
         assert "may not read the tables of performance_schema" in lacking(report)
-        assert "GRANT SELECT ON performance_schema.* to this user" in report.lacking[0].remedy
-        sql.execute(mariadb_mdl_url, "GRANT SELECT ON performance_schema.* TO reader@'%'")
+        for granted, finding in zip(
+            ("PROCESS ON *.*", "SELECT ON performance_schema.*"), report.lacking, strict=True
+        ):
+            assert f"GRANT {granted} to this user" in finding.remedy
+            sql.execute(mariadb_mdl_url, f"GRANT {granted} TO reader@'%'")
         assert verdict(reader_url).status == WHOLE
 
 

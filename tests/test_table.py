@@ -145,6 +145,20 @@ def test_a_table_made_anew_is_another_history_or_a_restarted_counter(database: D
     assert after.history != before.history or (after.counter is not None and after.counter < 3)
 
 
+def test_a_mariadb_table_of_any_name_has_another_epoch_once_truncated(mariadb_url: str) -> None:
+    database = Database(mariadb_url)
+    made = "CREATE TABLE `my-gr\u00fc\u00dfe` (id INT AUTO_INCREMENT PRIMARY KEY)"
+    database.write(lambda c: c.exec_driver_sql(made))
+    epochs = set()
+    for _ in range(2):
+        table = Table("my-gr\u00fc\u00dfe")
+        database.read(table.describe)
+        epochs.add(database.read(table.history).epoch)
+        database.write(lambda c: c.exec_driver_sql("TRUNCATE `my-gr\u00fc\u00dfe`"))
+    assert len(epochs) == 2
+    database.close()
+
+
 def test_only_listed_columns_are_read(database: Database) -> None:
     insert(database, 1)
     table = described(database, columns=["body"])

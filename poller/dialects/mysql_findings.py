@@ -16,6 +16,11 @@ IS_MYSQL = Finding(
     "ids that start again are not noticed, unless the table was made anew",
     "make the table anew (TRUNCATE, DROP) rather than delete and set AUTO_INCREMENT back",
 )
+NO_INNODB_ID = Finding(
+    "InnoDB's own id of the table cannot be seen",
+    "a table that was truncated and filled again while a client was away is not noticed by it",
+    "GRANT PROCESS ON *.* to this user; a partitioned table has none",
+)
 LOCKS_SEEN = Finding("open transactions are seen by their metadata locks")
 
 

@@ -52,7 +52,9 @@ class MariaDB(DatabaseServer):
         self._folder = server_folder("mariadb", self.user)
         self._data = self._folder / "data"
         super().__init__(self._folder, "mariadb.log", STOP_SIGNALS)
-        command = [install, "--no-defaults", f"--datadir={self._data}", "--skip-test-db"]
+        # A server that starts deletes temporary tables in its tmpdir, those of others too.
+        self._places = [f"--datadir={self._data}", f"--tmpdir={self._folder}"]
+        command = [install, "--no-defaults", *self._places, "--skip-test-db"]
         run([*command, "--auth-root-authentication-method=normal"], self.user)
 
     @property
@@ -73,7 +75,7 @@ class MariaDB(DatabaseServer):
 
     def start(self) -> None:
         """Starts it on its port, the same after every restart, and waits until it answers."""
-        places = [f"--datadir={self._data}", f"--socket={self._folder / 'socket'}"]
+        places = [*self._places, f"--socket={self._folder / 'socket'}"]
         places += [f"--port={self.port}", f"--pid-file={self._folder / 'pid'}"]
         command = [self._mariadbd, "--no-defaults", *places, *self._options]
         self._child = Child(command, self._log_path, user=self.user, death_signal=signal.SIGKILL)
