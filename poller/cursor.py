@@ -21,7 +21,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from poller.cursor_token import format_token, parse_token
+from poller.cursor_token import format_token, nameable_gaps, parse_token
 
 Range = tuple[int, int]
 
@@ -160,6 +160,10 @@ class Cursor:
         if gaps and gaps[-1][1] == position:  # inside a gap: the last hole begins with it
             return Cursor((*gaps[:-1], (gaps[-1][0], MAX_ID)))
         return Cursor((*gaps, (position + 1, MAX_ID)))
+
+    def nameable(self) -> Cursor:
+        """This cursor, or one that holds less, where a token could not say it, and more rows."""
+        return Cursor((*nameable_gaps(self.position, self.gaps), self.holes[-1]))
 
     def token(self) -> str:
         """This cursor as text; where no text that fits is exact, of one that holds less."""

@@ -27,6 +27,8 @@ from operator import sub
 Gap = tuple[int, int]
 
 MAX_TOKEN_CHARS = 1000  # with the epoch and its dot a token stays within 1,024 bytes
+ROOM_CHARS = 150  # left for the rows of a batch, and the gaps between them
+FEW_GAPS = 64  # not worth the trouble
 PLAIN_GAPS = 8  # up to so many gaps a token is a list that a person can read
 
 _MOST_GAPS = 3 * MAX_TOKEN_CHARS  # two runs each, and a run takes at least one bit
@@ -51,7 +53,20 @@ def format_token(position: int, gaps: Sequence[Gap]) -> str:
     given, so that a client may see a row twice, never miss one.
     """
     text = _shortest(position, gaps)
-    return text if len(text) <= MAX_TOKEN_CHARS else _shortest(position, _merged(position, gaps))
+    if len(text) <= MAX_TOKEN_CHARS:
+        return text
+    return _shortest(position, _merged(position, gaps, MAX_TOKEN_CHARS))
+
+
+def nameable_gaps(position: int, gaps: Sequence[Gap]) -> Sequence[Gap]:
+    """`gaps`, merged where their token would leave no room for a batch of rows more.
+
+    To merge takes milliseconds: too long to be done again for every row.
+    """
+    few = len(gaps) <= FEW_GAPS
+    if few or len(_shortest(position, gaps)) <= MAX_TOKEN_CHARS - ROOM_CHARS:
+        return gaps
+    return _merged(position, gaps, MAX_TOKEN_CHARS - ROOM_CHARS)
 
 
 def parse_token(token: str) -> tuple[int, list[Gap]]:
@@ -81,7 +96,7 @@ def _shortest(position: int, gaps: Sequence[Gap]) -> str:
     return f"{position}!{min(_format_bits(runs), _format_digits(runs), key=len)}"
 
 
-def _merged(position: int, gaps: Sequence[Gap]) -> Sequence[Gap]:
+def _merged(position: int, gaps: Sequence[Gap], max_chars: int) -> Sequence[Gap]:
     """The same with as few of the nearest neighbours made one gap as make a token that fits."""
     spaces = [right[0] - left[1] for left, right in pairwise(gaps)]
     nearest_first = sorted(range(1, len(gaps)), key=lambda index: spaces[index - 1])
@@ -91,7 +106,7 @@ def _merged(position: int, gaps: Sequence[Gap]) -> Sequence[Gap]:
         return [(gaps[first][0], gaps[after - 1][1]) for first, after in pairwise(starts)]
 
     def fits(times: int) -> bool:
-        return len(_shortest(position, merged(times))) <= MAX_TOKEN_CHARS
+        return len(_shortest(position, merged(times))) <= max_chars
 
     trials = range(len(gaps) - 1)  # one gap, merged from all, needs none
     return merged(bisect_left(trials, True, lo=max(0, len(gaps) - _MOST_GAPS), key=fits))

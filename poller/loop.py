@@ -202,13 +202,15 @@ class Poller:
         late = sum(new.id < cursor.position for new in rows)
         entries: list[Entry] = []
         passed = 0
+        named = cursor.nameable()
         for count, new in enumerate(rows, start=1):
             # The dead are retired as the rows pass them: no id then needs a gap for them.
             while passed < len(dead) and dead[passed][1] < new.id:
                 cursor = cursor.retire(dead[passed : passed + 1])
+                named = named.retire(dead[passed : passed + 1])
                 passed += 1
-            cursor = cursor.add(new.id)
-            entries.append(self._entry(new, cursor))
+            cursor, named = cursor.add(new.id), named.add(new.id)
+            entries.append(self._entry(new, cursor, named))
             if count % max(1, ROWS_BETWEEN_YIELDS // len(cursor.holes)) == 0:
                 gevent.sleep(0)
         cursor = cursor.retire(dead[passed:])
@@ -218,12 +220,13 @@ class Poller:
         self._log.extend(entries, cursor, floor=gaps.floor.high if gaps.floor else 0)
         self._report.after_pass(gaps, len(dead), late, self._source.fence.holders, now)
 
-    def _entry(self, new: Row, cursor: Cursor) -> Entry:
+    def _entry(self, new: Row, cursor: Cursor, named: Cursor) -> Entry:
+        """`named` is `cursor`, or what of it a token can say."""
         body, readable = row.body(new)
         if not readable:
             metrics.rows_unreadable.labels(self.name).inc()
             _tell("warning", "row unreadable", feed=self.name, id=new.id, reason=new.problem)
-        head = sse.id_line(sse.format_event_id(self._log.epoch, cursor))
+        head = sse.id_line(sse.format_event_id(self._log.epoch, named))
         self._observe_lag(new)
         return Entry(new.id, cursor, head + body, len(head))
 

@@ -5,10 +5,11 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from poller.cursor import Cursor, Range
 from poller.database import Database
-from poller.fence import Evidence, GracePeriod, HoldersSeen
+from poller.fence import Evidence, FenceVoid, GracePeriod, HoldersSeen
 from poller.table import Table
 from tests.harness import sql
 
@@ -27,7 +28,7 @@ class Watched:
     def fence(self) -> Any:
         return self.table.known.fence
 
-    def look(self, *gaps: Range) -> Evidence:
+    def look(self, *gaps: Range) -> Any:
         evidence: Evidence = self.database.read(lambda c: self.fence.look(c, gaps))
         return evidence
 
@@ -156,14 +157,55 @@ def test_on_postgresql_table_locks_stand_in_where_no_sequence_owns_the_key(
 def test_on_postgresql_a_sequence_that_begins_to_cache_voids_the_proof(
     postgresql_url: str, watch: Watch
 ) -> None:
-    from poller.fence import FenceVoid
-
     sql.execute(postgresql_url, POSTGRESQL_TABLES["serial"][0])
     notes = watch(postgresql_url)
     sql.execute(postgresql_url, "ALTER SEQUENCE notes_id_seq CACHE 10")
     with pytest.raises(FenceVoid):
         notes.look()
     notes.database.read(notes.table.describe)
+    assert isinstance(notes.fence, GracePeriod)
+
+
+def test_on_postgresql_a_table_that_takes_its_ids_from_elsewhere_is_seen_at_the_next_look(
+    postgresql_url: str, watch: Watch
+) -> None:
+    sql.execute(postgresql_url, POSTGRESQL_TABLES["serial"][0])
+    notes = watch(postgresql_url)
+    sql.execute(postgresql_url, "CREATE SEQUENCE other START 50")
+    sql.execute(postgresql_url, "ALTER SEQUENCE notes_id_seq OWNED BY NONE")
+    sql.execute(postgresql_url, "ALTER TABLE notes ALTER id SET DEFAULT nextval('other')")
+    with transaction(postgresql_url, "INSERT INTO notes (b) VALUES ('x')"):
+        assert not notes.fence.idle(notes.look())
+
+
+def test_on_postgresql_a_table_put_in_the_place_of_another_is_another_history(
+    postgresql_url: str, watch: Watch
+) -> None:
+    sql.execute(postgresql_url, POSTGRESQL_TABLES["serial"][0])
+    sql.execute(postgresql_url, "CREATE TABLE successor (id serial PRIMARY KEY, b text)")
+    notes = watch(postgresql_url)
+    before = notes.database.read(notes.table.history)
+    with sql.connect(postgresql_url) as connection:
+        connection.execute("ALTER TABLE notes RENAME TO old")
+        connection.execute("ALTER TABLE successor RENAME TO notes")
+    assert notes.database.read(notes.table.history).place != before.place
+    with transaction(postgresql_url, "INSERT INTO notes (b) VALUES ('x')"):
+        assert not notes.fence.idle(notes.look())
+
+
+def test_on_postgresql_several_sequences_and_wide_steps_are_named(
+    postgresql_url: str, watch: Watch
+) -> None:
+    for statement in (
+        "CREATE TABLE notes (id bigserial, b text) PARTITION BY LIST (b)",
+        "CREATE SEQUENCE apart START 1000000 INCREMENT 50",
+        "CREATE TABLE notes_x PARTITION OF notes (id DEFAULT nextval('apart')) FOR VALUES IN ('x')",
+    ):
+        sql.execute(postgresql_url, statement)
+    notes = watch(postgresql_url, key="id")
+    told = " ".join(map(str, notes.table.known.lacking))
+    assert "several sequences" in told
+    assert "INCREMENT 50" in told
     assert isinstance(notes.fence, GracePeriod)
 
 
@@ -215,6 +257,58 @@ def test_on_mariadb_a_prepared_transaction_whose_connection_is_gone_is_pending(
         assert evidence.touches((1, 1))
     finally:
         autocommit(mariadb_url, "XA ROLLBACK 'left over'")
+
+
+def test_on_mariadb_a_look_that_fails_leaves_its_level_to_nobody(
+    mariadb_url: str, watch: Watch
+) -> None:
+    sql.execute(mariadb_url, MARIADB_TABLE)
+    notes = watch(mariadb_url)
+    sql.execute(mariadb_url, "RENAME TABLE notes TO away")
+    with pytest.raises(DBAPIError):
+        notes.look((1, 3))
+    sql.execute(mariadb_url, "RENAME TABLE away TO notes")
+    with transaction(mariadb_url, "INSERT INTO notes (b) VALUES ('not committed')"):
+        assert notes.database.read(lambda c: notes.table.page(c, [(1, 9)], 9)) == []
+
+
+def test_with_metadata_locks_a_transaction_that_wrote_is_a_holder_until_its_end(
+    mariadb_mdl_url: str, watch: Watch
+) -> None:
+    sql.execute(mariadb_mdl_url, MARIADB_TABLE)
+    sql.execute(mariadb_mdl_url, "CREATE TABLE other (id bigint AUTO_INCREMENT PRIMARY KEY)")
+    notes = watch(mariadb_mdl_url)
+    assert notes.fence.name == "metadata locks"
+    elsewhere = ["SELECT * FROM notes", "INSERT INTO other VALUES (NULL)"]
+    with transaction(mariadb_mdl_url, *elsewhere):
+        holders, _ = notes.look()
+        assert holders.keys == frozenset()
+    with transaction(mariadb_mdl_url, "INSERT INTO notes (b) VALUES ('x')") as connection:
+        holders, uncommitted = notes.look((1, 1), (7, 9))
+        assert [*holders.labels.values()] == [f"connection {connection.thread_id()}"]
+        assert [uncommitted.touches(gap) for gap in [(1, 1), (7, 9)]] == [True, False]
+    holders, uncommitted = notes.look((1, 1))
+    assert holders.keys == frozenset()
+    assert not uncommitted.touches((1, 1))
+    assert not notes.fence.idle((holders, uncommitted))  # a prepared one may be left
+
+
+def test_with_metadata_locks_an_instrument_that_is_switched_off_voids_the_proof(
+    mariadb_mdl_url: str, watch: Watch
+) -> None:
+    sql.execute(mariadb_mdl_url, MARIADB_TABLE)
+    notes = watch(mariadb_mdl_url)
+    switch = "UPDATE performance_schema.{} SET enabled = '{}' WHERE name = '{}'"
+    for place, name in (
+        ("setup_instruments", "wait/lock/metadata/sql/mdl"),
+        ("setup_consumers", "global_instrumentation"),
+    ):
+        sql.execute(mariadb_mdl_url, switch.format(place, "NO", name))
+        try:
+            with pytest.raises(FenceVoid):
+                notes.look()
+        finally:
+            sql.execute(mariadb_mdl_url, switch.format(place, "YES", name))
 
 
 # -- the gaps at the start ------------------------------------------------------------------

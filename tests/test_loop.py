@@ -1,12 +1,15 @@
 """The poller: one pass, and the loop that never dies."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import gevent
+import gevent.event
 import pytest
 
 from poller import loop
 from poller.cursor import Cursor, Range
+from poller.fence import GracePeriod
 from poller.gaps import Gap, Gaps
 from poller.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
 from poller.report import GapReport
@@ -117,6 +120,51 @@ def test_a_gap_that_stays_open_is_logged_once_with_its_holder(table: SimulatedTa
     later = Gap(9, 9, frozenset(["pid 8"]), 150.0)
     report.after_pass(Gaps((gap, later)), 0, 0, holders, 211.0)
     assert [one["ids"] for one in told] == [[[3, 4]], [[9, 9]]]
+
+
+def test_a_floor_is_asked_about_also_where_no_gap_is_open(table: SimulatedTable) -> None:
+    table.insert(5)
+    old = table.begin(0)
+    worker = Worker(table, history_rows=1)
+    opening = worker.source.open
+    worker.source.open = lambda: replace(opening(), floor=3)  # type: ignore[method-assign]
+    worker.poll_until_quiet()
+    assert worker.log.floor == 3
+    woken = gevent.event.Event()
+    worker.log.attach(woken)
+    table.commit(old)
+    worker.poll_until_quiet()
+    assert worker.log.floor == 0
+    assert woken.is_set()
+
+
+def test_a_failed_pass_forgets_what_was_known_of_the_gaps(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    """A grace that ran while the database was away was no time to commit in."""
+    clock = [0.0]
+    worker.source.fence = GracePeriod(5.0, lambda: clock[0])
+    pending = table.begin()
+    table.insert()
+    worker.poll_until_quiet()
+    clock[0] = 4.0
+    worker.poller._failed(OSError("away"))
+    clock[0] = 60.0
+    worker.source.fail = None
+    worker.poll_until_quiet()
+    assert worker.log.cursor.gaps == ((1, 1),)
+    table.commit(pending)
+    worker.poll_until_quiet()
+    assert delivered(worker) == [2, 1]
+
+
+def test_resets_in_a_row_do_not_come_without_a_pause(table: SimulatedTable, worker: Worker) -> None:
+    table.insert(1)
+    worker.poll_until_quiet()
+    table.last_id = 0
+    assert worker.poller.poll() == 0.0
+    worker.poller._cursor = worker.poller._open()
+    assert worker.poller._reset("again") == worker.settings.poll_interval_s
 
 
 def test_a_pass_cut_off_by_its_limit_retires_no_gap_beyond_its_last_row(
