@@ -168,9 +168,9 @@ class Subscriber:
         if resume is None:
             return self._from_now()
         if resume.epoch is not None and resume.epoch not in self._log.epochs:
-            return self._reset(UNKNOWN_HISTORY)
+            return self._reset_after_a_pass(UNKNOWN_HISTORY)
         if resume.cursor.position > self._log.counter:
-            return self._await_a_pass()
+            return self._reset_after_a_pass(AHEAD_OF_TABLE)
         return self._resume(resume.cursor)
 
     def _from_now(self) -> bytes:
@@ -190,13 +190,14 @@ class Subscriber:
         metrics.resumes.labels(self.feed, kind).inc()
         return self._id_frame()
 
-    def _await_a_pass(self) -> bytes:
-        """The client is ahead of all that this worker knows of. Another worker may have been
-        quicker: only after a pass that began later than now is it ahead of the table itself."""
+    def _reset_after_a_pass(self, reason: str) -> bytes:
+        """The client knows more than this worker: a greater id, or a name of the history. Another
+        worker may have been quicker: only after a pass that began later than now is it known that
+        the table itself is not so far, or that it never had that name."""
         if self._asked_at is None:
             self._asked_at = self._log.complete_passes
         if self._log.complete_passes >= self._asked_at + 2:  # the first may be under way already
-            return self._reset(AHEAD_OF_TABLE)
+            return self._reset(reason)
         self._log.await_pass(self._signal)
         return b""
 
