@@ -8,7 +8,8 @@ Where a row goes, from the table to the wire, and the file that takes it there:
        │  fence.py      which gaps may still fill?          (source.py asks it first)
        ▼
     loop.py             Poller: one pass, cursor moved, each row encoded once (row.py, sse.py);
-       │                gaps.py keeps what may still fill, report.py tells of it
+       │                gaps.py keeps what may still fill, report.py tells of it,
+       │                newest.py vouches for a table that was only altered
        ▼
     event_log.py        the ring of encoded frames, one for all streams of this worker
        ▼

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
@@ -26,6 +25,7 @@ from poller.cursor import MAX_ID, Cursor, Range, ranges_of
 from poller.event_log import Entry, EventLog
 from poller.fence import Evidence, Fence
 from poller.gaps import Gaps, Judge
+from poller.newest import Newest
 from poller.report import GapReport
 from poller.row import Row
 from poller.settings import Settings
@@ -36,7 +36,6 @@ FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
 # Encoding a full batch at once would hold the hub for milliseconds, and longer with gaps open.
 ROWS_BETWEEN_YIELDS = 100
-ROWS_COMPARED = 8  # of the newest, when the table may have been made anew
 
 HISTORY_CHANGED = "history-changed"
 IDS_RESTARTED = "ids-restarted"
@@ -107,7 +106,7 @@ class Poller:
         self._gaps = Gaps()
         self._report = GapReport(name, _tell)
         self._history: History | None = None
-        self._newest: deque[Row] = deque(maxlen=ROWS_COMPARED)
+        self._newest = Newest()
         self._reset_reason = ""
         self._failures = 0
         self._woken = Event()
@@ -147,7 +146,7 @@ class Poller:
     def _open(self) -> Cursor:
         opening = self._source.open()
         self._cursor, self._history = opening.cursor, opening.history
-        self._newest.clear()
+        self._newest = Newest()
         self._gaps = Gaps.at_start(
             opening.cursor.gaps, opening.floor, self._judge(None), self._clock()
         )
@@ -174,12 +173,11 @@ class Poller:
         return False
 
     def _made_anew(self) -> bool:
-        """Whether none of the newest rows is there as it was, in the columns that are left."""
-        ids = sorted(row.id for row in self._newest)
-        if not ids:
+        """Whether none of the newest rows is there any more. Where none was read that could tell,
+        the worse is believed of a table that had any."""
+        if not self._newest:
             return self._log.cursor.position > 0
-        there = {row.id: row for row in self._source.page(ranges_of(ids), ROWS_COMPARED)}
-        return not any(row.id in there and _same(row, there[row.id]) for row in self._newest)
+        return not self._newest.any_there(self._source.page)
 
     def _reset(self, reason: str) -> float:
         """Begin again with the table as it is now; every stream will be told.
@@ -216,7 +214,7 @@ class Poller:
         cursor = cursor.retire(dead[passed:])
         # From here to the end nothing yields: cursor, gaps and log change together.
         self._cursor, self._gaps = cursor, gaps
-        self._newest.extend(rows[-ROWS_COMPARED:])
+        self._newest.extend(rows)
         self._log.extend(entries, cursor, floor=gaps.floor.high if gaps.floor else 0)
         self._report.after_pass(gaps, len(dead), late, self._source.fence.holders, now)
 
@@ -304,15 +302,6 @@ class Poller:
             since = created if created.tzinfo else created.replace(tzinfo=UTC)
             lag_s = (datetime.now(UTC) - since).total_seconds()
             metrics.lag_seconds.labels(self.name).observe(max(0.0, lag_s))
-
-
-def _same(one: Row, other: Row) -> bool:
-    """Whether two readings of a row agree in the columns that both have, more than the id alone."""
-    if one.columns is None or other.columns is None:
-        return one == other
-    shared = one.columns.keys() & other.columns.keys()
-    enough = len(shared) > 1 or len(one.columns) == 1
-    return enough and all(one.columns[name] == other.columns[name] for name in shared)
 
 
 def _tell(level: str, event: str, **values: object) -> None:

@@ -32,6 +32,7 @@ ALLOWED = {
                        "poller.ranges", "sqlalchemy"},
     "dialects/__init__": {"poller.dialects", "poller.fence", "sqlalchemy"},
     "table": {"poller.cursor", "poller.dialects", "poller.ranges", "poller.row", "sqlalchemy"},
+    "newest": {"poller.cursor", "poller.row"},
     "report": {"poller.gaps", "poller.metrics"},
     "doctor": {"poller.cursor", "poller.database", "poller.dialects", "poller.settings",
                "poller.table", "sqlalchemy"},

@@ -79,7 +79,7 @@ def _generator(relation: Relation, key: str, grace: GracePeriod) -> list[Finding
 
 
 def _sequence(sequence: Any, grace: GracePeriod) -> list[Finding]:
-    name, cache, step = sequence.name, sequence.seqcache, sequence.seqincrement
+    name, cache = sequence.name, sequence.seqcache
     found = [Finding(f"ids come from the sequence {name}")]
     if not sequence.readable:
         found.append(
@@ -105,21 +105,25 @@ def _sequence(sequence: Any, grace: GracePeriod) -> list[Finding]:
                 f"ALTER SEQUENCE {name} NO CYCLE",
             )
         )
+    return [*found, *_step(name, sequence.seqincrement)]
+
+
+def _step(name: str, step: int) -> list[Finding]:
     if step < 0:
-        found.append(
+        return [
             Finding(
                 f"{name} counts downwards",
                 "a new row is below the newest, and not streamed",
                 f"ALTER SEQUENCE {name} INCREMENT 1, from above the greatest id on",
             )
-        )
-    elif step > 1:
-        found.append(
+        ]
+    if step > 1:
+        return [
             Finding(
                 f"{name} has INCREMENT {step}",
                 "where a program takes it for a block of ids that it uses later, without a lock, "
                 "those rows may be missed by open streams",
                 f"ALTER SEQUENCE {name} INCREMENT 1, and tell that program",
             )
-        )
-    return found
+        ]
+    return []
