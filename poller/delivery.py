@@ -19,18 +19,17 @@ from __future__ import annotations
 import random
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import gevent
 import structlog
 from gevent.event import Event
-from gevent.lock import BoundedSemaphore
 
 from poller import metrics, row, sse
+from poller.backfill import Backfill
 from poller.connection import Connection
 from poller.cursor import MAX_ID, Cursor, Range, clip, intersect, subtract
 from poller.event_log import EventLog
-from poller.row import Row
 from poller.settings import Settings
 
 log = structlog.get_logger("rowcast")
@@ -38,7 +37,6 @@ log = structlog.get_logger("rowcast")
 CHUNK_BYTES = 256 * 1024  # written at once: what a slow client can hold back in memory
 FIRST_PAGE_ROWS = 50  # of a backfill; later pages are fitted to CHUNK_BYTES
 REPLAY_ENTRIES = 256  # entries looked at before others get their turn
-BACKFILLS_AT_ONCE = 4  # queries for catch-up, per feed: the poller and the pages need theirs
 BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
 ROWS_BETWEEN_YIELDS = 25
 DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the log's floor
@@ -49,20 +47,6 @@ MALFORMED_ID = "malformed-id"
 UNKNOWN_HISTORY = "unknown-history"
 AHEAD_OF_TABLE = "ahead-of-table"
 NOT_PROVEN = "not-proven"
-
-PageReader = Callable[[Sequence[Range], int], list[Row]]
-
-
-class Backfill:
-    """Reads pages of the table for streams that catch up, few at once."""
-
-    def __init__(self, read_page: PageReader) -> None:
-        self._read_page = read_page
-        self._turns = BoundedSemaphore(BACKFILLS_AT_ONCE)
-
-    def page(self, ranges: Sequence[Range], rows: int) -> list[Row]:
-        with self._turns:
-            return self._read_page(ranges, rows)
 
 
 class Subscriber:

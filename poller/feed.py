@@ -15,8 +15,9 @@ import gevent
 from sqlalchemy.exc import SQLAlchemyError
 
 from poller import metrics, sse
+from poller.backfill import Backfill
 from poller.database import Database, DatabaseTimeout
-from poller.delivery import Backfill, Subscriber
+from poller.delivery import Subscriber
 from poller.event_log import EventLog
 from poller.loop import Poller
 from poller.settings import Settings

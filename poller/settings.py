@@ -119,6 +119,12 @@ class Settings(BaseModel):
         description="Streams of one worker at most. Unset: what the limit of open files allows, "
         "at most 20,000.",
     )
+    fanout: bool = Field(
+        default=True,
+        validation_alias="ROWCAST_FANOUT",
+        description="Write to live streams directly, with no greenlet each, where the server lets "
+        "us: gunicorn's gevent worker without TLS. `false`: always through the server.",
+    )
     gap_grace_s: float = Field(
         5.0,
         validation_alias="ROWCAST_GAP_GRACE",

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from poller.backfill import Backfill
 from poller.cursor import Cursor, Range, ranges_of
-from poller.delivery import Backfill, Subscriber
+from poller.delivery import Subscriber
 from poller.dialects import History
 from poller.event_log import EventLog
 from poller.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
