@@ -22,23 +22,18 @@ import time
 from collections.abc import Iterator, Sequence
 
 import gevent
-import structlog
 from gevent.event import Event
 
 from poller import metrics, row, sse
 from poller.backfill import Backfill
 from poller.connection import Connection
-from poller.cursor import MAX_ID, Cursor, Range, clip, intersect, subtract
+from poller.cursor import Cursor, Range, clip, intersect, subtract
 from poller.event_log import EventLog
 from poller.settings import Settings
 
-log = structlog.get_logger("rowcast")
-
 CHUNK_BYTES = 256 * 1024  # written at once: what a slow client can hold back in memory
-FIRST_PAGE_ROWS = 50  # of a backfill; later pages are fitted to CHUNK_BYTES
 REPLAY_ENTRIES = 256  # entries looked at before others get their turn
 BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
-ROWS_BETWEEN_YIELDS = 25
 DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the log's floor
 
 CLIENT_GONE = "client gone"
@@ -85,7 +80,6 @@ class Subscriber:
         self._held = Cursor()  # what the client has: while live, as of `seq`
         self._unproven: tuple[Range, ...] = ()  # see `_missing()`
         self._waits_for: tuple[Range, ...] = ()  # what of it the table did not show
-        self._page_rows = min(FIRST_PAGE_ROWS, settings.batch_rows)
 
     # -- the response -----------------------------------------------------------------------
 
@@ -248,44 +242,20 @@ class Subscriber:
         self._live = self._held == self._log.cursor
 
     def _read_page(self, missing: Sequence[Range]) -> bytes:
+        # Nothing may yield between `_missing()` and here: see backfill.py for what `as_of` says.
         try:
-            rows = self._backfill.page(missing, self._page_rows)
-        except Exception as error:  # noqa: BLE001
-            log.warning("backfill failed", feed=self.feed, error=type(error).__name__)
+            page = self._backfill.page(missing, as_of=(self._placed_in, self._log.floor))
+        except Exception:  # noqa: BLE001 - logged there, once for all who waited
             self._signal.wait(random.uniform(*BACKFILL_RETRY_S))
             return sse.HEARTBEAT
         if self._placed_in != self._log.generation:
             return b""  # a reset overtook the query: these may be rows of the new history
-        frames = []
-        for count, new in enumerate(rows, start=1):
-            if self._held.gaps or new.id != self._held.position + 1:
-                self._not_there(clip(missing, high=new.id - 1))
-            self._held = self._held.add(new.id)
-            frames.append(self._under_own_id(row.body(new)[0]))
-            if count % max(1, ROWS_BETWEEN_YIELDS // len(self._held.holes)) == 0:
-                gevent.sleep(0)
-        if len(rows) < self._page_rows:
-            self._not_there(missing)
-        asked_to = rows[-1].id if len(rows) == self._page_rows else MAX_ID
-        self._waits_for = intersect(self._unproven, clip(self._held.holes, high=asked_to))
+        chunk, self._held = page.framed(self._epoch, self._held, self._unproven)
+        self._waits_for = intersect(self._unproven, clip(self._held.holes, high=page.upto))
         if len(self._waits_for) > DOUBTS:
             return self._reset(NOT_PROVEN)
-        metrics.rows_delivered.labels(self.feed).inc(len(frames))
-        chunk = b"".join(frames)
-        self._fit_page(len(chunk))
+        metrics.rows_delivered.labels(self.feed).inc(len(page.rows))
         return chunk
-
-    def _not_there(self, asked: Sequence[Range]) -> None:
-        """`asked` is what was asked for; what of it the client was not sent can never appear,
-        where that is proven."""
-        self._held = self._held.retire(subtract(asked, self._unproven))
-
-    def _fit_page(self, size_bytes: int) -> None:
-        """Ask for as many rows next time as make about a chunk: a slow client holds no more."""
-        if size_bytes > CHUNK_BYTES:
-            self._page_rows = max(1, self._page_rows // 2)
-        elif size_bytes < CHUNK_BYTES // 4:
-            self._page_rows = min(self._settings.batch_rows, self._page_rows * 2)
 
     def _under_own_id(self, body: bytes) -> bytes:
         return sse.id_line(sse.format_event_id(self._epoch, self._held)) + body

@@ -61,7 +61,7 @@ class Feed:
         self.poller = Poller(
             self.name, self.source, self.log, settings, lambda: bool(self.subscribers)
         )
-        self._backfill = Backfill(self.source.page)
+        self._backfill = Backfill(self.name, self.source.page, settings.batch_rows)
         self._sweeper: gevent.Greenlet[..., None] | None = None
         self._streams_open = metrics.streams_open.labels(self.name)
 

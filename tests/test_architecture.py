@@ -33,12 +33,13 @@ ALLOWED = {
     "dialects/__init__": {"poller.dialects", "poller.fence", "sqlalchemy"},
     "table": {"poller.cursor", "poller.dialects", "poller.ranges", "poller.row", "sqlalchemy"},
     "newest": {"poller.cursor", "poller.row"},
-    "backfill": {"poller.cursor", "poller.row", "gevent"},
+    "page": {"poller.cursor", "poller.sse", "gevent"},
+    "backfill": {"poller.cursor", "poller.page", "poller.row", "gevent", "structlog"},
     "report": {"poller.gaps", "poller.metrics"},
     "doctor": {"poller.cursor", "poller.database", "poller.dialects", "poller.settings",
                "poller.table", "sqlalchemy"},
 }  # fmt: skip
-KNOWS_NO_FLASK_NOR_SQL = ("loop", "delivery", "backfill")
+KNOWS_NO_FLASK_NOR_SQL = ("loop", "delivery", "backfill", "page")
 KNOWS_FLASK = ("notifier",)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import gevent
+
 from poller.backfill import Backfill
 from poller.cursor import Cursor, Range, ranges_of
 from poller.delivery import Subscriber
@@ -139,7 +141,9 @@ class SimulatedSource:
 
     def page(self, ranges: Sequence[Range], limit: int) -> list[Row]:
         self._fail()
-        return self.table.rows_in(ranges, limit)
+        rows = self.table.rows_in(ranges, limit)
+        gevent.sleep(0)  # what is committed from here on is not in it
+        return rows
 
     def _fail(self) -> None:
         if self.fail is not None:
@@ -153,6 +157,7 @@ class Worker:
         self.settings = settings(**changes)
         self.source = SimulatedSource(table, self.settings.history_rows)
         self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
+        self.backfill = Backfill("test", self.source.page, self.settings.batch_rows)
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: True)
 
     def poll_until_quiet(self) -> None:
@@ -160,8 +165,7 @@ class Worker:
             pass
 
     def open_stream(self, last_event_id: str | None = None) -> Subscriber:
-        backfill = Backfill(self.source.page)
-        return Subscriber("test", self.log, backfill, self.settings, last_event_id)
+        return Subscriber("test", self.log, self.backfill, self.settings, last_event_id)
 
 
 class Client:
