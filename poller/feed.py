@@ -27,8 +27,12 @@ from poller.table import Table, TableError, source_name
 LATE_POLLS = 10  # so many intervals without a poll, and the feed is not ready
 LATE_AFTER_S = 5.0  # but not before this
 SWEEP_INTERVAL_S = 1.0  # how often clients that take nothing are looked for
-DRAIN_RETRY_MS = 2000  # the window in which the clients of a small worker come back …
-DRAIN_RETRY_MS_PER_STREAM = 2  # … and by how much each stream widens it
+# When the clients of a small worker come back, and by how much each of its streams widens that. So
+# a worker sends away 500 streams a second, whatever their number. Four that end at once then send
+# 2,000, which a single one that is left takes (it opens 3,000 and more), and which fit into the
+# listen backlog (2,048) for the second that new workers take to start.
+DRAIN_RETRY_MS = (100, 2000)
+DRAIN_RETRY_MS_PER_STREAM = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +90,10 @@ class Feed:
         self.end_streams("feed closed", lambda: b"")
         self.stop()
 
-    def drain(self) -> None:
+    def drain(self, streams: int) -> None:
         """End every stream, each told its own time to come back, so that they do not all come
-        at once."""
-        window_ms = DRAIN_RETRY_MS + DRAIN_RETRY_MS_PER_STREAM * len(self.subscribers)
-        self.end_streams("drain", lambda: sse.retry_frame(random.randint(100, window_ms)))
+        at once. `streams` are those that end together with these: of all feeds of the worker."""
+        self.end_streams("drain", lambda: sse.retry_frame(drain_retry_ms(streams)))
 
     def cut_streams(self) -> None:
         """End the connections of streams that do not end by themselves."""
@@ -187,6 +190,12 @@ class Feed:
         if late_s > max(LATE_AFTER_S, LATE_POLLS * self.poller.interval_s):
             return f"the last poll was {late_s:.0f} s ago"
         return ""
+
+
+def drain_retry_ms(streams: int) -> int:
+    """When one of so many streams shall come back."""
+    soonest, latest = DRAIN_RETRY_MS
+    return random.randint(soonest, latest + DRAIN_RETRY_MS_PER_STREAM * streams)
 
 
 def explain(error: Exception) -> str:

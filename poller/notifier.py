@@ -145,8 +145,9 @@ def drain(app: Flask) -> None:
     """End all streams of an application; for servers' hooks."""
     state = _state(app)
     state.draining = True
+    streams = state.streams
     for feed in state.feeds.values():
-        feed.drain()
+        feed.drain(streams)
     deadline = time.monotonic() + DRAIN_S
     while state.streams and time.monotonic() < deadline:
         gevent.sleep(0.01)

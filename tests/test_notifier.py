@@ -1,6 +1,7 @@
 """The Flask extension: routes, lifecycle, several applications. No server: WSGI called directly."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -11,7 +12,7 @@ from flask.testing import FlaskClient
 
 from poller import Notifier, notifier
 from poller.database import Database
-from poller.feed import Feed
+from poller.feed import Feed, drain_retry_ms
 from poller.settings import Settings
 from tests.harness import sql
 
@@ -197,6 +198,38 @@ def test_drain_tells_each_stream_its_own_time_to_come_back_and_takes_no_more(
     turned_away = [re.fullmatch(rb"retry: (\d+)\n\n", client.get("/stream").data) for _ in ends]
     assert all(told and int(told[1]) <= 2000 for told in turned_away)
     assert client.get("/readyz").status_code == 503
+
+
+def test_a_lone_reader_is_back_within_two_seconds() -> None:
+    assert {100 <= drain_retry_ms(1) <= 2002 for _ in range(1000)} == {True}
+
+
+@pytest.mark.parametrize("streams", [100, 5_000, 20_000])
+def test_streams_that_end_together_come_back_at_a_rate_that_a_worker_can_take(streams: int) -> None:
+    told = [drain_retry_ms(streams) for _ in range(streams)]
+    assert min(told) >= 100
+    assert max(told) <= 2000 + 2 * streams
+    seconds = Counter(ms // 1000 for ms in told)
+    assert max(seconds.values()) < 650  # 500 on average, with a standard deviation of 22
+    assert len(seconds) >= (2000 + 2 * streams) // 1000
+    assert len(set(told)) > streams / 2, "not all at the same moments"
+
+
+def test_the_window_is_that_of_the_streams_of_all_feeds(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, asked = make_app(), list[int]()
+
+    def noted(streams: int) -> int:
+        asked.append(streams)
+        return 5
+
+    monkeypatch.setattr("poller.feed.drain_retry_ms", noted)
+    responses = [app.test_client().get(path) for path in ("/stream", "/stream", "/stream/alarms")]
+    notifier.drain(app)
+    assert asked == [3, 3, 3]
+    for response in responses:
+        response.close()
 
 
 def test_health_says_that_the_process_lives_whatever_the_database_does(

@@ -3,6 +3,7 @@
 import itertools
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,10 +82,16 @@ def test_each_frame_names_the_rows_sent_so_far_and_of_the_rest_only_what_is_prov
     assert held_ids(after) == held_ids(before) | sent | (asked - unproven)
 
 
-def test_the_same_frames_for_the_same_client_are_made_once() -> None:
-    one = page_of(frozenset({2, 3}), frozenset({2, 3, 4}))
+@pytest.mark.parametrize(
+    "other",
+    [("abcd01", Cursor.at(1), ()), ("abcd", Cursor(), ()), ("abcd", Cursor.at(1), ((4, 4),))],
+    ids=["epoch", "held", "unproven"],
+)
+def test_frames_are_made_once_for_the_same_client_and_anew_for_another(
+    other: tuple[str, Cursor, tuple[Range, ...]],
+) -> None:
+    table = asked = frozenset({2, 3})
+    one = page_of(table, asked | {4})
     first = one.framed("abcd", Cursor.at(1), ())
     assert one.framed("abcd", Cursor.at(1), ())[0] is first[0]
-    assert one.framed("abcd01", Cursor.at(1), ())[0] != first[0]
-    assert one.framed("abcd", Cursor.at(1, [(1, 1)]), ())[1] != first[1]
-    assert one.framed("abcd", Cursor.at(1), ((4, 4),))[1] != first[1]
+    assert one.framed(*other) == page_of(table, asked | {4}).framed(*other) != first

@@ -1,0 +1,128 @@
+"""Storms: every stream of a server comes back at once, and the database hardly notices.
+
+A real server of two workers on PostgreSQL. Streams are fewer than in the benchmark; what they cost
+the database is counted, so that it would show at this number, too.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.harness import sql
+from tests.harness.gunicorn import Gunicorn
+from tests.harness.postgres import Postgres
+from tests.harness.swarm import Swarm
+from tests.serving.conftest import Wall
+
+pytestmark = [pytest.mark.serving, pytest.mark.load]
+
+STREAMS = 300
+ROWS_BEFORE = 10
+ROWS_MEANWHILE = 300
+PAGES = 3  # that these make: of 50, 100 and the remaining rows
+FEW = 4  # times that a page is read: it is kept for 5 s, and the log goes on while it is
+BACK_WITHIN_S = 20.0  # the window of 300 is 2.6 s; a build machine gets more
+POLLS = 50  # at least, while counting: what workers ask at their start is then little
+NORMAL = 1.2  # queries a poll
+WORKERS = 2
+
+
+@dataclass
+class Counted:
+    """Queries for rows of the table, and polls, of all workers together."""
+
+    queries: list[str] = field(default_factory=list)
+    polls: float = 0
+
+    @property
+    def pages(self) -> list[str]:
+        """The queries of streams that catch up; a poll reads the status of the table besides."""
+        return [one for one in self.queries if "BETWEEN" in one and "rowcast_place" not in one]
+
+
+@contextmanager
+def counting(wall: Gunicorn, server: Postgres, url: str, swarm: Swarm) -> Iterator[Counted]:
+    """Counts inside the block, and on until there were enough polls."""
+    counted = Counted()
+    with server.count_statements(url) as count:
+        before = wall.metric("rowcast_polls_total")
+        yield counted
+
+        def enough() -> bool:
+            counted.polls = wall.metric("rowcast_polls_total") - before
+            return counted.polls >= POLLS
+
+        swarm.run_until(enough, 30, f"{POLLS} polls")
+    counted.queries = [one for one in count.queries if "FROM posts" in one]
+
+
+def insert(url: str, rows: int) -> list[int]:
+    """The ids of all rows, these included."""
+    sql.insert_posts(url, [f"row {number}" for number in range(rows)])
+    return sql.post_ids(url)
+
+
+def storm(wall: Gunicorn, swarm: Swarm, url: str, strike: Callable[[], None]) -> list[int]:
+    """Strikes, inserts rows while streams are away, and waits until all are back and have them."""
+    connections = [member.connections for member in swarm.members]
+    strike()
+
+    def struck() -> bool:
+        return swarm.primed < STREAMS or [m.connections for m in swarm.members] != connections
+
+    swarm.run_until(struck, BACK_WITHIN_S, "streams are lost")
+    ids = insert(url, ROWS_MEANWHILE)
+    swarm.wait_for_id(ids[-1], BACK_WITHIN_S)
+    swarm.run_until(lambda: swarm.primed == STREAMS, BACK_WITHIN_S, "all streams back")
+    return ids
+
+
+def hup(wall: Gunicorn) -> Callable[[], None]:
+    assert wall.child is not None
+    child = wall.child
+    return lambda: child.signal(1)
+
+
+def kill_one(wall: Gunicorn) -> Callable[[], None]:
+    return lambda: wall.kill_worker(wall.worker_pids()[0])
+
+
+def assert_complete(swarm: Swarm, ids: list[int]) -> None:
+    assert [member.ids for member in swarm.members if member.ids != ids] == []
+    assert sum(member.resets for member in swarm.members) == 0
+
+
+@pytest.mark.parametrize("strike", [hup, kill_one])
+def test_streams_that_come_back_are_served_from_the_ring(
+    start_wall: Wall,
+    postgres_server: Postgres,
+    postgresql_url: str,
+    strike: Callable[[Gunicorn], Callable[[], None]],
+) -> None:
+    wall = start_wall(postgresql_url, workers=WORKERS)
+    with Swarm(wall.stream_url, STREAMS).open() as swarm:
+        swarm.wait_for_id(insert(postgresql_url, ROWS_BEFORE)[-1])
+        with counting(wall, postgres_server, postgresql_url, swarm) as counted:
+            ids = storm(wall, swarm, postgresql_url, strike(wall))
+        assert len(counted.queries) <= NORMAL * counted.polls, counted
+        assert counted.pages == [], "the ring of the new workers had all"
+        assert_complete(swarm, ids)
+
+
+@pytest.mark.parametrize("strike", [hup, kill_one])
+def test_streams_that_are_all_beyond_the_ring_share_the_pages_of_the_table(
+    start_wall: Wall,
+    postgres_server: Postgres,
+    postgresql_url: str,
+    strike: Callable[[Gunicorn], Callable[[], None]],
+) -> None:
+    no_ring = {"ROWCAST_HISTORY": "0", "ROWCAST_LOG_CAPACITY": "1"}
+    wall = start_wall(postgresql_url, no_ring, workers=WORKERS)
+    with Swarm(wall.stream_url, STREAMS).open() as swarm:
+        swarm.wait_for_id(insert(postgresql_url, ROWS_BEFORE)[-1])
+        with counting(wall, postgres_server, postgresql_url, swarm) as counted:
+            ids = storm(wall, swarm, postgresql_url, strike(wall))
+        assert 0 < len(counted.pages) <= PAGES * WORKERS * FEW, counted.pages
+        assert_complete(swarm, ids)
