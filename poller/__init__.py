@@ -13,7 +13,8 @@ Where a row goes, from the table to the wire, and the file that takes it there:
        ▼
     event_log.py        the ring of encoded frames, one for all streams of this worker
        ▼
-    delivery.py         Subscriber: live from the ring; behind, from the ring or the table
+    delivery.py         Subscriber: live from the ring; behind, from the ring or the table, of
+       │                which backfill.py shares the pages (page.py) among all who lack the same
        ▼
     notifier.py         the Flask route; feed.py puts all of this together for one table
 

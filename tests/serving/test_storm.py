@@ -24,7 +24,7 @@ ROWS_MEANWHILE = 300
 PAGES = 3  # that these make: of 50, 100 and the remaining rows
 FEW = 4  # times that a page is read: it is kept for 5 s, and the log goes on while it is
 BACK_WITHIN_S = 20.0  # the window of 300 is 2.6 s; a build machine gets more
-POLLS = 50  # at least, while counting: what workers ask at their start is then little
+POLLS = 80  # at least, so that what workers ask at their start, and polls under way, are little
 NORMAL = 1.2  # queries a poll
 WORKERS = 2
 
@@ -43,8 +43,10 @@ class Counted:
 
 
 @contextmanager
-def counting(wall: Gunicorn, server: Postgres, url: str, swarm: Swarm) -> Iterator[Counted]:
-    """Counts inside the block, and on until there were enough polls."""
+def counting(
+    wall: Gunicorn, server: Postgres, url: str, swarm: Swarm, polls: int = 0
+) -> Iterator[Counted]:
+    """Counts inside the block, and on until there were so many polls."""
     counted = Counted()
     with server.count_statements(url) as count:
         before = wall.metric("rowcast_polls_total")
@@ -52,9 +54,9 @@ def counting(wall: Gunicorn, server: Postgres, url: str, swarm: Swarm) -> Iterat
 
         def enough() -> bool:
             counted.polls = wall.metric("rowcast_polls_total") - before
-            return counted.polls >= POLLS
+            return counted.polls >= polls
 
-        swarm.run_until(enough, 30, f"{POLLS} polls")
+        swarm.run_until(enough, 30, f"{polls} polls")
     counted.queries = [one for one in count.queries if "FROM posts" in one]
 
 
@@ -104,7 +106,7 @@ def test_streams_that_come_back_are_served_from_the_ring(
     wall = start_wall(postgresql_url, workers=WORKERS)
     with Swarm(wall.stream_url, STREAMS).open() as swarm:
         swarm.wait_for_id(insert(postgresql_url, ROWS_BEFORE)[-1])
-        with counting(wall, postgres_server, postgresql_url, swarm) as counted:
+        with counting(wall, postgres_server, postgresql_url, swarm, POLLS) as counted:
             ids = storm(wall, swarm, postgresql_url, strike(wall))
         assert len(counted.queries) <= NORMAL * counted.polls, counted
         assert counted.pages == [], "the ring of the new workers had all"
