@@ -4,7 +4,7 @@ from gevent.event import Event
 
 from poller import sse
 from poller.cursor import Cursor
-from poller.event_log import ENTRY_OVERHEAD_BYTES, GAP_BYTES, Entry, EventLog
+from poller.event_log import ENTRY_OVERHEAD_BYTES, GAP_BYTES, Batch, Entry, EventLog
 
 
 def entry(row_id: int, cursor: Cursor, text: str = "x") -> Entry:
