@@ -20,9 +20,10 @@ from poller import capacity, metrics, sse
 from poller.database import Database
 from poller.feed import Feed, Watch
 from poller.settings import Settings
+from poller.slots import Slots
 
 EXTENSION = "rowcast"
-FULL_RETRY_MS = (5_000, 15_000)  # over capacity: come back somewhere in between
+FULL_RETRY_MS = (5_000, 15_000)  # over a cap: come back somewhere in between
 DRAINING_RETRY_MS = (100, 2_000)  # this process ends: soon another one answers
 DRAIN_S = 1.0  # streams that have not ended by then are cut
 
@@ -32,14 +33,19 @@ class _State:
     """One application's share."""
 
     feeds: dict[str, Feed]
-    max_streams: int
+    room: capacity.Room
+    slots: Slots
     draining: bool = False
+    started: bool = False
 
     @property
     def streams(self) -> int:
         return sum(len(feed.subscribers) for feed in self.feeds.values())
 
     def start(self) -> None:
+        if not self.started:
+            self.started = True
+            self.room.announce()
         for feed in self.feeds.values():
             feed.start()
 
@@ -105,7 +111,9 @@ class Notifier:
             settings.database_url, query_timeout_s=settings.query_timeout_s
         )
         feeds = {watch.name: Feed(watch, database, settings) for watch in self._watches}
-        app.extensions[EXTENSION] = _State(feeds, capacity.max_streams(settings.max_streams))
+        room = capacity.room(settings.max_streams)
+        slots = Slots(room.streams, settings.max_streams_per_address)
+        app.extensions[EXTENSION] = _State(feeds, room, slots)
         app.register_blueprint(_blueprint(), url_prefix=url_prefix)
 
     # -- what an application does with it ---------------------------------------------------
@@ -193,12 +201,18 @@ def stream(name: str | None) -> Response:
     state.start()
     if state.draining:
         return _turned_away(feed, "draining", DRAINING_RETRY_MS)
-    if state.streams >= state.max_streams:
-        return _turned_away(feed, "full", FULL_RETRY_MS)
+    if reason := state.slots.refusal(request.remote_addr):
+        return _turned_away(feed, reason, FULL_RETRY_MS)
     subscriber = feed.open_stream(_last_event_id(), _connection())
+    slot = state.slots.take(request.remote_addr)
     response = _event_stream(iter(subscriber))
+
+    def end() -> None:
+        feed.end_stream(subscriber)
+        slot.free()
+
     # A generator that never started runs no `finally`; this runs in any case.
-    response.call_on_close(lambda: feed.end_stream(subscriber))
+    response.call_on_close(end)
     return response
 
 

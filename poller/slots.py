@@ -1,0 +1,89 @@
+"""Who may open a stream: the places of one worker, and how many of them one address may hold.
+
+Invariant: a place is taken when a stream begins and given back once, however often its end is told.
+Nothing here yields, so what `refusal()` says still holds when `take()` follows at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import structlog
+
+from poller.address import single_client
+
+# One address can fill no worker, and a school behind one address still finds room.
+ADDRESS_SHARE = 4
+FEWEST_PER_ADDRESS = 20  # the tabs of a household, on however small a worker
+SAY_AGAIN_S = 60.0  # an address that is turned away asks again every few seconds
+
+log = structlog.get_logger("rowcast")
+
+
+class Slots:
+    """`most` places, of which one address may hold `per_address`; None: its share, 0: any."""
+
+    def __init__(self, most: int, per_address: int | None = None) -> None:
+        self.most = most
+        self.per_address = per_address
+        if per_address is None:
+            self.per_address = max(FEWEST_PER_ADDRESS, most // ADDRESS_SHARE)
+        self.taken = 0
+        self.by_client: Counter[str] = Counter()
+        self._say_at = 0.0
+
+    def refusal(self, remote_addr: str | None) -> str | None:
+        """Why this address gets no place now: `full`, `address`; None where it does."""
+        if self.taken >= self.most:
+            return "full"
+        client = single_client(remote_addr)
+        if self.per_address and client and self.by_client[client] >= self.per_address:
+            self._say(client)
+            return "address"
+        return None
+
+    def take(self, remote_addr: str | None) -> Slot:
+        """A place for this address, whether or not there is one: ask `refusal()` before."""
+        client = single_client(remote_addr)
+        self.taken += 1
+        if client:
+            self.by_client[client] += 1
+        return Slot(self, client)
+
+    def give_back(self, client: str | None) -> None:
+        """For `Slot.free()`."""
+        self.taken -= 1
+        if client:
+            self.by_client[client] -= 1
+            if not self.by_client[client]:
+                del self.by_client[client]  # or the memory of all who ever came stays
+
+    def _say(self, client: str) -> None:
+        """To the operator, who may have a proxy that was not configured."""
+        if time.monotonic() < self._say_at:
+            return
+        self._say_at = time.monotonic() + SAY_AGAIN_S
+        log.warning(
+            "an address has all the streams it may have",
+            address=client,
+            streams=self.per_address,
+            what_to_do="if it is a proxy of yours, set ROWCAST_PROXIES; if many people share it, "
+            "raise ROWCAST_MAX_STREAMS_PER_ADDRESS",
+        )
+
+
+class Slot:
+    """One stream's place."""
+
+    __slots__ = ("_client", "_slots")
+
+    def __init__(self, slots: Slots, client: str | None) -> None:
+        self._slots: Slots | None = slots
+        self._client = client
+
+    def free(self) -> None:
+        """Give it back. Twice does nothing."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.give_back(self._client)
