@@ -1,7 +1,8 @@
 """Who may open a stream: the places of one worker, and how many of them one address may hold.
 
 Invariant: a place is taken when a stream begins and given back once, however often its end is told.
-Nothing here yields, so what `refusal()` says still holds when `take()` follows at once.
+Between `refusal()` and `take()` the response's head is written; should that wait, as on a
+connection that is full already, a few streams more than the cap may begin.
 """
 
 from __future__ import annotations
@@ -43,19 +44,15 @@ class Slots:
             return "address"
         return None
 
-    def take(self, remote_addr: str | None) -> Slot:
-        """A place for this address, whether or not there is one: ask `refusal()` before."""
-        client = single_client(remote_addr)
-        self.taken += 1
-        if client:
-            self.by_client[client] += 1
-        return Slot(self, client)
+    def slot(self, remote_addr: str | None) -> Slot:
+        """A place for this address, not taken yet. Ask `refusal()` before."""
+        return Slot(self, single_client(remote_addr))
 
-    def give_back(self, client: str | None) -> None:
-        """For `Slot.free()`."""
-        self.taken -= 1
+    def count(self, client: str | None, change: int) -> None:
+        """For `Slot`: one place more, or one less."""
+        self.taken += change
         if client:
-            self.by_client[client] -= 1
+            self.by_client[client] += change
             if not self.by_client[client]:
                 del self.by_client[client]  # or the memory of all who ever came stays
 
@@ -74,16 +71,23 @@ class Slots:
 
 
 class Slot:
-    """One stream's place."""
+    """One stream's place: taken when it begins, free when it has ended."""
 
-    __slots__ = ("_client", "_slots")
+    __slots__ = ("_client", "_held", "_slots")
 
     def __init__(self, slots: Slots, client: str | None) -> None:
-        self._slots: Slots | None = slots
+        self._slots = slots
         self._client = client
+        self._held = False
+
+    def take(self) -> None:
+        """Twice does nothing."""
+        if not self._held:
+            self._held = True
+            self._slots.count(self._client, 1)
 
     def free(self) -> None:
-        """Give it back. Twice does nothing."""
-        slots, self._slots = self._slots, None
-        if slots is not None:
-            slots.give_back(self._client)
+        """Twice, or before it was taken, does nothing."""
+        if self._held:
+            self._held = False
+            self._slots.count(self._client, -1)

@@ -122,31 +122,37 @@ def test_any_other_address_is_a_client(address: str) -> None:
 # -- places -------------------------------------------------------------------------------------
 
 
+def take(places: Slots, address: str | None) -> Slot:
+    slot = places.slot(address)
+    slot.take()
+    return slot
+
+
 def test_an_address_has_its_places_and_no_more_while_others_find_room() -> None:
     places = Slots(10, per_address=2)
-    first, _ = places.take(ANN), places.take(ANN)
+    first, _ = take(places, ANN), take(places, ANN)
     assert places.refusal(ANN) == "address"
     assert places.refusal(BEN) is None
     first.free()
     first.free()
     assert places.refusal(ANN) is None
-    places.take(ANN)
+    take(places, ANN)
     assert places.refusal(ANN) == "address"
 
 
 def test_an_ipv6_network_is_one_client_and_a_mapped_address_is_itself() -> None:
     places = Slots(10, per_address=1)
-    places.take("2001:db8:1:2::1")
+    take(places, "2001:db8:1:2::1")
     assert places.refusal("2001:db8:1:2::2") == "address"
     assert places.refusal("2001:db8:1:3::1") is None
-    places.take(ANN)
+    take(places, ANN)
     assert places.refusal(f"::ffff:{ANN}") == "address"
 
 
 def test_a_full_worker_has_no_place_for_anybody() -> None:
     places = Slots(2, per_address=2)
-    places.take(ANN)
-    places.take("127.0.0.1")
+    take(places, ANN)
+    take(places, "127.0.0.1")
     assert {places.refusal(address) for address in (ANN, BEN, "127.0.0.1", None)} == {"full"}
 
 
@@ -154,7 +160,7 @@ def test_who_may_be_everybody_is_counted_for_the_worker_only() -> None:
     places = Slots(10, per_address=1)
     for address in ("127.0.0.1", "127.0.0.1", "::1", "", None):
         assert places.refusal(address) is None
-        places.take(address)
+        take(places, address)
     assert places.taken == 5
     assert not places.by_client
 
@@ -164,10 +170,18 @@ def test_the_share_of_an_address_grows_with_the_worker(most: int, share: int) ->
     assert Slots(most).per_address == share
 
 
+def test_a_stream_that_never_began_takes_and_frees_nothing() -> None:
+    places = Slots(10, per_address=2)
+    take(places, ANN)
+    places.slot(ANN).free()
+    assert places.by_client == {ANN: 1}
+    assert places.taken == 1
+
+
 def test_nought_means_any_number() -> None:
     places = Slots(1_000, per_address=0)
     for _ in range(999):
-        places.take(ANN)
+        take(places, ANN)
     assert places.refusal(ANN) is None
 
 
@@ -183,7 +197,7 @@ def test_a_place_is_given_back_once_however_often_its_end_is_told(steps: list[st
     for step in steps:
         if isinstance(step, str):
             if not places.refusal(step):
-                ever.append(places.take(step))
+                ever.append(take(places, step))
                 held[ever[-1]] = single_client(step)
         elif ever:
             slot = ever[step % len(ever)]
@@ -200,7 +214,7 @@ def test_the_log_names_an_address_at_its_cap_once_a_minute(
 ) -> None:
     now = clock(monkeypatch)
     places = Slots(10, per_address=1)
-    places.take(ANN)
+    take(places, ANN)
     with capture_logs() as said:
         for _ in range(100):
             places.refusal(ANN)
