@@ -47,7 +47,7 @@ log = structlog.get_logger("rowcast")
 QUERIES_AT_ONCE = 4  # per feed: the poller and the pages need their connections
 FIRST_QUERY_ROWS = 50  # later ones are fitted to PAGE_BYTES
 ROWS_BETWEEN_YIELDS = 100  # encoding a full batch at once would hold the hub for milliseconds
-# A worker's clients come back over 2 to 12 s (see feed.py): within that each page is read a few
+# A worker's clients come back over 2 to 12 s (see streams.py): within that each page is read a few
 # times, not hundreds. Longer would save little more, and send rows that are older.
 KEPT_S = 5.0
 KEPT_BYTES = 16 * 2**20  # per feed, beside the log's 64 MB; some 30,000 rows of 200 bytes

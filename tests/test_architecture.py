@@ -15,8 +15,10 @@ ALLOWED = {
     "sse": {"poller.cursor"},
     "row": {"poller.sse", "msgspec"},
     "event_log": {"poller.cursor", "gevent"},
-    "settings": {"pydantic", "sqlalchemy"},
-    "capacity": set(),
+    "settings": {"poller.capacity", "pydantic", "sqlalchemy"},
+    "address": set(),
+    "capacity": {"structlog"},
+    "slots": {"poller.address", "structlog"},
     "metrics": {"prometheus_client"},
     "database": {"gevent", "sqlalchemy", "tenacity"},
     "ranges": {"poller.cursor", "sqlalchemy"},
@@ -35,12 +37,21 @@ ALLOWED = {
     "newest": {"poller.cursor", "poller.row"},
     "page": {"poller.cursor", "poller.sse", "gevent"},
     "backfill": {"poller.cursor", "poller.page", "poller.row", "gevent", "structlog"},
+    "connection": {"gevent"},
+    "handover": {"gevent"},
+    "response_stream": {"poller.connection", "poller.delivery", "poller.event_log",
+                        "poller.settings", "poller.sse", "gevent"},
+    "fanout": {"poller.connection", "poller.delivery", "poller.event_log", "poller.metrics",
+               "poller.settings", "poller.sse", "gevent", "structlog"},
+    "streams": {"poller.backfill", "poller.connection", "poller.delivery", "poller.event_log",
+                "poller.fanout", "poller.metrics", "poller.response_stream", "poller.settings",
+                "poller.slots", "poller.sse", "gevent", "structlog"},
     "report": {"poller.gaps", "poller.metrics"},
     "doctor": {"poller.cursor", "poller.database", "poller.dialects", "poller.settings",
                "poller.table", "sqlalchemy"},
 }  # fmt: skip
 KNOWS_NO_FLASK_NOR_SQL = ("loop", "delivery", "backfill", "page")
-KNOWS_FLASK = ("notifier",)
+KNOWS_FLASK = ("notifier", "stream_response")
 
 
 def imports(path: Path) -> set[str]:

@@ -4,19 +4,22 @@ Only the database is simulated: poller, log, delivery and wire format are the re
 is an ideal one, of holders: it does with transactions what a database's locks allow.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
+from gevent.event import Event
 
 from poller.backfill import Backfill
+from poller.connection import Connection
 from poller.cursor import Cursor, Range, ranges_of
 from poller.delivery import Subscriber
 from poller.dialects import History
 from poller.event_log import EventLog
 from poller.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
 from poller.loop import Poller
+from poller.response_stream import ResponseStream
 from poller.row import Row
 from poller.settings import Settings
 from tests.harness.sse import Parser
@@ -164,8 +167,13 @@ class Worker:
         while self.poller.poll() == 0.0:
             pass
 
-    def open_stream(self, last_event_id: str | None = None) -> Subscriber:
-        return Subscriber("test", self.log, self.backfill, self.settings, last_event_id)
+    def open_stream(self, last_event_id: str | None = None) -> ResponseStream:
+        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+            return Subscriber(
+                "test", self.log, self.backfill, self.settings, last_event_id, signal, pause
+            )
+
+        return ResponseStream(make, self.log, self.settings, Connection(None), lambda _: None)
 
 
 class Client:

@@ -39,7 +39,7 @@ class Event:
     @property
     def json(self) -> Any:
         """The data, refused when it is not JSON as every browser reads it (no NaN, no Infinity)."""
-        return json.loads(self.data, parse_constant=_refuse_constant)
+        return _JSON.decode(self.data)
 
 
 class Parser:
@@ -126,6 +126,11 @@ class Response:
                 pass
         else:
             self._take_plain()
+
+    def end(self) -> None:
+        """The connection was closed in good order, which ends a body of no declared length."""
+        declared = self._length_left is not None or "transfer-encoding" in self.headers
+        self.complete = self.complete or not declared
 
     def _take_head(self) -> bool:
         head, end, rest = self._rest.partition(b"\r\n\r\n")
@@ -303,11 +308,13 @@ class Stream:
         try:
             data = self._socket.recv(READ_BYTES)
         except ConnectionError:
-            data = b""
+            self.eof = True
+            return
         if data:
             self.response.feed(data)
         else:
             self.eof = True
+            self.response.end()
 
     def close(self) -> None:
         self._socket.close()
@@ -343,3 +350,6 @@ def request_head(
 
 def _refuse_constant(name: str) -> None:
     raise AssertionError(f"{name} is no JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)  # one for the thousands of rows
