@@ -153,7 +153,7 @@ class Fanout:
                 self.signal.set()  # there is more than a chunk
         for stream in _in_slices([*self._parked]):
             if stream not in self._parked:
-                continue  # ended, or made busy, in a pause
+                continue  # it ended in a pause
             if batch is not None and stream.subscriber.advance(batch):
                 self._rows += batch.next_seq - batch.seq
                 self._send(stream, batch.chunk)
