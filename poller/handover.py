@@ -16,7 +16,6 @@ After the hand-over there is only a socket, which is ours. What this relies on, 
 from __future__ import annotations
 
 import socket
-import ssl
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -53,8 +52,8 @@ def _is_gevent_worker() -> bool:
 
 
 def _is_plain(client: object) -> bool:
-    """TLS has a state beside the descriptor, which cannot be taken along."""
-    return isinstance(client, gevent_socket.socket) and not isinstance(client, ssl.SSLSocket)
+    """Not a subclass: TLS has a state beside the descriptor, which cannot be taken along."""
+    return type(client) is gevent_socket.socket
 
 
 def _is_gunicorns(response: object) -> bool:
