@@ -224,11 +224,11 @@ class Table:
         for within in conditions(self._key, ranges):
             some = sa.select(self._key).where(within).order_by(self._key).limit(limit)
             ids += connection.scalars(some).all()
-        rows = (self._read_one(connection, row_id) for row_id in sorted(ids)[:limit])
-        return [row for row in rows if row is not None]
+        return [self._read_one(connection, row_id) for row_id in sorted(ids)[:limit]]
 
-    def _read_one(self, connection: Connection, row_id: int) -> Row | None:
-        """One row, or its placeholder; None where it was deleted meanwhile."""
+    def _read_one(self, connection: Connection, row_id: int) -> Row:
+        """One row, or its placeholder, also where it was deleted meanwhile: fewer rows than the
+        limit would say that no more follow."""
         by_id = self._key == row_id
         try:
             found = connection.execute(sa.select(self._key, *self._selected).where(by_id)).first()
@@ -237,7 +237,9 @@ class Table:
             # The key alone can be read, so it is the row's content; otherwise this raises.
             connection.execute(sa.select(self._key).where(by_id)).first()
             return Row(row_id, None, "the database driver could not read this row")
-        return None if found is None else self._row(found)
+        if found is None:
+            return Row(row_id, None, "the row was deleted while it was read")
+        return self._row(found)
 
     @staticmethod
     def _raise_if_gone(error: Exception) -> None:

@@ -6,9 +6,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from poller.cursor import Cursor
+from poller.cursor import MAX_ID, Cursor
 from poller.database import Database
 from poller.ranges import selects
+from poller.row import Row
 from poller.table import Table, TableError
 
 AUTO = {
@@ -289,6 +290,30 @@ def test_invalid_utf_8_in_sqlite_leaves_the_other_rows_readable(sqlite_url: str)
     ):
         database.write(lambda c, sql=statement: c.exec_driver_sql(sql))  # type: ignore[misc]
     assert_only_the_second_row_is_unreadable(database)
+
+
+def test_a_row_deleted_while_rows_are_read_one_by_one_cuts_no_page_short(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page shorter than its limit says that nothing follows it."""
+    database = Database(sqlite_url)
+    for statement in (
+        f"CREATE TABLE notes (id {AUTO['sqlite']}, body TEXT)",
+        "INSERT INTO notes (body) VALUES ('a'), (CAST(x'ff41' AS TEXT)), ('c'), ('d')",
+    ):
+        database.write(lambda c, sql=statement: c.exec_driver_sql(sql))  # type: ignore[misc]
+    table = described(database)
+    read_one = Table._read_one
+
+    def read_one_deleted(table: Table, connection: sa.Connection, row_id: int) -> Row:
+        if row_id == 3:
+            connection.exec_driver_sql("DELETE FROM notes WHERE id = 3")
+        return read_one(table, connection, row_id)
+
+    monkeypatch.setattr(Table, "_read_one", read_one_deleted)
+    rows = database.read(lambda connection: table.page(connection, [(1, MAX_ID)], 3))
+    assert [row.id for row in rows] == [1, 2, 3]
+    assert rows[2].columns is None
 
 
 def test_an_infinite_date_in_postgresql_leaves_the_other_rows_readable(postgresql_url: str) -> None:
