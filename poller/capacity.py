@@ -1,11 +1,17 @@
-"""How many streams one worker can hold: one file descriptor each."""
+"""How many connections one worker can hold, streams and others: one file descriptor each.
+
+Invariant: fewer are accepted than there are descriptors. A process that has none left can open no
+database either, and accepts nothing, health checks included.
+"""
 
 from __future__ import annotations
 
 import resource
 
 MAX_STREAMS = 20_000  # per worker; beyond it, add workers
-RESERVED_DESCRIPTORS = 200  # listeners, database, log files, pages being served meanwhile
+PAGES_BESIDE_STREAMS = 1_000  # connections for the page, posts and health checks
+PAGES_ONE_IN = 4  # … and of few descriptors, at most one in so many
+OWN_DESCRIPTORS = 200  # listeners, database, files of the log and the metrics
 
 
 def raise_descriptor_limit() -> int:
@@ -21,7 +27,15 @@ def raise_descriptor_limit() -> int:
     return wanted
 
 
+def max_connections() -> int:
+    """What a worker may accept at once, streams included."""
+    wanted = MAX_STREAMS + PAGES_BESIDE_STREAMS
+    return max(2, min(wanted, raise_descriptor_limit() - OWN_DESCRIPTORS))
+
+
 def max_streams(configured: int | None) -> int:
     """The cap: what is configured, but never more than the descriptor limit allows."""
-    allowed = max(1, min(MAX_STREAMS, raise_descriptor_limit() - RESERVED_DESCRIPTORS))
+    connections = max_connections()
+    pages = max(1, min(PAGES_BESIDE_STREAMS, connections // PAGES_ONE_IN))
+    allowed = connections - pages
     return allowed if configured is None else min(configured, allowed)

@@ -1,6 +1,9 @@
 """The client's connection, as far as a stream needs it: has it ended, and cut it.
 
-The server writes to the socket; this only watches and shuts down. It knows nothing of streams.
+The server writes to the socket; this only listens and shuts down. It knows nothing of streams.
+
+A client that shuts down only its sending side counts as gone, too: nothing tells the two apart, and
+the end of a connection is what a client that vanishes leaves behind.
 """
 
 from __future__ import annotations
@@ -17,6 +20,10 @@ from typing import Any
 import gevent
 
 READABLE = 1  # the loop's flag for a watcher of input
+HEARD_AT_ONCE_BYTES = 16 * 1024
+# A client of a stream has nothing to say. What it sends is thrown away, since its end can only be
+# seen behind that; but who says more than this is no client of ours, and costs time.
+HEARD_BYTES = 64 * 1024
 
 
 class Connection:
@@ -25,9 +32,10 @@ class Connection:
     def __init__(self, client: socket.socket | None) -> None:
         self._socket = client
         self._watcher: Any = None
+        self._heard_bytes = 0
 
     def watch(self, ended: Callable[[], None]) -> None:
-        """Call `ended`, in the hub, once the client ends the connection.
+        """Call `ended`, in the hub, once the client ends the connection or will not be quiet.
 
         TLS hides the end inside its records; it is noticed at the next write then.
         """
@@ -63,13 +71,12 @@ class Connection:
         # gevent's own recv() would wait after a false alarm, which nobody may in the hub.
         plain = getattr(client, "_sock", client)
         try:
-            gone = not plain.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            heard = len(plain.recv(HEARD_AT_ONCE_BYTES, socket.MSG_DONTWAIT))
         except BlockingIOError:
             return
         except OSError:
-            gone = True
-        # Either it is gone, or a second request lies there, which nobody will answer: it must not
-        # keep this watcher firing.
-        self.unwatch()
-        if gone:
+            heard = 0
+        self._heard_bytes += heard
+        if not heard or self._heard_bytes > HEARD_BYTES:
+            self.unwatch()
             ended()

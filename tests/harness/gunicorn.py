@@ -43,7 +43,9 @@ class Gunicorn:
         start: Literal["gunicorn app:app", "python app.py"] = "gunicorn app:app",
         project: Path = PROJECT,
         port: int = 0,
+        descriptors: int | None = None,
     ) -> None:
+        """`descriptors` is the hard limit of open files, for the master and each worker."""
         self.port = port or free_port()
         self.workers = workers
         self.log_path = folder / "gunicorn.log"
@@ -57,6 +59,9 @@ class Gunicorn:
         if start == "gunicorn app:app":
             self._command = [sys.executable, "-m", "gunicorn", "app:app"]
             self._command += ["--workers", str(workers), *options]
+        if descriptors is not None:
+            limit = f'ulimit -n {descriptors} && exec "$@"'
+            self._command = ["sh", "-c", limit, "sh", *self._command]
         self.child: Child | None = None
 
     def __enter__(self) -> Self:
@@ -73,7 +78,7 @@ class Gunicorn:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._env.get('HOST', '127.0.0.1')}:{self.port}"
 
     @property
     def stream_url(self) -> str:
@@ -117,6 +122,11 @@ class Gunicorn:
     def worker_pids(self) -> list[int]:
         assert self.child is not None
         return sorted(child.pid for child in self.child.descendants())
+
+    def only_worker_process(self) -> psutil.Process:
+        """The worker, where there is one."""
+        (pid,) = self.worker_pids()
+        return psutil.Process(pid)
 
     def worker_of(self, stream: Stream) -> int:
         """The pid of the worker that holds the other end of this stream."""

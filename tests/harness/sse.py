@@ -73,6 +73,11 @@ class Parser:
         self._held = "\r" if text.endswith("\r") else ""
         return text.removesuffix("\r")
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether no line and no event has begun that is not finished."""
+        return not (self._text or self._data or self._type)
+
     def _line(self, line: str) -> None:
         if not line:
             self._dispatch()
@@ -184,18 +189,21 @@ class Stream:
         *,
         method: str = "GET",
         receive_buffer_bytes: int | None = None,
+        behind: bytes = b"",
     ) -> None:
+        """`behind` goes out in one piece with the request, as from a client that pipelines."""
         parts = urlsplit(url)
         self.url = url
         self.response = Response()
         self.eof = False
+        self.was_reset = False
         self._socket = socket.socket()
         if receive_buffer_bytes is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self._socket.settimeout(DEFAULT_TIMEOUT_S)
         self._socket.connect((parts.hostname, parts.port or 80))
         self.local_port: int = self._socket.getsockname()[1]
-        self._socket.sendall(request_head(url, last_event_id, headers, method=method))
+        self._socket.sendall(request_head(url, last_event_id, headers, method=method) + behind)
 
     def __enter__(self) -> Self:
         return self
@@ -245,6 +253,17 @@ class Stream:
     @property
     def row_ids(self) -> list[int]:
         return [int(row["id"]) for row in self.rows]
+
+    @property
+    def ended_whole(self) -> bool:
+        """Whether the server ended it in an orderly way, no frame begun and not finished.
+
+        Chunks have an end of their own. An answer without them lasts until the connection does:
+        there a reset is a cut, and so is half a frame.
+        """
+        if self.headers.get("transfer-encoding") == "chunked":
+            return self.response.complete
+        return self.eof and not self.was_reset and self.response.parser.at_rest
 
     def of_type(self, kind: str) -> list[Event]:
         return [event for event in self.events if event.type == kind]
@@ -303,11 +322,19 @@ class Stream:
         try:
             data = self._socket.recv(READ_BYTES)
         except ConnectionError:
-            data = b""
+            data, self.was_reset = b"", True
         if data:
             self.response.feed(data)
         else:
             self.eof = True
+
+    def send(self, data: bytes) -> None:
+        """More than a client of an event stream has to say."""
+        self._socket.sendall(data)
+
+    def half_close(self) -> None:
+        """Says that nothing more will be sent, and goes on reading."""
+        self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         self._socket.close()

@@ -8,7 +8,7 @@ from tests.harness import sql
 from tests.harness.http import request
 from tests.harness.process import wait_until
 from tests.serving.conftest import Wall
-from tests.serving.helpers import OpenStream
+from tests.serving.helpers import BOTH_PATHS, BOTH_PATHS_AND_ALL_DATABASES, OpenStream
 
 pytestmark = pytest.mark.serving
 
@@ -19,6 +19,7 @@ ROW = (
 )
 
 
+@BOTH_PATHS_AND_ALL_DATABASES
 def test_stream_is_retry_then_priming_id_then_rows(
     start_wall: Wall, open_stream: OpenStream, database_url: str
 ) -> None:
@@ -31,6 +32,7 @@ def test_stream_is_retry_then_priming_id_then_rows(
     assert re.fullmatch(expected, stream.raw.decode())
 
 
+@BOTH_PATHS
 def test_headers_keep_every_party_from_holding_the_stream_back(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:
@@ -42,6 +44,7 @@ def test_headers_keep_every_party_from_holding_the_stream_back(
     assert "access-control-allow-origin" not in stream.headers
 
 
+@BOTH_PATHS
 def test_silence_is_broken_by_bare_comment_lines(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:
@@ -76,6 +79,7 @@ def test_id_above_two_to_the_53_is_a_string(
     assert stream.rows[0]["id"] == str(big)
 
 
+@BOTH_PATHS
 def test_head_answers_headers_only_and_takes_no_place(start_wall: Wall, sqlite_url: str) -> None:
     wall = start_wall(sqlite_url)
     for _ in range(3):
@@ -103,6 +107,7 @@ def test_unknown_feed_is_not_found(start_wall: Wall, sqlite_url: str) -> None:
     assert wall.get("/stream/sqlite_master").status == 404
 
 
+@BOTH_PATHS
 def test_named_feed_is_the_same_stream(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:
