@@ -65,13 +65,11 @@ class Connection:
         """Shut the socket down: a write that waits on it ends."""
         if self._socket is not None:
             with contextlib.suppress(OSError):  # gone by itself
-                self._socket.shutdown(socket.SHUT_RDWR)
+                _plain(self._socket).shutdown(socket.SHUT_RDWR)
 
     def _readable(self, client: socket.socket, ended: Callable[[], None]) -> None:
-        # gevent's own recv() would wait after a false alarm, which nobody may in the hub.
-        plain = getattr(client, "_sock", client)
         try:
-            heard = len(plain.recv(HEARD_AT_ONCE_BYTES, socket.MSG_DONTWAIT))
+            heard = len(_plain(client).recv(HEARD_AT_ONCE_BYTES, socket.MSG_DONTWAIT))
         except BlockingIOError:
             return
         except OSError:
@@ -80,3 +78,11 @@ class Connection:
         if not heard or self._heard_bytes > HEARD_BYTES:
             self.unwatch()
             ended()
+
+
+def _plain(client: socket.socket) -> socket.socket:
+    """The socket beneath gevent's. That one's recv() would wait after a false alarm, which nobody
+    may in the hub; its shutdown() makes a write that waits fail as if by a mistake of ours, which
+    the server then logs, instead of with EPIPE."""
+    plain: socket.socket = getattr(client, "_sock", client)
+    return plain

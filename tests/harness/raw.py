@@ -29,7 +29,7 @@ def answers(
 
     AssertionError where one is still open after `timeout_s`.
     """
-    got = {one: b"" for one in clients}
+    got = dict.fromkeys(clients, b"")
     still_open, end_s = set(clients), time.monotonic() + timeout_s
     while still_open:
         left = f"{len(still_open)} of {len(clients)} still open after {timeout_s} s"

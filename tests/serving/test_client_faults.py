@@ -55,6 +55,7 @@ def test_client_that_never_reads_is_dropped_and_harms_nobody(
     again = open_stream(wall.stream_url, stuck.last_event_id).wait_open()
     again.wait_for_body("after the drop", 30)
     assert stuck.row_ids + again.row_ids == sql.post_ids(sqlite_url)
+    assert "Traceback" not in wall.log(), wall.log()
 
 
 @BOTH_PATHS

@@ -1,6 +1,7 @@
 """Clients that stall, flood, babble or break off: what they cost ends, and others do not notice."""
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -11,7 +12,7 @@ from tests.harness.gunicorn import Gunicorn
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
 from tests.serving.conftest import Wall
-from tests.serving.helpers import BOTH_PATHS, OpenStream, wait_caught_up
+from tests.serving.helpers import BOTH_PATHS, OpenStream
 from wall.draft import BODY_DEADLINE_S
 
 pytestmark = pytest.mark.serving
@@ -30,8 +31,8 @@ GARBAGE = bytes(range(256)) * 16
 ENDLESS_BYTES = 256 * 2**20
 MEMORY_SPARE_BYTES = 32 * 2**20
 CPU_SPARE_S = 2.0
-LARGE_ROWS = 300
-LARGE_BODY = "x" * 20_000
+LARGE_ROWS = 3_000
+LARGE_BODY = "x" * 1_900
 
 
 @BOTH_PATHS
@@ -55,7 +56,8 @@ def test_slow_bodies_are_ended_and_hold_up_nobody(
     with raw.connections(wall.port, SLOW, HALF_A_POST) as slow:
         assert_all_served(wall, stream)
         refused = raw.answers(slow, BODY_DEADLINE_S + SETTLED_S, drip=b"x")
-    assert {answer.split(b" ")[1] for answer in refused} == {b"408"}
+    # Who was still talking when the server closed gets a reset, and may lose the answer to it.
+    assert {answer[:12] for answer in refused if answer} == {b"HTTP/1.1 408"}
     assert sql.post_ids(sqlite_url) == stream.row_ids
 
 
@@ -138,8 +140,7 @@ def test_client_that_babbles_without_end_is_dropped(
     memory, cpu_s = worker.memory_info().rss, sum(worker.cpu_times()[:2])
     babbling = open_stream(wall.stream_url).wait_open()
     with pytest.raises(ConnectionError):
-        for _ in range(ENDLESS_BYTES // len(GARBAGE)):
-            babbling.send(GARBAGE)
+        say_without_end(babbling.send, GARBAGE)
     wait_until(lambda: wall.metric("rowcast_streams_open") == 1, SETTLED_S, "it is dropped")
     assert worker.memory_info().rss - memory < MEMORY_SPARE_BYTES
     assert sum(worker.cpu_times()[:2]) - cpu_s < CPU_SPARE_S
@@ -165,21 +166,18 @@ def test_client_that_closes_its_sending_side_counts_as_gone(
     assert stream.row_ids + again.wait_for_rows(1) == [first, second]
 
 
-@pytest.mark.parametrize("target", ["/", "/static/posts.js"])
 def test_client_that_asks_for_pages_and_reads_none_is_dropped(
-    start_wall: Wall, sqlite_url: str, target: str
+    start_wall: Wall, sqlite_url: str
 ) -> None:
     wall = start_wall(sqlite_url, {"ROWCAST_WRITE_DEADLINE": "1"})
     worker = wall.only_worker_process()
-    request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
     with socket.socket() as greedy:
         greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        greedy.settimeout(2)
+        greedy.settimeout(SETTLED_S)
         greedy.connect(("127.0.0.1", wall.port))
         port = greedy.getsockname()[1]
-        with pytest.raises(TimeoutError):  # it is not read any more: an answer is stuck
-            for _ in range(ENDLESS_BYTES // len(request)):
-                greedy.sendall(request)
+        with pytest.raises(ConnectionError):
+            say_without_end(greedy.sendall, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 100)
         wait_until(
             lambda: all(one.raddr.port != port for one in connected(worker)),
             SETTLED_S,
@@ -196,8 +194,13 @@ def assert_all_served(wall: Gunicorn, stream: Stream) -> None:
     stream.wait_for(lambda it: post_id in it.row_ids, what=f"row {post_id}")
 
 
+def say_without_end(send: Callable[[bytes], None], said: bytes) -> None:
+    for _ in range(ENDLESS_BYTES // len(said)):
+        send(said)
+
+
 def connected(worker: psutil.Process) -> list[Any]:
-    return [one for one in worker.net_connections("tcp") if one.raddr]
+    return [one for one in worker.net_connections("tcp") if one.status == "ESTABLISHED"]
 
 
 def no_stream(wall: Gunicorn) -> bool:
