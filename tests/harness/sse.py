@@ -132,6 +132,11 @@ class Response:
         else:
             self._take_plain()
 
+    def end(self) -> None:
+        """The connection was closed in good order, which ends a body of no declared length."""
+        declared = self._length_left is not None or "transfer-encoding" in self.headers
+        self.complete = self.complete or not declared
+
     def _take_head(self) -> bool:
         head, end, rest = self._rest.partition(b"\r\n\r\n")
         if not end:
@@ -196,7 +201,6 @@ class Stream:
         self.url = url
         self.response = Response()
         self.eof = False
-        self.was_reset = False
         self._socket = socket.socket()
         if receive_buffer_bytes is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
@@ -256,14 +260,8 @@ class Stream:
 
     @property
     def ended_whole(self) -> bool:
-        """Whether the server ended it in an orderly way, no frame begun and not finished.
-
-        Chunks have an end of their own. An answer without them lasts until the connection does:
-        there a reset is a cut, and so is half a frame.
-        """
-        if self.headers.get("transfer-encoding") == "chunked":
-            return self.response.complete
-        return self.eof and not self.was_reset and self.response.parser.at_rest
+        """Whether the server ended it in good order, no frame begun and not finished."""
+        return self.response.complete and self.response.parser.at_rest
 
     def of_type(self, kind: str) -> list[Event]:
         return [event for event in self.events if event.type == kind]
@@ -322,11 +320,13 @@ class Stream:
         try:
             data = self._socket.recv(READ_BYTES)
         except ConnectionError:
-            data, self.was_reset = b"", True
+            self.eof = True
+            return
         if data:
             self.response.feed(data)
         else:
             self.eof = True
+            self.response.end()
 
     def send(self, data: bytes) -> None:
         """More than a client of an event stream has to say."""
