@@ -36,7 +36,8 @@ worker_class = "gevent"
 _host = os.environ.get("HOST") or "127.0.0.1"
 bind = [f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT') or '8000'}"]
 # workers: gunicorn takes WEB_CONCURRENCY, default 1.
-# A full worker accepts nothing, health checks included: streams are capped well below.
+# A full worker accepts nothing, health checks included: streams are capped well below. Workers that
+# take streams over lower it, see below.
 worker_connections = capacity.max_connections()
 timeout = 30
 # Streams end by themselves (see below); this is for a page that is being served.
@@ -67,9 +68,17 @@ def post_worker_init(worker: Any) -> None:
     """Start what must not be copied by a fork, and watch for the end."""
     for listener in worker.sockets:
         _give_up_on_the_dead(listener)
+    worker.worker_connections = _connections_at_gunicorn(worker)
     worker.log.error_log.addFilter(_tells_of_more_than_a_dead_client)
     notifier.start(worker.wsgi)
     gevent.spawn(_drain_at_end, worker)
+
+
+def _connections_at_gunicorn(worker: Any) -> int:
+    """A stream that was taken over leaves gunicorn's count, but keeps its descriptor."""
+    state = worker.wsgi.extensions[notifier.EXTENSION]
+    taken_over = state.settings.fanout and not worker.cfg.is_ssl
+    return capacity.max_connections() - (state.max_streams if taken_over else 0)
 
 
 def _give_up_on_the_dead(listener: Any) -> None:

@@ -8,7 +8,7 @@ from tests.harness import sql
 from tests.harness.http import request
 from tests.harness.process import wait_until
 from tests.serving.conftest import Wall
-from tests.serving.helpers import BOTH_PATHS, BOTH_PATHS_AND_ALL_DATABASES, OpenStream
+from tests.serving.helpers import BOTH_PATHS, BOTH_PATHS_AND_ALL_DATABASES, PATHS, OpenStream
 
 pytestmark = pytest.mark.serving
 
@@ -30,6 +30,20 @@ def test_stream_is_retry_then_priming_id_then_rows(
     stream.wait_for_rows(2)
     expected = PRIMING + ROW % (1, 1, "hi") + ROW % (2, 2, "ho")
     assert re.fullmatch(expected, stream.raw.decode())
+
+
+@BOTH_PATHS
+def test_a_stream_goes_the_way_that_is_set(
+    start_wall: Wall,
+    open_stream: OpenStream,
+    sqlite_url: str,
+    path_settings: dict[str, str],
+) -> None:
+    """So that every test which runs on both paths tells something of both."""
+    stream = open_stream(start_wall(sqlite_url).stream_url).wait_open()
+    direct = path_settings == PATHS["fanout"]
+    assert stream.headers["connection"] == ("close" if direct else "keep-alive")
+    assert stream.headers.get("transfer-encoding") == (None if direct else "chunked")
 
 
 @BOTH_PATHS
