@@ -44,6 +44,7 @@ class Gunicorn:
         project: Path = PROJECT,
         port: int = 0,
         descriptors: int | None = None,
+        app: str = "app:app",
     ) -> None:
         """`descriptors` is the hard limit of open files, for the master and each worker."""
         self.port = port or free_port()
@@ -57,7 +58,7 @@ class Gunicorn:
         self._env["TMPDIR"] = str(folder)  # what a killed server leaves goes with the test's folder
         self._command = [sys.executable, "app.py"]
         if start == "gunicorn app:app":
-            self._command = [sys.executable, "-m", "gunicorn", "app:app"]
+            self._command = [sys.executable, "-m", "gunicorn", app]
             self._command += ["--workers", str(workers), *options]
         if descriptors is not None:
             limit = f'ulimit -n {descriptors} && exec "$@"'
