@@ -112,6 +112,23 @@ def test_reset_within_a_frame_costs_no_row(
 
 
 @BOTH_PATHS
+def test_live_stream_that_is_read_late_gets_every_byte(
+    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
+) -> None:
+    """Batches that its buffers cannot take: what of one was written is not written again, and
+    what was not is not forgotten."""
+    wall = start_wall(sqlite_url, UNSEEN_HEARTBEAT)
+    late = open_stream(wall.stream_url, receive_buffer_bytes=8_192).wait_open()
+    reader = open_stream(wall.stream_url).wait_open()
+    for number in range(1, 11):
+        sql.insert_posts(sqlite_url, [LARGE_BODY] * (LARGE_ROWS // 10))
+        reader.wait_for_rows(number * LARGE_ROWS // 10)
+    assert late.row_ids == []
+    late.wait_for_rows(LARGE_ROWS, 60)
+    assert late.raw == reader.raw
+
+
+@BOTH_PATHS
 @pytest.mark.parametrize("said", [SECOND_REQUEST, GARBAGE], ids=["request", "garbage"])
 @pytest.mark.parametrize("when", ["with the request", "in the stream"])
 def test_what_is_said_behind_the_request_gets_no_answer_and_hides_no_end(

@@ -8,7 +8,7 @@ import pytest
 from tests.soak.slope import slope
 from tests.soak.soak import Plan, run
 
-SHORT = {"seconds": 8.0, "connects_per_s": 100.0, "sample_every_s": 0.2}
+SHORT = {"seconds": 5.0, "connects_per_s": 100.0, "sample_every_s": 0.1}
 
 
 @pytest.mark.serving
