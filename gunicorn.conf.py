@@ -29,7 +29,7 @@ import structlog
 from poller import capacity, notifier
 from poller.settings import Settings
 
-_DRAIN_WATCH_INTERVAL_S = 0.05
+_DRAIN_WATCH_INTERVAL_S = 0.1
 _WRITE_DEADLINE = "ROWCAST_WRITE_DEADLINE"
 
 worker_class = "gevent"
@@ -38,7 +38,8 @@ bind = [f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT') or '
 # workers: gunicorn takes WEB_CONCURRENCY, default 1.
 # A full worker accepts nothing, health checks included: streams are capped well below. Workers that
 # take streams over lower it, see below.
-worker_connections = capacity.max_connections()
+_room = capacity.room()
+worker_connections = _room.streams + _room.pages
 timeout = 30
 # Streams end by themselves (see below); this is for a page that is being served.
 graceful_timeout = 5
@@ -68,17 +69,13 @@ def post_worker_init(worker: Any) -> None:
     """Start what must not be copied by a fork, and watch for the end."""
     for listener in worker.sockets:
         _give_up_on_the_dead(listener)
-    worker.worker_connections = _connections_at_gunicorn(worker)
+    state = worker.wsgi.extensions[notifier.EXTENSION]
+    if state.settings.fanout and not worker.cfg.is_ssl:
+        # A stream that was taken over leaves gunicorn's count, but keeps its descriptor.
+        worker.worker_connections = state.room.pages
     worker.log.error_log.addFilter(_tells_of_more_than_a_dead_client)
     notifier.start(worker.wsgi)
     gevent.spawn(_drain_at_end, worker)
-
-
-def _connections_at_gunicorn(worker: Any) -> int:
-    """A stream that was taken over leaves gunicorn's count, but keeps its descriptor."""
-    state = worker.wsgi.extensions[notifier.EXTENSION]
-    taken_over = state.settings.fanout and not worker.cfg.is_ssl
-    return capacity.max_connections() - (state.max_streams if taken_over else 0)
 
 
 def _give_up_on_the_dead(listener: Any) -> None:

@@ -27,7 +27,7 @@ from gevent.event import Event
 from poller import metrics, row, sse
 from poller.backfill import Backfill
 from poller.cursor import MAX_ID, Cursor, Range, clip, intersect, subtract
-from poller.event_log import EventLog
+from poller.event_log import Batch, EventLog
 from poller.settings import Settings
 
 log = structlog.get_logger("rowcast")
@@ -192,12 +192,19 @@ class Subscriber:
     # -- live -------------------------------------------------------------------------------
 
     def _take(self) -> bytes:
-        if self._seq == self._log.head:
-            return b""
-        chunk, seq, held = self._log.take(self._seq, CHUNK_BYTES)
-        self.rows += seq - self._seq
-        self._seq, self._held = seq, held
-        return chunk
+        batch = self._log.take(self._seq, CHUNK_BYTES)
+        return batch.chunk if batch is not None and self.advance(batch) else b""
+
+    def advance(self, batch: Batch) -> bool:
+        """Count `batch` as sent, where it is just what a live client lacks; otherwise do nothing.
+
+        This runs for every delivery: it is short for that reason.
+        """
+        if self._seq != batch.seq or not self._live or self._placed_in != batch.generation:
+            return False
+        self.rows += batch.next_seq - batch.seq
+        self._seq, self._held = batch.next_seq, batch.cursor
+        return True
 
     # -- catching up ------------------------------------------------------------------------
 

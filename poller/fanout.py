@@ -30,7 +30,7 @@ from gevent.event import Event
 
 from poller import metrics, sse
 from poller.connection import CLIENT_GONE, WRITE_DEADLINE, OwnConnection
-from poller.delivery import Subscriber
+from poller.delivery import CHUNK_BYTES, Subscriber
 from poller.event_log import EventLog
 from poller.settings import Settings
 
@@ -95,7 +95,7 @@ class Fanout:
         # `_batch_at` all were written to.
         self._parked: dict[SocketStream, float] = {}
         self._batch_at = 0.0
-        self._head = event_log.head  # at the last round
+        self._seq = event_log.head  # of nearly all that are parked
         self._busy: set[SocketStream] = set()
         self._runs = False
         self._rows = 0  # sent, and not yet counted
@@ -139,11 +139,23 @@ class Fanout:
         self._runs = False
 
     def _round(self) -> None:
-        """Give every parked stream what there is for it."""
-        if self._head != self._log.head:
-            self._head, self._batch_at = self._log.head, time.monotonic()
+        """Give every parked stream what there is for it: nearly all of them the same batch.
+
+        A batch stays true while others have their turn, since what it brings was committed; should
+        history have changed meanwhile, the next round says so.
+        """
+        batch = self._log.take(max(self._seq, self._log.oldest), CHUNK_BYTES)
+        if batch is not None:
+            self._seq, self._batch_at = batch.next_seq, time.monotonic()
+            if self._seq != self._log.head:
+                self.signal.set()  # there is more than a chunk
         for stream in _in_slices([*self._parked]):
-            if stream in self._parked:  # not ended, and not made busy, in a pause
+            if stream not in self._parked:
+                continue  # ended, or made busy, in a pause
+            if batch is not None and stream.subscriber.advance(batch):
+                self._rows += batch.next_seq - batch.seq
+                self._send(stream, batch.chunk)
+            else:
                 self._serve(stream)
         self._count_rows()
 
@@ -153,30 +165,36 @@ class Fanout:
         rows = subscriber.rows
         try:
             while (new := subscriber.chunk_at_once()) is not None:
-                if not (new or chunk):
+                chunk += new
+                if not chunk:
                     return self._park(stream)
-                if rest := self._write(stream, chunk + new if chunk else new):
-                    return self._occupy(stream, rest)
+                if not self._send(stream, chunk):
+                    return None
                 chunk = b""
-            return self._occupy(stream, chunk)
-        except OSError:
-            stream.end(CLIENT_GONE)
+            self._occupy(stream, chunk)
         except Exception:
             log.exception("stream failed", feed=self._feed)
             stream.end(FAILED)
         finally:
             self._rows += subscriber.rows - rows
 
+    def _send(self, stream: SocketStream, chunk: bytes) -> bool:
+        """Write without waiting; whether that was all. If not, a greenlet has the stream now, or it
+        has ended."""
+        try:
+            sent = stream.connection.send(chunk)
+        except OSError:
+            stream.end(CLIENT_GONE)
+            return False
+        stream.sent_bytes += sent
+        if sent == len(chunk):
+            return True
+        self._occupy(stream, memoryview(chunk)[sent:])
+        return False
+
     def _park(self, stream: SocketStream) -> None:
         if stream not in self._parked:
             self._parked[stream] = time.monotonic()
-
-    def _write(self, stream: SocketStream, chunk: bytes) -> bytes | memoryview:
-        """Write what the kernel takes at once; the rest of it. Raises OSError where the client is
-        gone."""
-        sent = stream.connection.send(chunk)
-        stream.sent_bytes += sent
-        return b"" if sent == len(chunk) else memoryview(chunk)[sent:]
 
     def _count_rows(self) -> None:
         self._rows_delivered.inc(self._rows)
@@ -186,8 +204,8 @@ class Fanout:
 
     def _send_heartbeats(self, now: float) -> None:
         for stream in _in_slices(self._silent_since(now - self._silence_s)):
-            if self._parked.pop(stream, None) is not None:
-                self._send_heartbeat(stream)
+            if self._parked.pop(stream, None) is not None and self._send(stream, sse.HEARTBEAT):
+                self._park(stream)
 
     def _silent_since(self, moment: float) -> list[SocketStream]:
         """Those that were sent nothing since, the longest first, and not all at one tick."""
@@ -196,17 +214,6 @@ class Fanout:
         share = -(-len(self._parked) // TICKS_PER_SPREAD)
         silent = takewhile(lambda item: item[1] <= moment, islice(self._parked.items(), share))
         return [stream for stream, _ in silent]
-
-    def _send_heartbeat(self, stream: SocketStream) -> None:
-        try:
-            rest = self._write(stream, sse.HEARTBEAT)
-        except OSError:
-            stream.end(CLIENT_GONE)
-            return
-        if rest:
-            self._occupy(stream, rest)
-        else:
-            self._park(stream)
 
     # -- busy streams -----------------------------------------------------------------------
 
@@ -256,7 +263,7 @@ class Fanout:
         self._parked.pop(stream, None)
         if stream.farewell:
             with suppress(OSError):
-                self._write(stream, stream.farewell)
+                stream.sent_bytes += stream.connection.send(stream.farewell)
         stream.connection.close()
         self._ended(stream)
 

@@ -30,7 +30,8 @@ FAST = {"ROWCAST_POST_RATE": "100000 per minute", "ROWCAST_POLL_INTERVAL": "0.1"
 class Gunicorn:
     """One running server: `with Gunicorn(folder, env, workers=2) as server`.
 
-    An empty value in `env` unsets what would be given here by default.
+    An empty value in `env` unsets what would be given here by default. `open_files` is its
+    `ulimit -n`, soft and hard.
     """
 
     def __init__(
@@ -43,10 +44,9 @@ class Gunicorn:
         start: Literal["gunicorn app:app", "python app.py"] = "gunicorn app:app",
         project: Path = PROJECT,
         port: int = 0,
-        descriptors: int | None = None,
+        open_files: int | None = None,
         app: str = "app:app",
     ) -> None:
-        """`descriptors` is the hard limit of open files, for the master and each worker."""
         self.port = port or free_port()
         self.workers = workers
         self.log_path = folder / "gunicorn.log"
@@ -60,9 +60,9 @@ class Gunicorn:
         if start == "gunicorn app:app":
             self._command = [sys.executable, "-m", "gunicorn", app]
             self._command += ["--workers", str(workers), *options]
-        if descriptors is not None:
-            limit = f'ulimit -n {descriptors} && exec "$@"'
-            self._command = ["sh", "-c", limit, "sh", *self._command]
+        if open_files is not None:
+            limited = 'ulimit -n "$0" && exec "$@"'
+            self._command = ["sh", "-c", limited, str(open_files), *self._command]
         self.child: Child | None = None
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from poller.capacity import OWN_DESCRIPTORS, PAGES_ONE_IN
+from poller.capacity import Room
 from tests.harness import raw, sql
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.serving
 
 SETTLED_S = 20.0
 FEW = 700  # descriptors of a worker
-PLACES = (FEW - OWN_DESCRIPTORS) * (PAGES_ONE_IN - 1) // PAGES_ONE_IN
+PLACES = Room.within(FEW).streams
 FLOOD = FEW - PLACES  # connections that say nothing: with the streams, more than descriptors
 SPARE = 20
 
@@ -27,7 +27,7 @@ SPARE = 20
 def test_few_descriptors_mean_few_places_and_a_flood_leaves_the_database_its_own(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:
-    wall = start_wall(sqlite_url, descriptors=FEW)
+    wall = start_wall(sqlite_url, open_files=FEW)
     worker = wall.only_worker_process()
     inside = [open_stream(wall.stream_url).wait_open() for _ in range(PLACES)]
     outside = open_stream(wall.stream_url)
