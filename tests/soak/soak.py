@@ -18,6 +18,8 @@ BODY = "x" * 200
 # The log is full, and SQLite's cache warm, before anything is measured: both grow with the rows.
 LOG_ROWS = 500
 OLD_ROWS = 10_000
+# Within some minutes a worker takes its last 2 or 3 MB at one go, and stays there.
+WARM_UP_S = 300.0
 SETTLED_S = 20.0
 ENDING_S = 0.2
 WARM_S, WARM_CONNECTS_PER_S, WARM_ROWS_PER_S = 3.0, 50.0, 20.0  # what a first stream brings along
@@ -25,14 +27,23 @@ WARM_S, WARM_CONNECTS_PER_S, WARM_ROWS_PER_S = 3.0, 50.0, 20.0  # what a first s
 
 @dataclass(frozen=True)
 class Plan:
-    """`warm_up` is the part of the time whose samples do not count."""
+    """How long, and how much of everything."""
 
     seconds: float
     connects_per_s: float = 50.0
     rows_per_s: float = 20.0
     sample_every_s: float = 5.0
-    warm_up: float = 0.2
     fanout: bool = True
+
+    @property
+    def judges_memory(self) -> bool:
+        """Whether there is as much time after the warm-up as in it."""
+        return self.seconds >= 2 * WARM_UP_S
+
+    @property
+    def warm_up_s(self) -> float:
+        """What is sampled before does not count for the slope."""
+        return WARM_UP_S if self.judges_memory else 0.0
 
 
 class Writer:
@@ -80,7 +91,7 @@ def run(plan: Plan, folder: Path, progress: Callable[[str], None]) -> Report:
         finally:
             crowd.end()
         settled, after = at_rest(wall, workers, before)
-        from_h = plan.warm_up * plan.seconds / 3600
+        from_h = plan.warm_up_s / 3600
         slopes = {pid: one.memory_slope(from_h) for pid, one in workers.samples.items()}
         same = wall.worker_pids() == sorted(workers.samples)
         return Report(crowd.connects, crowd.rows, crowd.wrong, slopes, before, after, settled, same)
