@@ -7,7 +7,7 @@ NODE_STAMP := tests/clients/node_modules/.stamp
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture lint bench format clean test-parts
+.PHONY: help run test torture soak lint bench format clean test-parts
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,11 @@ SECONDS_EACH ?= 60
 torture: $(VENV)/dev.stamp test-parts  ## writers, clients and faults on real databases; writes docs/torture.md
 	@$(BIN)/python -m tests.oracle --databases $(DATABASES) --seeds $(SEEDS) \
 	--seconds $(SECONDS_EACH) --write docs/torture.md </dev/null
+
+SOAK_MINUTES ?= 30
+SOAK_PATH ?= fanout
+soak: $(VENV)/dev.stamp  ## clients that come and go for SOAK_MINUTES: does anything stay of them?
+	@$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES) --path $(SOAK_PATH) </dev/null
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy
 	@$(BIN)/ruff check

@@ -8,8 +8,10 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything imports sockets
 
+import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -25,14 +27,17 @@ import gevent
 import structlog
 
 from poller import capacity, notifier
+from poller.settings import Settings
 
 _DRAIN_WATCH_INTERVAL_S = 0.1
+_WRITE_DEADLINE = "ROWCAST_WRITE_DEADLINE"
 
 worker_class = "gevent"
 _host = os.environ.get("HOST") or "127.0.0.1"
 bind = [f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT') or '8000'}"]
 # workers: gunicorn takes WEB_CONCURRENCY, default 1.
-# A full worker accepts nothing, health checks included: streams are capped well below.
+# A full worker accepts nothing, health checks included: streams are capped well below. Workers that
+# take streams over lower it, see below.
 _room = capacity.room()
 worker_connections = _room.streams + _room.pages
 timeout = 30
@@ -62,8 +67,30 @@ structlog.configure(
 
 def post_worker_init(worker: Any) -> None:
     """Start what must not be copied by a fork, and watch for the end."""
+    for listener in worker.sockets:
+        _give_up_on_the_dead(listener)
+    state = worker.wsgi.extensions[notifier.EXTENSION]
+    if state.settings.fanout and not worker.cfg.is_ssl:
+        # A stream that was taken over leaves gunicorn's count, but keeps its descriptor.
+        worker.worker_connections = state.room.pages
+    worker.log.error_log.addFilter(_tells_of_more_than_a_dead_client)
     notifier.start(worker.wsgi)
     gevent.spawn(_drain_at_end, worker)
+
+
+def _give_up_on_the_dead(listener: Any) -> None:
+    """A client that vanished without a word, or takes nothing of its answer, would be written to
+    for a quarter of an hour. The kernel ends what was not acknowledged within the write deadline,
+    for streams and pages alike: what is accepted inherits it from the listener."""
+    if hasattr(socket, "TCP_USER_TIMEOUT") and listener.family != socket.AF_UNIX:
+        given = os.environ.get(_WRITE_DEADLINE, "")
+        deadline_s = Settings.from_env({_WRITE_DEADLINE: given}).write_deadline_s
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(deadline_s * 1000))
+
+
+def _tells_of_more_than_a_dead_client(record: logging.LogRecord) -> bool:
+    """gunicorn is silent about a client that is gone, but not about one that was given up."""
+    return not (record.exc_info and isinstance(record.exc_info[1], TimeoutError))
 
 
 def _drain_at_end(worker: Any) -> None:

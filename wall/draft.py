@@ -6,6 +6,7 @@ turns out to be wrong with it.
 
 from __future__ import annotations
 
+import gevent
 import msgspec
 from flask import request
 
@@ -14,6 +15,8 @@ from wall import text
 from wall.refusal import Refused
 from wall.security import LARGEST_BODY_BYTES
 
+# The server reads a body for as long as it takes. At 64 KiB this is slower than any modem.
+BODY_DEADLINE_S = 10.0
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -25,7 +28,7 @@ class Draft(msgspec.Struct):
 
 
 def read_draft() -> Draft:
-    """The draft in the current request. Raises Refused(400, 413, 415 or 422)."""
+    """The draft in the current request. Raises Refused(400, 408, 413, 415 or 422)."""
     body = _whole_body()
     return _sent_json(body) if request.is_json else _sent_form()
 
@@ -57,9 +60,10 @@ def _problem(written: str, when_blank: str, longest: int) -> str | None:
 
 
 def _whole_body() -> bytes:
-    """What was sent. Raises Refused(413), also where the length was not told beforehand:
+    """What was sent. Raises Refused(408), and 413 also where the length was not told beforehand:
     Werkzeug then stops reading at the limit, but hands out what it has as if it were all."""
-    body = request.get_data()
+    with gevent.Timeout(BODY_DEADLINE_S, Refused(408)):
+        body = request.get_data()
     if request.content_length is None and len(body) >= LARGEST_BODY_BYTES:
         raise Refused(413)
     return body

@@ -22,6 +22,7 @@ MESSAGES = {
     403: "This is not allowed.",
     404: "There is nothing at this address.",
     405: "This address does not take that kind of request.",
+    408: "Your post did not arrive in time. Please send it again.",
     413: "That is too much at once: 64 KiB fit into one request.",
     415: "Send a form, or JSON with the content type application/json.",
     429: "Too many requests. Please wait a little.",

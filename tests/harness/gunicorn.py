@@ -45,6 +45,7 @@ class Gunicorn:
         project: Path = PROJECT,
         port: int = 0,
         open_files: int | None = None,
+        app: str = "app:app",
     ) -> None:
         self.port = port or free_port()
         self.workers = workers
@@ -57,7 +58,7 @@ class Gunicorn:
         self._env["TMPDIR"] = str(folder)  # what a killed server leaves goes with the test's folder
         self._command = [sys.executable, "app.py"]
         if start == "gunicorn app:app":
-            self._command = [sys.executable, "-m", "gunicorn", "app:app"]
+            self._command = [sys.executable, "-m", "gunicorn", app]
             self._command += ["--workers", str(workers), *options]
         if open_files is not None:
             limited = 'ulimit -n "$0" && exec "$@"'
@@ -78,7 +79,7 @@ class Gunicorn:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._env.get('HOST', '127.0.0.1')}:{self.port}"
 
     @property
     def stream_url(self) -> str:
@@ -122,6 +123,11 @@ class Gunicorn:
     def worker_pids(self) -> list[int]:
         assert self.child is not None
         return sorted(child.pid for child in self.child.descendants())
+
+    def only_worker_process(self) -> psutil.Process:
+        """The worker, where there is one."""
+        (pid,) = self.worker_pids()
+        return psutil.Process(pid)
 
     def worker_of(self, stream: Stream) -> int:
         """The pid of the worker that holds the other end of this stream."""

@@ -73,6 +73,11 @@ class Parser:
         self._held = "\r" if text.endswith("\r") else ""
         return text.removesuffix("\r")
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether no line and no event has begun that is not finished."""
+        return not (self._text or self._data or self._type)
+
     def _line(self, line: str) -> None:
         if not line:
             self._dispatch()
@@ -189,7 +194,9 @@ class Stream:
         *,
         method: str = "GET",
         receive_buffer_bytes: int | None = None,
+        behind: bytes = b"",
     ) -> None:
+        """`behind` goes out in one piece with the request, as from a client that pipelines."""
         parts = urlsplit(url)
         self.url = url
         self.response = Response()
@@ -200,7 +207,7 @@ class Stream:
         self._socket.settimeout(DEFAULT_TIMEOUT_S)
         self._socket.connect((parts.hostname, parts.port or 80))
         self.local_port: int = self._socket.getsockname()[1]
-        self._socket.sendall(request_head(url, last_event_id, headers, method=method))
+        self._socket.sendall(request_head(url, last_event_id, headers, method=method) + behind)
 
     def __enter__(self) -> Self:
         return self
@@ -250,6 +257,11 @@ class Stream:
     @property
     def row_ids(self) -> list[int]:
         return [int(row["id"]) for row in self.rows]
+
+    @property
+    def ended_whole(self) -> bool:
+        """Whether the server ended it in good order, no frame begun and not finished."""
+        return self.response.complete and self.response.parser.at_rest
 
     def of_type(self, kind: str) -> list[Event]:
         return [event for event in self.events if event.type == kind]
@@ -315,6 +327,14 @@ class Stream:
         else:
             self.eof = True
             self.response.end()
+
+    def send(self, data: bytes) -> None:
+        """More than a client of an event stream has to say."""
+        self._socket.sendall(data)
+
+    def half_close(self) -> None:
+        """Says that nothing more will be sent, and goes on reading."""
+        self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         self._socket.close()

@@ -13,6 +13,7 @@ from tests.harness.gunicorn import Gunicorn
 from tests.harness.mariadb import MariaDB
 from tests.harness.postgres import Postgres
 from tests.harness.process import run
+from tests.serving.helpers import PATHS
 
 Wall = Callable[..., Gunicorn]
 
@@ -26,11 +27,19 @@ connection.close()
 
 
 @pytest.fixture
-def start_wall(start_gunicorn: Callable[..., Gunicorn]) -> Wall:
+def path_settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What makes the wall serve its streams by one path; the default one, unless `BOTH_PATHS`."""
+    name = getattr(request, "param", None)
+    return {} if name is None else PATHS[name]
+
+
+@pytest.fixture
+def start_wall(start_gunicorn: Callable[..., Gunicorn], path_settings: dict[str, str]) -> Wall:
     """start_wall(url, workers=…, settings={…}): the wall on that database, ready."""
 
     def start(url: str, settings: dict[str, str] | None = None, **options: Any) -> Gunicorn:
-        return start_gunicorn({"DATABASE_URL": url, **(settings or {})}, **options).wait_ready()
+        env = {"DATABASE_URL": url, **path_settings, **(settings or {})}
+        return start_gunicorn(env, **options).wait_ready()
 
     return start
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
@@ -11,6 +12,21 @@ from tests.harness.gunicorn import Gunicorn
 from tests.harness.sse import Stream
 
 OpenStream = Callable[..., Stream]
+# Streams are written directly, or handed to the server as a generator. Tests of the HTTP between
+# worker and client run on both. What happens before the log is the same for either, so those that
+# need each database, too, take the generator on one.
+PATHS = {"fanout": {"ROWCAST_FANOUT": "true"}, "generator": {"ROWCAST_FANOUT": "false"}}
+BOTH_PATHS = pytest.mark.parametrize("path_settings", PATHS, indirect=True)
+BOTH_PATHS_AND_ALL_DATABASES = pytest.mark.parametrize(
+    ("path_settings", "database_url"),
+    [
+        ("fanout", "sqlite"),
+        ("fanout", "postgresql"),
+        ("fanout", "mariadb"),
+        ("generator", "sqlite"),
+    ],
+    indirect=True,
+)
 OLD_BODIES = ["old 1", "old 2", "old 3"]
 
 

@@ -8,7 +8,7 @@ from tests.harness import sql
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
 from tests.serving.conftest import Wall
-from tests.serving.helpers import OpenStream, wait_caught_up
+from tests.serving.helpers import BOTH_PATHS, OpenStream, wait_caught_up
 
 pytestmark = pytest.mark.serving
 
@@ -17,6 +17,7 @@ HEAVY_ROWS = 8_000
 HEAVY_BODY = "x" * 1_500
 
 
+@BOTH_PATHS
 @pytest.mark.parametrize("leave", [Stream.close, Stream.reset], ids=["FIN", "RST"])
 def test_client_gone_without_a_word_is_noticed_before_any_write(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str, leave: Callable[[Stream], None]
@@ -33,6 +34,7 @@ def test_client_gone_without_a_word_is_noticed_before_any_write(
         assert stream.wait_for_rows(1) == [post_id]
 
 
+@BOTH_PATHS
 def test_client_that_never_reads_is_dropped_and_harms_nobody(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:
@@ -53,8 +55,10 @@ def test_client_that_never_reads_is_dropped_and_harms_nobody(
     again = open_stream(wall.stream_url, stuck.last_event_id).wait_open()
     again.wait_for_body("after the drop", 30)
     assert stuck.row_ids + again.row_ids == sql.post_ids(sqlite_url)
+    assert "Traceback" not in wall.log(), wall.log()
 
 
+@BOTH_PATHS
 def test_stream_beyond_the_capacity_is_told_to_come_back(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:

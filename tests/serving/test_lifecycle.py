@@ -10,7 +10,12 @@ from tests.harness import sql
 from tests.harness.gunicorn import PROJECT, Gunicorn
 from tests.harness.process import wait_until
 from tests.serving.conftest import Wall
-from tests.serving.helpers import OpenStream, stream_on_each_worker
+from tests.serving.helpers import (
+    BOTH_PATHS,
+    BOTH_PATHS_AND_ALL_DATABASES,
+    OpenStream,
+    stream_on_each_worker,
+)
 
 pytestmark = pytest.mark.serving
 
@@ -19,7 +24,11 @@ SHIPPED = ("app.py", "gunicorn.conf.py", "models", "poller", "static", "template
 
 
 @pytest.mark.parametrize("how", [Gunicorn.terminate, Gunicorn.interrupt], ids=["TERM", "Ctrl-C"])
-@pytest.mark.parametrize("start", ["gunicorn app:app", "python app.py"])
+@pytest.mark.parametrize(
+    ("path_settings", "start"),
+    [("fanout", "gunicorn app:app"), ("fanout", "python app.py"), ("generator", "python app.py")],
+    indirect=["path_settings"],
+)
 def test_end_with_open_streams_is_quick_and_polite(
     start_wall: Wall,
     open_stream: OpenStream,
@@ -33,11 +42,12 @@ def test_end_with_open_streams_is_quick_and_polite(
     retries = set()
     for stream in streams:
         stream.wait_for_end(5)
-        assert stream.response.complete, f"cut off instead of ended\n{stream}"
+        assert stream.ended_whole, f"cut off instead of ended\n{stream}"
         retries.add(stream.retry)
     assert len(retries) > 1, "all would come back at the same moment"
 
 
+@BOTH_PATHS_AND_ALL_DATABASES
 def test_end_leaves_no_error_in_the_log(
     start_wall: Wall, open_stream: OpenStream, database_url: str
 ) -> None:
@@ -71,6 +81,7 @@ def test_workers_starting_at_once_on_an_empty_database_do_not_collide(
     assert "Traceback" not in wall.log(), wall.log()
 
 
+@BOTH_PATHS
 def test_killed_worker_is_replaced_and_its_streams_leave_the_count(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:
@@ -87,6 +98,7 @@ def test_killed_worker_is_replaced_and_its_streams_leave_the_count(
     assert streams[survivor].wait_for_rows(1) == [post_id]
 
 
+@BOTH_PATHS
 def test_metrics_are_summed_over_the_workers(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:

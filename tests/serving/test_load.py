@@ -10,6 +10,7 @@ from tests.harness.mariadb import MariaDB
 from tests.harness.postgres import Postgres
 from tests.harness.swarm import Swarm
 from tests.serving.conftest import Wall
+from tests.serving.helpers import BOTH_PATHS
 
 pytestmark = [pytest.mark.serving, pytest.mark.load]
 
@@ -19,6 +20,7 @@ BOUNDARY_POLLS = 2  # a poll under way when the counting begins or ends
 SERVERS = pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
 
 
+@BOTH_PATHS
 def test_thousand_streams_on_one_worker_get_every_row(start_wall: Wall, sqlite_url: str) -> None:
     wall = start_wall(sqlite_url)
     with Swarm(wall.stream_url, MANY).open() as swarm:

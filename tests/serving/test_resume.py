@@ -11,7 +11,7 @@ from tests.harness.http import request
 from tests.harness.process import wait_until
 from tests.harness.swarm import Swarm
 from tests.serving.conftest import Wall
-from tests.serving.helpers import OpenStream, wait_caught_up
+from tests.serving.helpers import BOTH_PATHS_AND_ALL_DATABASES, OpenStream, wait_caught_up
 
 pytestmark = pytest.mark.serving
 
@@ -20,6 +20,7 @@ RETRY_S = 1.0
 BACK_WITHIN_S = RETRY_S + 8  # the goal is retry + 2 s; a build machine gets more
 
 
+@BOTH_PATHS_AND_ALL_DATABASES
 @pytest.mark.load
 def test_whole_table_streamed_and_resumed_midway_on_other_workers(
     start_wall: Wall, open_stream: OpenStream, database_url: str
@@ -40,6 +41,7 @@ def test_whole_table_streamed_and_resumed_midway_on_other_workers(
     assert received == sql.post_ids(database_url)
 
 
+@BOTH_PATHS_AND_ALL_DATABASES
 def test_resumed_stream_sends_only_what_came_meanwhile(
     start_wall: Wall, open_stream: OpenStream, database_url: str
 ) -> None:
@@ -54,6 +56,7 @@ def test_resumed_stream_sends_only_what_came_meanwhile(
     assert again.wait_for_rows(3) == [*missed, live]
 
 
+@BOTH_PATHS_AND_ALL_DATABASES
 def test_drop_before_the_first_row_loses_nothing(
     start_wall: Wall, open_stream: OpenStream, database_url: str
 ) -> None:
@@ -93,6 +96,7 @@ def test_server_restart_keeps_the_cursor_good(
     assert after.of_type("reset") == []
 
 
+@BOTH_PATHS_AND_ALL_DATABASES
 def test_killed_worker_costs_no_row_and_doubles_none(start_wall: Wall, database_url: str) -> None:
     wall = start_wall(database_url, {"ROWCAST_RETRY": f"{RETRY_S * 1000:.0f}"}, workers=2)
     with Swarm(wall.stream_url, 40).open() as swarm:
@@ -131,6 +135,7 @@ def hostile_ids(epoch: str) -> dict[str, str]:
     }
 
 
+@BOTH_PATHS_AND_ALL_DATABASES
 def test_bad_last_event_id_is_a_reset_and_the_stream_goes_on(
     start_wall: Wall, open_stream: OpenStream, database_url: str
 ) -> None:

@@ -8,7 +8,7 @@ from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.http import request
 from tests.serving.conftest import Wall
-from tests.serving.helpers import OpenStream
+from tests.serving.helpers import BOTH_PATHS, BOTH_PATHS_AND_ALL_DATABASES, PATHS, OpenStream
 
 pytestmark = pytest.mark.serving
 
@@ -19,6 +19,7 @@ ROW = (
 )
 
 
+@BOTH_PATHS_AND_ALL_DATABASES
 def test_stream_is_retry_then_priming_id_then_rows(
     start_wall: Wall, open_stream: OpenStream, database_url: str
 ) -> None:
@@ -31,10 +32,25 @@ def test_stream_is_retry_then_priming_id_then_rows(
     assert re.fullmatch(expected, stream.raw.decode())
 
 
-def test_headers_keep_every_party_from_holding_the_stream_back(
-    any_wall: Gunicorn, open_stream: OpenStream
+@BOTH_PATHS
+def test_a_stream_goes_the_way_that_is_set(
+    start_wall: Wall,
+    open_stream: OpenStream,
+    sqlite_url: str,
+    path_settings: dict[str, str],
 ) -> None:
-    stream = open_stream(any_wall.stream_url).wait_open()
+    """So that every test which runs on both paths tells something of both."""
+    stream = open_stream(start_wall(sqlite_url).stream_url).wait_open()
+    direct = path_settings == PATHS["fanout"]
+    assert stream.headers["connection"] == ("close" if direct else "keep-alive")
+    assert stream.headers.get("transfer-encoding") == (None if direct else "chunked")
+
+
+@BOTH_PATHS
+def test_headers_keep_every_party_from_holding_the_stream_back(
+    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
+) -> None:
+    stream = open_stream(start_wall(sqlite_url).stream_url).wait_open()
     assert stream.headers["content-type"].startswith("text/event-stream")
     assert "no-" in stream.headers["cache-control"]
     assert stream.headers["x-accel-buffering"] == "no"
@@ -42,6 +58,7 @@ def test_headers_keep_every_party_from_holding_the_stream_back(
     assert "access-control-allow-origin" not in stream.headers
 
 
+@BOTH_PATHS
 def test_silence_is_broken_by_bare_comment_lines(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:
