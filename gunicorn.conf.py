@@ -106,6 +106,13 @@ def worker_int(worker: Any) -> None:
     notifier.drain(worker.wsgi)
 
 
+def worker_exit(server: Any, worker: Any) -> None:
+    """In the worker, at its very end, which may come before the watch above has noticed it: streams
+    that were taken over hold no place with gunicorn, so that it waits for none of them."""
+    if worker.booted:
+        notifier.drain(worker.wsgi)
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """In the master: a dead worker's gauges no longer count, its counters still do."""
     from prometheus_client import multiprocess

@@ -34,15 +34,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
-import structlog
 from gevent.lock import BoundedSemaphore
 
 from poller import row
 from poller.cursor import Range, clip, subtract
 from poller.page import PAGE_BYTES, Body, Page, paged
 from poller.row import Row
-
-log = structlog.get_logger("rowcast")
+from poller.tell import tell
+from poller.turn import give_turn
 
 QUERIES_AT_ONCE = 4  # per feed: the poller and the pages need their connections
 FIRST_QUERY_ROWS = 50  # later ones are fitted to PAGE_BYTES
@@ -141,7 +140,7 @@ class Backfill:
             try:
                 pages = self._read(query.ranges)
             except Exception as error:  # noqa: BLE001 - raised again in those who wait
-                log.warning("backfill failed", feed=self._feed, error=type(error).__name__)
+                tell("warning", "backfill failed", feed=self._feed, error=type(error).__name__)
                 return error
             else:
                 for page in reversed(pages):
@@ -157,7 +156,7 @@ class Backfill:
         for count, new in enumerate(rows, start=1):
             bodies.append((new.id, row.body(new)[0]))
             if count % ROWS_BETWEEN_YIELDS == 0:
-                gevent.sleep(0)
+                give_turn()
         cut_off = len(rows) >= limit
         self._fit(sum(len(body) for _, body in bodies), cut_off=cut_off)
         return paged(clip(ranges, high=rows[-1].id) if cut_off else ranges, bodies)

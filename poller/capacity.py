@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass
 
-import structlog
+from poller.tell import tell
 
 MAX_STREAMS = 20_000  # per worker; beyond it, add workers
 MOST_PAGES = 1_000  # connections for pages, posts and health checks at the same time
@@ -18,8 +18,6 @@ PAGES_SHARE = 5  # where descriptors are few, one in so many is for pages
 # A worker at rest has about 20 open (standard streams, listener, hub, metrics), and its database
 # pool may open 15; the rest is for what an application opens that is served beside the streams.
 RESERVED_DESCRIPTORS = 100
-
-log = structlog.get_logger("rowcast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +40,11 @@ class Room:
     def announce(self) -> None:
         """One line in the log: a warning with what to do where fewer streams fit than wanted."""
         if self.streams >= self.wanted:
-            log.info("room for streams", streams=self.streams, open_files=self.open_files)
+            tell("info", "room for streams", streams=self.streams, open_files=self.open_files)
             return
         needed = self.wanted + MOST_PAGES + RESERVED_DESCRIPTORS
-        log.warning(
+        tell(
+            "warning",
             "room for fewer streams than wanted",
             streams=self.streams,
             wanted=self.wanted,

@@ -28,8 +28,9 @@ from poller.backfill import Backfill
 from poller.cursor import Cursor, Range, clip, intersect, subtract
 from poller.event_log import Batch, EventLog
 from poller.settings import Settings
+from poller.turn import give_turn
 
-CHUNK_BYTES = 256 * 1024  # written at once: what a slow client can hold back in memory
+CHUNK_BYTES = 64 * 1024  # of the ring, written at once: what a slow client can hold back in memory
 REPLAY_ENTRIES = 256  # entries looked at before others get their turn
 BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
 DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the log's floor
@@ -234,7 +235,7 @@ class Subscriber:
         if self._seq == self._log.head:
             self._settle()
         self.rows += len(frames)
-        gevent.sleep(0)
+        give_turn()
         return b"".join(frames)
 
     def _settle(self) -> None:

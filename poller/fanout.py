@@ -3,9 +3,9 @@
 It knows neither HTTP nor SQL: the sockets come from `handover.py`, the bytes from `delivery.py`. A
 stream is in one of two places:
 
-- parked: it has all there is, as far as it can be told without waiting: a socket, a position and a
-  watcher for the client's end, and no greenlet. A round gives every parked stream what the log has
-  got; nearly always that is the same bytes for all.
+- parked: it has all there is for it now. It is a socket, a position and a watcher for the client's
+  end, and no greenlet. Nearly all of these are live, and a round gives them the same bytes; a few
+  wait for something else, such as the first pass.
 - busy: a greenlet writes what could not be written at once, because the client's buffer is full, or
   because the table has to be read. Then the stream is parked again.
 
@@ -25,17 +25,19 @@ from contextlib import suppress
 from itertools import islice, takewhile
 
 import gevent
-import structlog
 from gevent.event import Event
 
 from poller import metrics, sse
 from poller.connection import CLIENT_GONE, WRITE_DEADLINE, OwnConnection
-from poller.delivery import CHUNK_BYTES, Subscriber
+from poller.delivery import Subscriber
 from poller.event_log import EventLog
 from poller.settings import Settings
+from poller.tell import tell
+from poller.turn import give_turn
 
-log = structlog.get_logger("rowcast")
-
+BATCH_BYTES = (
+    256 * 1024
+)  # joined once for all, so that a fast client takes a poll's rows in one write
 HUB_SLICE_S = 0.004  # of writing, then others have their turn; one stream takes some 5 µs
 STREAMS_BETWEEN_LOOKS = 32  # at the clock
 # The part of the silence over which heartbeats are spread, and in how many ticks: after a batch all
@@ -49,13 +51,22 @@ FAILED = "error"
 class SocketStream:
     """One stream and its socket, whose response's head has been written."""
 
-    __slots__ = ("_fanout", "closed_because", "connection", "farewell", "sent_bytes", "subscriber")
+    __slots__ = (
+        "_fanout",
+        "closed_because",
+        "connection",
+        "farewell",
+        "sent_bytes",
+        "subscriber",
+        "written_at",
+    )
 
     def __init__(self, fanout: Fanout, subscriber: Subscriber, connection: OwnConnection) -> None:
         self._fanout = fanout
         self.subscriber = subscriber
         self.connection = connection
         self.sent_bytes = 0
+        self.written_at = 0.0  # not counting batches, see `Fanout._batch_at`
         self.closed_because = ""
         self.farewell = b""
 
@@ -91,11 +102,12 @@ class Fanout:
         self._log = event_log
         self._settings = settings
         self._ended = ended
-        # When it was parked or last written to by itself, in the order of these times; at
-        # `_batch_at` all were written to.
-        self._parked: dict[SocketStream, float] = {}
+        # Parked and live, in the order of `written_at`; all of them were written to at `_batch_at`.
+        self._live: dict[SocketStream, None] = {}
         self._batch_at = 0.0
-        self._seq = event_log.head  # of nearly all that are parked
+        self._seq = 0  # where the next batch begins
+        self._generation = 0  # of the log, at the last round
+        self._waiting: set[SocketStream] = set()  # parked, but not live
         self._busy: set[SocketStream] = set()
         self._runs = False
         self._rows = 0  # sent, and not yet counted
@@ -111,6 +123,7 @@ class Fanout:
         stream.connection.watch(stream.client_ended)
         if not self._runs:
             self._runs = True
+            self._seq, self._generation = self._log.head, self._log.generation
             self._log.attach(self.signal)
             gevent.spawn(self._run)
         self._serve(stream, sse.retry_frame(self._settings.retry_ms))
@@ -125,15 +138,15 @@ class Fanout:
     # -- rounds -----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while self._parked or self._busy:
+        while self._live or self._waiting or self._busy:
             try:
                 if self.signal.wait(self._tick_s):
                     # Cleared before the look: what comes after it sets the signal again.
                     self.signal.clear()
                     self._round()
                 self._send_heartbeats(time.monotonic())
-            except Exception:
-                log.exception("fanout failed", feed=self._feed)
+            except Exception as error:  # noqa: BLE001 - a bug must not end every stream's rows
+                tell("error", "fanout failed", feed=self._feed, exc_info=error)
                 gevent.sleep(self._tick_s)
                 self.signal.set()  # who was left out gets it in the next round
         # Nothing yields between the last look and here: whoever is added next starts us again.
@@ -141,23 +154,28 @@ class Fanout:
         self._runs = False
 
     def _round(self) -> None:
-        """Give every parked stream what there is for it: nearly all of them the same batch.
+        """Give every parked stream what there is for it: to the live ones the same batch.
 
         A batch stays true while others have their turn, since what it brings was committed; should
-        history have changed meanwhile, the next round says so.
+        history change meanwhile, the next round says so.
         """
-        batch = self._log.take(max(self._seq, self._log.oldest), CHUNK_BYTES)
+        batch = self._log.take(max(self._seq, self._log.oldest), BATCH_BYTES)
+        anew = self._generation != self._log.generation
+        self._generation = self._log.generation
         if batch is not None:
             self._seq, self._batch_at = batch.next_seq, time.monotonic()
             if self._seq != self._log.head:
-                self.signal.set()  # there is more than a chunk
-        for stream in _in_slices([*self._parked]):
-            if stream not in self._parked:
+                self.signal.set()  # there is more than a batch
+        for stream in _in_slices([*self._live] if batch or anew else []):
+            if stream not in self._live:
                 continue  # it ended in a pause
             if batch is not None and stream.subscriber.advance(batch):
                 self._rows += batch.next_seq - batch.seq
                 self._send(stream, batch.chunk)
             else:
+                self._serve(stream)
+        for stream in _in_slices([*self._waiting]):
+            if stream in self._waiting:
                 self._serve(stream)
         self._count_rows()
 
@@ -172,7 +190,7 @@ class Fanout:
                     return self._park(stream)
                 if not self._send(stream, chunk):
                     return None
-                chunk = b""
+                stream.written_at, chunk = time.monotonic(), b""
             self._occupy(stream, chunk)
         except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
             stream.end(self._reason(error))
@@ -199,37 +217,63 @@ class Fanout:
             return WRITE_DEADLINE
         if isinstance(error, OSError):
             return CLIENT_GONE
-        log.error("stream failed", feed=self._feed, exc_info=error)
+        tell("error", "stream failed", feed=self._feed, exc_info=error)
         return FAILED
-
-    def _park(self, stream: SocketStream) -> None:
-        if stream not in self._parked:
-            self._parked[stream] = time.monotonic()
 
     def _count_rows(self) -> None:
         self._rows_delivered.inc(self._rows)
         self._rows = 0
 
+    # -- parking ----------------------------------------------------------------------------
+
+    def _park(self, stream: SocketStream) -> None:
+        if not stream.subscriber.is_live:
+            self._take_out(stream)
+            self._waiting.add(stream)
+        elif stream not in self._live:
+            self._waiting.discard(stream)
+            # It becomes the last in the order of `written_at`, so it must not be silent for long.
+            late = time.monotonic() - stream.written_at > self._tick_s
+            if not late or self._beat(stream):
+                self._live[stream] = None
+
+    def _take_out(self, stream: SocketStream) -> None:
+        """No longer parked."""
+        if stream in self._live:
+            del self._live[stream]
+            stream.written_at = max(stream.written_at, self._batch_at)
+        self._waiting.discard(stream)
+
     # -- heartbeats -------------------------------------------------------------------------
 
     def _send_heartbeats(self, now: float) -> None:
         for stream in _in_slices(self._silent_since(now - self._silence_s)):
-            if self._parked.pop(stream, None) is not None and self._send(stream, sse.HEARTBEAT):
-                self._park(stream)
+            if stream in self._live:
+                del self._live[stream]
+                if self._beat(stream):
+                    self._live[stream] = None
+            elif stream in self._waiting:
+                self._beat(stream)
+
+    def _beat(self, stream: SocketStream) -> bool:
+        stream.written_at = time.monotonic()
+        return self._send(stream, sse.HEARTBEAT)
 
     def _silent_since(self, moment: float) -> list[SocketStream]:
-        """Those that were sent nothing since, the longest first, and not all at one tick."""
-        if self._batch_at > moment:
-            return []
-        share = -(-len(self._parked) // TICKS_PER_SPREAD)
-        silent = takewhile(lambda item: item[1] <= moment, islice(self._parked.items(), share))
-        return [stream for stream, _ in silent]
+        """Those that were sent nothing since; of the live ones only some at each tick, the longest
+        silent first."""
+        silent = [stream for stream in self._waiting if stream.written_at <= moment]
+        if self._batch_at <= moment:
+            share = -(-len(self._live) // TICKS_PER_SPREAD)
+            first = islice(self._live, share)
+            silent += takewhile(lambda stream: stream.written_at <= moment, first)
+        return silent
 
     # -- busy streams -----------------------------------------------------------------------
 
     def _occupy(self, stream: SocketStream, rest: bytes | memoryview) -> None:
         """Let a greenlet write `rest`, and then what the stream lacks."""
-        self._parked.pop(stream, None)
+        self._take_out(stream)
         self._busy.add(stream)
         gevent.spawn(self._catch_up, stream, rest)
 
@@ -263,9 +307,10 @@ class Fanout:
         if chunk:
             stream.connection.send_all(chunk, self._settings.write_deadline_s)
             stream.sent_bytes += len(chunk)
+            stream.written_at = time.monotonic()
 
     def _close(self, stream: SocketStream) -> None:
-        self._parked.pop(stream, None)
+        self._take_out(stream)
         if stream.farewell:
             with suppress(OSError):
                 stream.sent_bytes += stream.connection.send(stream.farewell)
@@ -279,5 +324,5 @@ def _in_slices(streams: Sequence[SocketStream]) -> Iterator[SocketStream]:
     for count, stream in enumerate(streams, start=1):
         yield stream
         if count % STREAMS_BETWEEN_LOOKS == 0 and time.monotonic() - began_at > HUB_SLICE_S:
-            gevent.sleep(0)
+            give_turn()
             began_at = time.monotonic()

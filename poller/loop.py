@@ -9,7 +9,6 @@ and never gives up: there is one catch, at its edge.
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import gevent
-import structlog
 from gevent.event import Event
 
 from poller import metrics, row, sse
@@ -29,8 +27,8 @@ from poller.newest import Newest
 from poller.report import GapReport
 from poller.row import Row
 from poller.settings import Settings
-
-log = structlog.get_logger("rowcast")
+from poller.tell import tell
+from poller.turn import give_turn
 
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
@@ -104,7 +102,7 @@ class Poller:
         self._clock = clock
         self._cursor: Cursor | None = None
         self._gaps = Gaps()
-        self._report = GapReport(name, _tell)
+        self._report = GapReport(name, tell)
         self._history: History | None = None
         self._newest = Newest()
         self._reset_reason = ""
@@ -184,7 +182,7 @@ class Poller:
 
         At once, but not twice in a row without a pause.
         """
-        _tell("warning", "reset", feed=self.name, reason=reason)
+        tell("warning", "reset", feed=self.name, reason=reason)
         self._cursor, self._reset_reason = None, reason
         return 0.0 if self._log.ready else self.interval_s
 
@@ -210,7 +208,7 @@ class Poller:
             cursor, named = cursor.add(new.id), named.add(new.id)
             entries.append(self._entry(new, cursor, named))
             if count % max(1, ROWS_BETWEEN_YIELDS // len(cursor.holes)) == 0:
-                gevent.sleep(0)
+                give_turn()
         cursor = cursor.retire(dead[passed:])
         # From here to the end nothing yields: cursor, gaps and log change together.
         self._cursor, self._gaps = cursor, gaps
@@ -223,7 +221,7 @@ class Poller:
         body, readable = row.body(new)
         if not readable:
             metrics.rows_unreadable.labels(self.name).inc()
-            _tell("warning", "row unreadable", feed=self.name, id=new.id, reason=new.problem)
+            tell("warning", "row unreadable", feed=self.name, id=new.id, reason=new.problem)
         head = sse.id_line(sse.format_event_id(self._log.epoch, named))
         self._observe_lag(new)
         return Entry(new.id, cursor, head + body, len(head))
@@ -272,7 +270,7 @@ class Poller:
         """Note it, log the first of a row, and return the seconds to wait before the next try."""
         if not self._failures:
             kind, detail = type(error).__name__, str(error)
-            _tell("error", "poll failed", feed=self.name, error=kind, detail=detail)
+            tell("error", "poll failed", feed=self.name, error=kind, detail=detail)
         longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 16))
         self._failures += 1
         self._gaps = self._gaps.afresh()
@@ -282,7 +280,7 @@ class Poller:
 
     def _recovered(self) -> None:
         if self._failures:
-            _tell("info", "poll recovered", feed=self.name, failures=self._failures)
+            tell("info", "poll recovered", feed=self.name, failures=self._failures)
         self._failures, self.problem = 0, None
         self.last_poll_at = self._clock()
 
@@ -302,9 +300,3 @@ class Poller:
             since = created if created.tzinfo else created.replace(tzinfo=UTC)
             lag_s = (datetime.now(UTC) - since).total_seconds()
             metrics.lag_seconds.labels(self.name).observe(max(0.0, lag_s))
-
-
-def _tell(level: str, event: str, **values: object) -> None:
-    """Log, if that can be done: a closed pipe must not end the loop."""
-    with contextlib.suppress(Exception):
-        getattr(log, level)(event, **values)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-import gevent
 from gevent.lock import BoundedSemaphore
 
 from poller import sse
 from poller.cursor import Cursor, Range, clip, subtract
+from poller.turn import give_turn
 
-PAGE_BYTES = 256 * 1024  # of bodies, or one row: what a slow client can hold back in memory
+PAGE_BYTES = 64 * 1024  # of bodies; as CHUNK_BYTES of delivery.py, what a slow client can hold back
 PAGE_OVERHEAD_BYTES = 1000  # a Page with its lock, as CPython 3.11 keeps them
 ROW_OVERHEAD_BYTES = 150  # the tuple, the id and the head of the bytes object
 RANGE_BYTES = 120
@@ -89,7 +89,7 @@ class Page:
             held = held.add(row_id)
             frames.append(sse.id_line(sse.format_event_id(epoch, held)) + body)
             if count % max(1, ROWS_BETWEEN_YIELDS // len(held.holes)) == 0:
-                gevent.sleep(0)
+                give_turn()
         return b"".join(frames), held.retire(proven)
 
 

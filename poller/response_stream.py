@@ -75,6 +75,7 @@ class ResponseStream:
 
     def _chunks(self) -> Iterator[bytes]:
         yield sse.retry_frame(self._settings.retry_ms)
+        written_at = time.monotonic()
         while not self.closed_because:
             # Cleared before the look: what comes after it sets the signal again, so that nothing
             # can be missed between "nothing new" and "wait".
@@ -83,8 +84,13 @@ class ResponseStream:
             if chunk := self.subscriber.next_chunk():
                 self._count_rows(self.subscriber.rows - rows)
                 yield chunk
-            elif not self._signal.wait(self._settings.heartbeat_s):
+                written_at = time.monotonic()
+                continue
+            # Rows that this client has already also set the signal.
+            silence_left_s = written_at + self._settings.heartbeat_s - time.monotonic()
+            if silence_left_s <= 0 or not self._signal.wait(silence_left_s):
                 yield sse.HEARTBEAT
+                written_at = time.monotonic()
         if self._farewell:
             yield self._farewell
 

@@ -10,16 +10,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-import structlog
-
 from poller.address import single_client
+from poller.tell import tell
 
 # One address can fill no worker, and a school behind one address still finds room.
 ADDRESS_SHARE = 4
 FEWEST_PER_ADDRESS = 20  # the tabs of a household, on however small a worker
 SAY_AGAIN_S = 60.0  # an address that is turned away asks again every few seconds
-
-log = structlog.get_logger("rowcast")
 
 
 class Slots:
@@ -61,7 +58,8 @@ class Slots:
         if time.monotonic() < self._say_at:
             return
         self._say_at = time.monotonic() + SAY_AGAIN_S
-        log.warning(
+        tell(
+            "warning",
             "an address has all the streams it may have",
             address=client,
             streams=self.per_address,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import structlog
 from sqlalchemy import Connection
 
 from poller.cursor import Cursor, Range
@@ -19,8 +18,7 @@ from poller.fence import Evidence, Fence, FenceVoid
 from poller.row import Row
 from poller.settings import Settings
 from poller.table import Reading, Table
-
-log = structlog.get_logger("rowcast")
+from poller.tell import tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ class Source:
         try:
             return self._database.read(work)
         except FenceVoid as reason:
-            log.warning("fence void", table=self.table.name, reason=str(reason))
+            tell("warning", "fence void", table=self.table.name, reason=str(reason))
             self.describe()
             return self.read(cursor, limit, look=False)
 
@@ -122,4 +120,4 @@ class Source:
         if lacking != self._told:
             self._told = lacking
             for note in lacking:
-                log.warning("degraded", table=self.table.name, fence=self.fence.name, note=note)
+                tell("warning", "degraded", table=self.table.name, fence=self.fence.name, note=note)

@@ -52,7 +52,7 @@ class StreamResponse(EventStreamResponse):
             self._streams.fan_out(self._opening, OwnConnection(taken))
             return ClosingIterator((), self.close)
         stream = self._streams.respond(self._opening, Connection(_socket(environ)))
-        return ClosingIterator(stream, [lambda: self._streams.ended(stream), self.close])
+        return ClosingIterator(iter(stream), [lambda: self._streams.ended(stream), self.close])
 
 
 def _socket(environ: WSGIEnvironment) -> socket.socket | None:

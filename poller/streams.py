@@ -11,20 +11,19 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import gevent
-import structlog
 from gevent.event import Event
 
 from poller import metrics, sse
 from poller.backfill import Backfill, PageReader
-from poller.connection import Connection, OwnConnection
+from poller.connection import CLIENT_GONE, Connection, OwnConnection
 from poller.delivery import Subscriber
 from poller.event_log import EventLog
 from poller.fanout import Fanout, SocketStream
 from poller.response_stream import ResponseStream
 from poller.settings import Settings
 from poller.slots import Slot
-
-log = structlog.get_logger("rowcast")
+from poller.tell import tell
+from poller.turn import give_turn
 
 # When the clients of a small worker come back, and by how much each of its streams widens that. So
 # a worker sends away 500 streams a second, whatever their number. Four that end at once then send
@@ -94,17 +93,18 @@ class Streams:
         if stream not in self._open:
             return
         opened_at_s, client, slot = self._open.pop(stream)
+        slot.free()
         self._metric_open.dec()
-        log.info(
+        tell(
+            "info",
             "stream closed",
             feed=self._feed,
             client=client,
-            reason=stream.closed_because,
+            reason=stream.closed_because or CLIENT_GONE,
             seconds=round(time.monotonic() - opened_at_s, 1),
             rows=stream.subscriber.rows,
             bytes=stream.sent_bytes,
         )
-        slot.free()
 
     # -- ending them all --------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Streams:
         for count, stream in enumerate([*self._open], start=1):
             stream.end(reason, farewell())
             if count % ENDS_BETWEEN_YIELDS == 0:
-                gevent.sleep(0)
+                give_turn()
 
     def drain(self, together: int) -> None:
         """End every stream, each told its own time to come back, so that they do not all come
@@ -142,7 +142,7 @@ class Streams:
         self._open[stream] = time.monotonic(), opening.client, opening.slot
         self._metric_open.inc()
         self._metric_total.inc()
-        log.info("stream opened", feed=self._feed, client=opening.client)
+        tell("info", "stream opened", feed=self._feed, client=opening.client)
 
 
 def drain_retry_ms(streams: int) -> int:

@@ -172,7 +172,7 @@ def test_a_page_is_no_larger_than_its_bound_whatever_the_rows(
         missing = (found.upto + 1, 400)
     assert sum(sizes) > 400 * 20_000
     assert max(sizes) <= page.PAGE_BYTES
-    assert [limit for _, limit in reader.asked][:4] == [50, 25, 12, 12]
+    assert [limit for _, limit in reader.asked][:4] == [50, 25, 12, 6]
 
 
 # -- safety: a page that is too old to be believed ----------------------------------------------

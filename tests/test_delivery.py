@@ -7,7 +7,7 @@ import gevent
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from poller import delivery, sse
+from poller import delivery, page, sse
 from poller.delivery import AHEAD_OF_TABLE, MALFORMED_ID, NOT_PROVEN, UNKNOWN_HISTORY, Subscriber
 from poller.fence import SingleWriter
 from tests.harness.interleaving import AnyInterleaving
@@ -150,7 +150,7 @@ def test_a_chunk_holds_no_more_than_its_bound_and_one_row() -> None:
     while (chunk := next(stream)) != SILENCE:
         sizes.append(len(chunk))
     assert sum(sizes) > 4_000_000
-    assert max(sizes) < delivery.CHUNK_BYTES + 2 * 10_000
+    assert max(sizes) < page.PAGE_BYTES + 2 * 10_000
 
 
 def restarted_worker(table: SimulatedTable, **changes: object) -> Worker:

@@ -116,7 +116,7 @@ def test_a_live_stream_has_no_greenlet(peers: Peers) -> None:
     worker = quiet_worker(table_with(1))
     for _ in range(5):
         peers(worker)
-    assert (len(worker.fanout._parked), len(worker.fanout._busy)) == (5, 0)
+    assert (len(worker.fanout._live), len(worker.fanout._busy)) == (5, 0)
 
 
 def test_a_stream_opened_in_a_pause_of_a_round_gets_each_row_once(
@@ -163,7 +163,7 @@ def test_a_row_that_comes_in_a_pause_of_a_round_waits_for_no_other_row(
 def test_more_than_a_chunk_is_sent_without_waiting_for_more(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanouts, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(fanouts, "BATCH_BYTES", 100)
     table = table_with(0)
     worker = quiet_worker(table, batch_rows=100)
     two = [peers(worker), peers(worker)]

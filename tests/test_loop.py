@@ -7,7 +7,7 @@ import gevent
 import gevent.event
 import pytest
 
-from poller import loop
+from poller import loop, tell
 from poller.cursor import Cursor, Range
 from poller.fence import GracePeriod
 from poller.gaps import Gap, Gaps
@@ -256,7 +256,7 @@ def test_a_log_that_cannot_be_written_does_not_end_the_loop(
             raise BrokenPipeError
 
     monkeypatch.setattr(loop, "LONGEST_BACKOFF_S", 0.01)
-    monkeypatch.setattr(loop, "log", ClosedPipe())
+    monkeypatch.setattr(tell, "log", ClosedPipe())
     worker.source.fail = OSError("away")
     worker.poller.start()
     wait_for(lambda: worker.poller._failures > 2)

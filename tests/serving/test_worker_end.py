@@ -1,4 +1,4 @@
-"""What a review of the delivery path found: each of these fails on what it was written against."""
+"""A worker that ends at the worst moment, and one whose log cannot be written."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a review of the fanout found: each of these fails on what it was written against."""
+"""The streams of a feed on real sockets, without a server: turns, rounds and silence."""
 
 from __future__ import annotations
 
