@@ -1,0 +1,38 @@
+"""The project's gunicorn.conf.py, and in each worker a greenlet that ticks: for benchmarks only.
+
+How late a tick comes is how long the hub was kept from serving anybody else. The greatest of each
+quarter of a second goes as a line "TIME GAP_MS" into the file that TICKS names.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_SOURCE = _PROJECT / "gunicorn.conf.py"
+exec(compile(_SOURCE.read_text(), str(_SOURCE), "exec"), globals())  # noqa: S102 - our own file
+_theirs = globals()["post_worker_init"]
+
+import gevent
+
+_TICK_S = 0.005
+_LINE_S = 0.25
+
+
+def _tick() -> None:
+    with open(os.environ["TICKS"], "a", buffering=1) as ticks:  # noqa: PTH123
+        line_due_s, longest_s = time.monotonic() + _LINE_S, 0.0
+        while True:
+            before_s = time.monotonic()
+            gevent.sleep(_TICK_S)
+            now_s = time.monotonic()
+            longest_s = max(longest_s, now_s - before_s - _TICK_S)
+            if now_s > line_due_s:
+                ticks.write(f"{now_s:.3f} {1000 * longest_s:.2f}\n")
+                line_due_s, longest_s = now_s + _LINE_S, 0.0
+
+
+def post_worker_init(worker: Any) -> None:
+    _theirs(worker)
+    gevent.spawn(_tick)
