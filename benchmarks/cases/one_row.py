@@ -11,7 +11,7 @@ from benchmarks.contenders import Contender
 from benchmarks.load import Load
 from benchmarks.machine import urgent
 from benchmarks.measure import cpu_s, pss_bytes
-from benchmarks.plan import Plan
+from benchmarks.plan import FULL
 from benchmarks.tables import TITLES, left_out, measured, number, ratio, table, title
 
 BETWEEN_ROWS_S = (0.5, 0.7)  # more than a poll interval apart, and not in step with the polls
@@ -19,15 +19,16 @@ ROUND_S = 20.0  # until all have a row
 WARM_STREAMS = 20  # opened before the memory of none is taken: what every first stream loads
 MEMORY_FROM = 1_000  # streams: with fewer, noise of the process is as large as they are
 
-METHOD = """
-One row at a time, {between[0]}–{between[1]} s apart at random, until all have it, for {one_row_s:g} s. **CPU** is that
-of all processes of the server divided by the deliveries; nothing is subtracted, so at few streams
-it is mostly the polls. **Idle** is CPU without rows, in % of a core. **Latency** is from the insert
-(publish) to the receipt, for Rowcast at its default poll interval of 0.5 s, which is nearly all
-of it; **spread** is from the first to the last stream that gets a row, the median of all rows.
-**Memory** is what the PSS of all processes grew by, for each stream. **Connect** is CPU from the
-connect to the first bytes (flask-sse, which sends none: until it is subscribed). **Client** is the
-load client's CPU for a delivery, and how much of the time it was idle.
+METHOD = f"""
+One row at a time, {BETWEEN_ROWS_S[0]} to {BETWEEN_ROWS_S[1]} s apart at random, until all have
+it, for {FULL.one_row_s:g} s. **CPU** is that of all processes of the server divided by the
+deliveries; nothing is subtracted, so at few streams it is mostly the polls. **Idle** is CPU
+without rows, in % of a core. **Latency** is from the insert (publish) to the receipt, for Rowcast
+at its default poll interval of 0.5 s, which is nearly all of it; **spread** is from the first to
+the last stream that gets a row, the median of all rows. **Memory** is what the PSS of all
+processes grew by, for each stream. **Connect** is CPU from the connect to the first bytes
+(flask-sse, which sends none: until it is subscribed). **Client** is the load client's CPU for a
+delivery, and how much of the time it was idle.
 """
 
 
@@ -142,14 +143,10 @@ def _plots(rows: list[Figures]) -> list[Plot]:
     ]  # fmt: skip
 
 
-def _method(plan: Plan) -> str:
-    return METHOD.format(between=BETWEEN_ROWS_S, one_row_s=plan.one_row_s)
-
-
 CASE = Case(
     name="one-row",
     title="One row to many streams",
-    method=METHOD.replace("{between[0]}–{between[1]}", "0.5–0.7").replace("{one_row_s:g}", "8"),
+    method=METHOD,
     run=run,
     count=lambda plan: len(plan.contenders) * len(plan.streams),
     table=_table,

@@ -14,7 +14,7 @@ from benchmarks.contenders.nchan import Nchan
 from benchmarks.contenders.rowcast import Rowcast
 from benchmarks.contenders.sse_starlette import SseStarlette
 
-__all__ = ["NAMES", "Contender", "Rowcast", "make"]
+__all__ = ["NAMES", "OURS", "Contender", "Rowcast", "make"]
 
 NAMES = ("fanout", "generator", "floor", "nchan", "sse-starlette", "flask-sse")
 OURS = NAMES[:2]

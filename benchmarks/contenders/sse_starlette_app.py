@@ -25,7 +25,7 @@ async def rows() -> AsyncIterator[ServerSentEvent]:
         queues.discard(queue)
 
 
-async def stream(request: Request) -> Response:
+async def stream(_: Request) -> Response:
     return EventSourceResponse(rows(), ping=15)
 
 

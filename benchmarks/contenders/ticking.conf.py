@@ -11,7 +11,7 @@ from typing import Any
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _SOURCE = _PROJECT / "gunicorn.conf.py"
-exec(compile(_SOURCE.read_text(), str(_SOURCE), "exec"), globals())  # noqa: S102 - our own file
+exec(compile(_SOURCE.read_text(), str(_SOURCE), "exec"), globals())
 _theirs = globals()["post_worker_init"]
 
 import gevent
