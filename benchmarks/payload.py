@@ -23,4 +23,5 @@ def body(number: int) -> str:
 
 def data(number: int, text: str) -> str:
     """What a contender that has no table sends: the JSON that ours makes of the row."""
-    return f'{{"id":{number},"author":"bench","body":"{text}","created_at":"2026-01-01T00:00:00.000Z"}}'
+    created = "2026-01-01T00:00:00.000Z"
+    return f'{{"id":{number},"author":"bench","body":"{text}","created_at":"{created}"}}'

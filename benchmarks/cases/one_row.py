@@ -41,6 +41,11 @@ def _sizes(bench: Bench, server: Contender) -> Iterator[Figures]:
         open_streams(server, load, min(WARM_STREAMS, bench.plan.streams[0]))
         base, before = pss_bytes(server.pids()), load.streams
         for streams in bench.plan.streams:
+            if streams > server.most_streams():
+                files = server.descriptors_a_stream * streams
+                reason = f"{streams:,} streams need {files:,} open files, `ulimit -n` allows fewer"
+                yield {"missing": reason}
+                return
             bench.say(f"{server.name}, {streams:,} streams")
             cpu_before, fresh = cpu_s(server.pids()), streams - load.streams
             took_s = open_streams(server, load, fresh) if fresh else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import resource
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from benchmarks.machine import on_server_cores
 from tests.harness.process import Child, PartMissing, free_port, wait_until
 
 START_S = 30.0
+SPARE_DESCRIPTORS = 500
 PUBLISH_S = 10.0  # for one row; a server that is flooded takes its time
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -29,6 +31,7 @@ class Contender(ABC):
 
     title: ClassVar[str]
     answers_at_once: ClassVar[bool] = True  # a stream's first bytes come before any row
+    descriptors_a_stream: ClassVar[int] = 1  # in the process that has most of them
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -91,6 +94,11 @@ class Contender(ABC):
             for child in self._children
             for pid in (child.pid, *(process.pid for process in child.descendants()))
         ]
+
+    def most_streams(self) -> int:
+        """How many the limit of open files allows it."""
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return (limit - SPARE_DESCRIPTORS) // self.descriptors_a_stream
 
     def subscribed(self) -> int | None:
         """Streams as the server counts them; only where they have no first bytes."""

@@ -18,6 +18,7 @@ class SseStarlette(Contender):
         needs("sse_starlette", "uvicorn", "uvloop", "httptools")
         app = "benchmarks.contenders.sse_starlette_app:app"
         options = ["--port", self.port, "--backlog", 4096, "--no-access-log"]
+        options += ["--timeout-keep-alive", 3600]  # of the publisher's connection
         child = self.spawn([sys.executable, "-m", "uvicorn", app, *options, "--log-level=warning"])
         self.wait_listening(child, self.port)
         publisher = HttpPublisher(self.port, "/publish")
