@@ -12,7 +12,6 @@ from benchmarks.measure import pss_bytes, tcp_bytes
 from benchmarks.plan import FULL
 from benchmarks.tables import left_out, measured, ratio, table, title
 
-AFTER_DEADLINE_S = 5.0  # until those who never read are gone for sure
 CAUGHT_UP_S = 60.0  # until they have everything
 MEMORY_EVERY_S = 0.5
 SAMPLED_STREAMS = 200
@@ -65,7 +64,7 @@ def _beside(bench: Bench, name: str) -> Iterator[Figures]:
         slow.open(plan.slow_each, "trickle")
         slow.mark()
         beside, rows, most = _flow(bench, server, normal, plan.slow_s)
-        rest_s = max(1.0, plan.slow_deadline_s + AFTER_DEADLINE_S - plan.slow_s)
+        rest_s = plan.slow_after_s + max(0.0, plan.slow_deadline_s - plan.slow_s)
         _, more, _ = _flow(bench, server, normal, rest_s)
         after = _Memory(server)
         after.look()
