@@ -26,7 +26,7 @@ import structlog
 
 from poller import capacity, notifier
 
-_DRAIN_WATCH_INTERVAL_S = 0.05
+_DRAIN_WATCH_INTERVAL_S = 0.1
 _PAGES_BESIDE_STREAMS = 1000  # connections for the page, posts and health checks
 
 worker_class = "gevent"

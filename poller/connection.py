@@ -1,11 +1,12 @@
-"""The client's connection, as far as a stream needs it: has it ended, and cut it.
+"""The client's connection, as far as a stream needs it: has it ended, write what fits, cut it.
 
-The server writes to the socket; this only watches and shuts down. It knows nothing of streams.
+It knows nothing of streams, and nothing of the server but that its sockets do not block.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import socket
 import ssl
@@ -15,33 +16,78 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+from gevent.socket import wait_write
 
 READABLE = 1  # the loop's flag for a watcher of input
+# In the kernel, for one client; Linux doubles it for its own book-keeping. Left to itself it would
+# grow to 4 MB for each client that reads slowly. A CHUNK_BYTES of delivery.py just fits.
+SEND_BUFFER_BYTES = 128 * 1024
+# A stream's client has nothing to say. What it says is thrown away, since only then its end is seen
+# behind it, but not for ever.
+UNASKED_BYTES = 64 * 1024
+READ_BYTES = 4096
+
+CLIENT_GONE = "client gone"
+CLIENT_TALKS = "client sends data"
+WRITE_DEADLINE = "write deadline"
 
 
 class Connection:
     """A client's socket, or None where the server does not show it: then nothing is noticed."""
 
+    __slots__ = ("_hides_end", "_socket", "_unasked_bytes", "_watcher")
+
     def __init__(self, client: socket.socket | None) -> None:
-        self._socket = client
+        # gevent's own methods would wait after a false alarm, which nobody may in the hub.
+        self._socket: socket.socket | None = getattr(client, "_sock", client)
+        self._hides_end = isinstance(client, ssl.SSLSocket)  # inside TLS records
         self._watcher: Any = None
+        self._unasked_bytes = 0
 
-    def watch(self, ended: Callable[[], None]) -> None:
-        """Call `ended`, in the hub, once the client ends the connection.
+    def bound(self, silence_s: float) -> None:
+        """Let the kernel hold SEND_BUFFER_BYTES for the client at most, and end the connection when
+        it acknowledges nothing for `silence_s`.
 
-        TLS hides the end inside its records; it is noticed at the next write then.
+        The latter is for one that vanished without a word. Not every kernel has it; others take
+        their own time, a quarter of an hour.
         """
-        if self._socket is None or isinstance(self._socket, ssl.SSLSocket):
+        options = [(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)]
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            options.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * silence_s)))
+        for option in options:
+            with contextlib.suppress(OSError):  # no TCP, or gone by itself
+                if self._socket is not None:
+                    self._socket.setsockopt(*option)
+
+    def watch(self, ended: Callable[[str], None]) -> None:
+        """Call `ended(reason)`, in the hub, once the client ends the connection. With TLS that is
+        noticed at the next write only."""
+        if self._socket is None or self._hides_end:
             return
         self._watcher = gevent.get_hub().loop.io(self._socket.fileno(), READABLE)
         self._watcher.start(self._readable, self._socket, ended)
 
     def unwatch(self) -> None:
-        """Stop watching, before the server closes the socket. Without `watch()` does nothing."""
+        """Stop watching, before the socket is closed. Without `watch()` does nothing."""
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
             watcher.stop()
             watcher.close()
+
+    def _readable(self, client: socket.socket, ended: Callable[[str], None]) -> None:
+        try:
+            data = client.recv(READ_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            reason = WRITE_DEADLINE if error.errno == errno.ETIMEDOUT else CLIENT_GONE
+        else:
+            self._unasked_bytes += len(data)
+            if data and self._unasked_bytes <= UNASKED_BYTES:
+                return
+            reason = CLIENT_TALKS if data else CLIENT_GONE
+        self.unwatch()
+        ended(reason)
 
     def unsent_bytes(self) -> int | None:
         """What the kernel holds that the client has not taken; None where it does not tell."""
@@ -59,17 +105,41 @@ class Connection:
             with contextlib.suppress(OSError):  # gone by itself
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _readable(self, client: socket.socket, ended: Callable[[], None]) -> None:
-        # gevent's own recv() would wait after a false alarm, which nobody may in the hub.
-        plain = getattr(client, "_sock", client)
+
+class OwnConnection(Connection):
+    """One that is ours to write to and to close. Its socket does not block."""
+
+    __slots__ = ()
+    _socket: socket.socket
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Give the kernel what it takes of `data` now; how much that is. Raises OSError where the
+        client is gone."""
         try:
-            gone = not plain.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return self._socket.send(data)
         except BlockingIOError:
-            return
-        except OSError:
-            gone = True
-        # Either it is gone, or a second request lies there, which nobody will answer: it must not
-        # keep this watcher firing.
+            return 0
+
+    def send_all(self, data: bytes | memoryview, deadline_s: float) -> None:
+        """Send it all, waiting for the client. Raises TimeoutError when that took nothing for
+        `deadline_s` (noticed up to twice as late), another OSError where it is gone."""
+        rest = memoryview(data)[self.send(data) :]
+        while rest:
+            self._wait_writable(deadline_s)
+            rest = rest[self.send(rest) :]
+
+    def _wait_writable(self, deadline_s: float) -> None:
+        """A slow client takes bytes long before the kernel calls its buffer writable again."""
+        unsent = self.unsent_bytes()
+        while True:
+            try:
+                return wait_write(self._socket.fileno(), timeout=deadline_s)
+            except TimeoutError:
+                if (left := self.unsent_bytes()) == unsent:
+                    raise
+                unsent = left
+
+    def close(self) -> None:
+        """Give the descriptor back. Nobody may be waiting on it."""
         self.unwatch()
-        if gone:
-            ended()
+        self._socket.close()

@@ -1,7 +1,8 @@
-"""Delivery: one stream to one client, as the iterator of a WSGI response.
+"""Delivery: what one stream's client is sent next.
 
-It knows neither Flask nor SQL. A `Subscriber` is a position in the log and the set of rows its
-client holds; it is in one of two states:
+It knows neither Flask nor SQL nor a socket: `fanout.py` and `response_stream.py` write what they
+take from here. A `Subscriber` is a position in the log and the set of rows its client holds;
+it is in one of two states:
 
 - live: the client holds exactly what the worker's cursor held at `seq`. It gets the log's bytes,
   joined once for everybody, under the worker's own ids.
@@ -17,9 +18,7 @@ rows it was sent.
 from __future__ import annotations
 
 import random
-import socket
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import gevent
 import structlog
@@ -27,9 +26,8 @@ from gevent.event import Event
 
 from poller import metrics, row, sse
 from poller.backfill import Backfill
-from poller.connection import Connection
 from poller.cursor import MAX_ID, Cursor, Range, clip, intersect, subtract
-from poller.event_log import EventLog
+from poller.event_log import Batch, EventLog
 from poller.settings import Settings
 
 log = structlog.get_logger("rowcast")
@@ -41,8 +39,6 @@ BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
 ROWS_BETWEEN_YIELDS = 25
 DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the log's floor
 
-CLIENT_GONE = "client gone"
-
 MALFORMED_ID = "malformed-id"
 UNKNOWN_HISTORY = "unknown-history"
 AHEAD_OF_TABLE = "ahead-of-table"
@@ -50,12 +46,32 @@ NOT_PROVEN = "not-proven"
 
 
 class Subscriber:
-    """One open stream. Iterate it for the response's bytes; `end()` may come from anywhere.
+    """One open stream, as a position. Whoever writes for it takes `next_chunk()` again and again,
+    and comes back, once that is empty, when the log tells `signal`.
 
-    `last_event_id` is what the client sent, None for "from now". `client` is its socket where
-    the server shows it: the end of the client is then noticed at once, and one that takes no bytes
-    can be dropped.
+    `last_event_id` is what the client sent, None for "from now". `pause(seconds)` waits while the
+    database is away. `rows` counts what was sent.
     """
+
+    __slots__ = (
+        "_asked_at",
+        "_backfill",
+        "_epoch",
+        "_feed",
+        "_held",
+        "_last_event_id",
+        "_live",
+        "_log",
+        "_page_rows",
+        "_pause",
+        "_placed_in",
+        "_seq",
+        "_settings",
+        "_signal",
+        "_unproven",
+        "_waits_for",
+        "rows",
+    )
 
     def __init__(
         self,
@@ -63,20 +79,18 @@ class Subscriber:
         event_log: EventLog,
         backfill: Backfill,
         settings: Settings,
-        last_event_id: str | None = None,
-        client: socket.socket | None = None,
+        last_event_id: str | None,
+        signal: Event,
+        pause: Callable[[float], object] = gevent.sleep,
     ) -> None:
-        self.feed = feed
-        self.closed_because = ""
+        self.rows = 0
+        self._feed = feed
         self._log = event_log
         self._backfill = backfill
         self._settings = settings
         self._last_event_id = last_event_id
-        self._connection = Connection(client)
-        self._signal = Event()
-        self._farewell = b""
-        self._writing_since: float | None = None
-        self._unsent_bytes: int | None = None
+        self._signal = signal
+        self._pause = pause
         self._placed_in = 0  # the log's generation; 0: not placed yet
         self._epoch = ""  # that generation's; while a page is read the log's may change
         self._asked_at: int | None = None
@@ -87,52 +101,31 @@ class Subscriber:
         self._waits_for: tuple[Range, ...] = ()  # what of it the table did not show
         self._page_rows = min(FIRST_PAGE_ROWS, settings.batch_rows)
 
-    # -- the response -----------------------------------------------------------------------
-
-    def __iter__(self) -> Iterator[bytes]:
-        self._log.attach(self._signal)
-        self._connection.watch(lambda: self.end(CLIENT_GONE))
-        try:
-            yield from self._timed(self._stream())
-        finally:
-            self._log.detach(self._signal)
-            self._connection.unwatch()
-            self.closed_because = self.closed_because or CLIENT_GONE
-
-    def _timed(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self._writing_since = time.monotonic()
-            yield chunk
-            self._writing_since = None
-
-    def _stream(self) -> Iterator[bytes]:
-        yield sse.retry_frame(self._settings.retry_ms)
-        while not self.closed_because:
-            # Cleared before the look: what comes after it sets the signal again, so that nothing
-            # can be missed between "nothing new" and "wait".
-            self._signal.clear()
-            if chunk := self._next_chunk():
-                yield chunk
-            elif not self._signal.wait(self._settings.heartbeat_s):
-                yield sse.HEARTBEAT
-        if self._farewell:
-            yield self._farewell
-
-    def end(self, reason: str, farewell: bytes = b"") -> None:
-        """End the stream, with `farewell` as its last bytes. The first reason counts."""
-        if not self.closed_because:
-            self.closed_because, self._farewell = reason, farewell
-            self._signal.set()
+    @property
+    def is_live(self) -> bool:
+        """Whether the next chunk, if there is one, are the log's own bytes."""
+        event_log = self._log
+        return (
+            self._live and self._placed_in == event_log.generation and self._seq >= event_log.oldest
+        )
 
     # -- what to send -----------------------------------------------------------------------
 
-    def _next_chunk(self) -> bytes:
+    def chunk_at_once(self) -> bytes | None:
+        """As `next_chunk()`, but None where that might ask the table or give others a turn."""
+        if self.is_live:
+            return self._take()
+        if self._log.ready and self._placed_in == self._log.generation:
+            return None
+        return self.next_chunk()
+
+    def next_chunk(self) -> bytes:
         """What is there to send, empty where there is nothing now."""
         while self._log.ready:
+            if self.is_live:
+                return self._take()
             if self._placed_in != self._log.generation:
                 return self._place()
-            if self._live and self._seq >= self._log.oldest:
-                return self._take()
             self._live = False  # where it was, it was too slow for the ring
             if chunk := self._catch_up():
                 return chunk
@@ -158,12 +151,14 @@ class Subscriber:
         return self._resume(resume.cursor)
 
     def _from_now(self) -> bytes:
+        self._last_event_id = None
         self._placed_in, self._epoch = self._log.generation, self._log.epoch
         self._seq, self._held, self._live = self._log.head, self._log.cursor, True
         self._unproven = self._waits_for = ()
         return self._id_frame()
 
     def _resume(self, cursor: Cursor) -> bytes:
+        self._last_event_id = None
         self._placed_in, self._epoch = self._log.generation, self._log.epoch
         self._held = cursor
         self._unproven, self._waits_for = clip(cursor.holes, high=self._log.floor), ()
@@ -171,7 +166,7 @@ class Subscriber:
         self._live = seq is not None
         self._seq = self._log.oldest if seq is None else seq
         kind = "log" if self._live else "table" if self._missing() else "ring"
-        metrics.resumes.labels(self.feed, kind).inc()
+        metrics.resumes.labels(self._feed, kind).inc()
         return self._id_frame()
 
     def _reset_after_a_pass(self, reason: str) -> bytes:
@@ -187,7 +182,7 @@ class Subscriber:
 
     def _reset(self, reason: str) -> bytes:
         """Tell the client to load the rows again; the stream goes on from now."""
-        metrics.resets.labels(self.feed, reason).inc()
+        metrics.resets.labels(self._feed, reason).inc()
         notice = sse.frame(row.to_json({"reason": reason}), event="reset")
         return notice + self._from_now()
 
@@ -197,12 +192,19 @@ class Subscriber:
     # -- live -------------------------------------------------------------------------------
 
     def _take(self) -> bytes:
-        if self._seq == self._log.head:
-            return b""
-        chunk, seq, held = self._log.take(self._seq, CHUNK_BYTES)
-        metrics.rows_delivered.labels(self.feed).inc(seq - self._seq)
-        self._seq, self._held = seq, held
-        return chunk
+        batch = self._log.take(self._seq, CHUNK_BYTES)
+        return batch.chunk if batch is not None and self.advance(batch) else b""
+
+    def advance(self, batch: Batch) -> bool:
+        """Count `batch` as sent, where it is just what a live client lacks; otherwise do nothing.
+
+        This runs for every delivery: it is short for that reason.
+        """
+        if self._seq != batch.seq or not self._live or self._placed_in != batch.generation:
+            return False
+        self.rows += batch.next_seq - batch.seq
+        self._seq, self._held = batch.next_seq, batch.cursor
+        return True
 
     # -- catching up ------------------------------------------------------------------------
 
@@ -238,7 +240,7 @@ class Subscriber:
                 break
         if self._seq == self._log.head:
             self._settle()
-        metrics.rows_delivered.labels(self.feed).inc(len(frames))
+        self.rows += len(frames)
         gevent.sleep(0)
         return b"".join(frames)
 
@@ -251,8 +253,8 @@ class Subscriber:
         try:
             rows = self._backfill.page(missing, self._page_rows)
         except Exception as error:  # noqa: BLE001
-            log.warning("backfill failed", feed=self.feed, error=type(error).__name__)
-            self._signal.wait(random.uniform(*BACKFILL_RETRY_S))
+            log.warning("backfill failed", feed=self._feed, error=type(error).__name__)
+            self._pause(random.uniform(*BACKFILL_RETRY_S))
             return sse.HEARTBEAT
         if self._placed_in != self._log.generation:
             return b""  # a reset overtook the query: these may be rows of the new history
@@ -270,7 +272,7 @@ class Subscriber:
         self._waits_for = intersect(self._unproven, clip(self._held.holes, high=asked_to))
         if len(self._waits_for) > DOUBTS:
             return self._reset(NOT_PROVEN)
-        metrics.rows_delivered.labels(self.feed).inc(len(frames))
+        self.rows += len(frames)
         chunk = b"".join(frames)
         self._fit_page(len(chunk))
         return chunk
@@ -289,24 +291,3 @@ class Subscriber:
 
     def _under_own_id(self, body: bytes) -> bytes:
         return sse.id_line(sse.format_event_id(self._epoch, self._held)) + body
-
-    # -- the client's end -------------------------------------------------------------------
-
-    def drop_if_stuck(self, now: float) -> None:
-        """Cut a client off that took nothing for the write deadline. It may come back and resume.
-
-        Called every second. A slow client moves what the kernel holds for it, and is left alone;
-        for one that takes nothing the server's write would block its greenlet for ever, and
-        shutting the socket down ends it.
-        """
-        if self._writing_since is None:
-            return
-        if (unsent := self._connection.unsent_bytes()) != self._unsent_bytes:
-            self._unsent_bytes, self._writing_since = unsent, now
-        elif now - self._writing_since > self._settings.write_deadline_s:
-            self.end("write deadline")
-            self.cut()
-
-    def cut(self) -> None:
-        """End the connection under a write that waits."""
-        self._connection.cut()

@@ -17,6 +17,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gevent.event import Event
 
@@ -40,6 +41,16 @@ class Entry:
     body_at: int
 
 
+class Batch(NamedTuple):
+    """Frames joined: what a stream at `seq` is sent, and where it stands and what it holds then."""
+
+    generation: int
+    seq: int
+    chunk: bytes
+    next_seq: int
+    cursor: Cursor
+
+
 class EventLog:
     """The ring. All methods are called from the hub's thread and none yields."""
 
@@ -49,7 +60,7 @@ class EventLog:
         self._entries: deque[Entry] = deque()
         self._bytes = 0
         self._base_position = 0
-        self._joined: tuple[int, int, bytes] = (0, 0, b"")
+        self._joined = Batch(0, 0, b"", 0, Cursor())
         self._listeners: set[Event] = set()
         self.epoch = ""  # in the ids of new frames
         self.epochs: frozenset[str] = frozenset()  # in ids that clients may come back with
@@ -157,25 +168,29 @@ class EventLog:
         start = seq - self.oldest
         return [self._entries[i] for i in range(start, min(start + limit, len(self._entries)))]
 
-    def take(self, seq: int, max_bytes: int) -> tuple[bytes, int, Cursor]:
-        """The frames from `seq` on joined, the seq after them, and the cursor that they end at.
+    def take(self, seq: int, max_bytes: int) -> Batch | None:
+        """What is there from `seq` on, which must not be below `oldest`; None at the head.
 
         At least one frame, otherwise at most `max_bytes`. Joined once for all streams that stand
         at the same place, which is nearly every one of them.
         """
-        memo_from, memo_to, joined = self._joined
-        if (memo_from, memo_to) != (seq, self.head):
-            parts: list[bytes] = []
-            size = 0
-            for entry in self.entries(seq, self.head - seq):
-                size += len(entry.frame)
-                if parts and size > max_bytes:
-                    break
-                parts.append(entry.frame)
-            joined, memo_to = b"".join(parts), seq + len(parts)
-            if memo_to == self.head:
-                self._joined = (seq, memo_to, joined)
-        return joined, memo_to, self._entries[memo_to - 1 - self.oldest].cursor
+        if seq == self.head:
+            return None
+        if (self._joined.seq, self._joined.next_seq) == (seq, self.head):
+            return self._joined
+        parts: list[bytes] = []
+        size = 0
+        for entry in self.entries(seq, self.head - seq):
+            size += len(entry.frame)
+            if parts and size > max_bytes:
+                break
+            parts.append(entry.frame)
+        next_seq = seq + len(parts)
+        cursor = self._entries[next_seq - 1 - self.oldest].cursor
+        batch = Batch(self.generation, seq, b"".join(parts), next_seq, cursor)
+        if next_seq == self.head:
+            self._joined = batch
+        return batch
 
     # -- waking -----------------------------------------------------------------------------
 

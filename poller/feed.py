@@ -1,34 +1,27 @@
-"""A feed: one watched table as a live stream. Table, poller, log and subscribers, put together.
+"""A feed: one watched table as a live stream. Table, poller, log and streams, put together.
 
 It knows no Flask: `Notifier` routes requests to it.
 """
 
 from __future__ import annotations
 
-import random
-import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import gevent
 from sqlalchemy.exc import SQLAlchemyError
 
-from poller import metrics, sse
-from poller.backfill import Backfill
+from poller import sse
 from poller.database import Database, DatabaseTimeout
-from poller.delivery import Subscriber
 from poller.event_log import EventLog
 from poller.loop import Poller
 from poller.settings import Settings
 from poller.source import Source
+from poller.streams import Streams
 from poller.table import Table, TableError, source_name
 
 LATE_POLLS = 10  # so many intervals without a poll, and the feed is not ready
 LATE_AFTER_S = 5.0  # but not before this
-SWEEP_INTERVAL_S = 1.0  # how often clients that take nothing are looked for
-DRAIN_RETRY_MS = 2000  # the window in which the clients of a small worker come back …
-DRAIN_RETRY_MS_PER_STREAM = 2  # … and by how much each stream widens it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,91 +46,33 @@ class Feed:
         self.name = watch.name
         self.closed = False
         self.log = EventLog(settings.log_capacity_rows, settings.log_capacity_bytes)
-        self.subscribers: set[Subscriber] = set()
-        self._settings = settings
         grace_s = settings.gap_grace_s
         table = Table(watch.source, key=watch.key, columns=watch.columns, grace_s=grace_s)
         self.source = Source(table, database, settings, watch.prepare)
-        self.poller = Poller(
-            self.name, self.source, self.log, settings, lambda: bool(self.subscribers)
-        )
-        self._backfill = Backfill(self.source.page)
-        self._sweeper: gevent.Greenlet[..., None] | None = None
-        self._streams_open = metrics.streams_open.labels(self.name)
+        self.poller = Poller(self.name, self.source, self.log, settings, lambda: bool(self.streams))
+        # The first stream wakes the poller, which may be in its idle interval.
+        self.streams = Streams(self.name, self.log, self.source.page, settings, self.poller.wake)
 
     # -- lifecycle --------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to poll. Starting a started or closed feed does nothing."""
-        if not self.closed and not self.poller.started:
+        if not self.closed:
             self.poller.start()
-            self._sweeper = gevent.spawn(self._sweep)
 
     def stop(self) -> None:
-        """Stop polling. Streams stay open; end them with `drain()` or `close()`."""
+        """Stop polling. Streams stay open; `streams` ends them."""
         self.poller.stop()
-        if self._sweeper is not None:
-            self._sweeper.kill()
-            self._sweeper = None
 
     def close(self) -> None:
         """End the feed for good: streams end, and nothing is polled from now on."""
         self.closed = True
-        self.end_streams("feed closed", lambda: b"")
+        self.streams.end("feed closed")
         self.stop()
-
-    def drain(self) -> None:
-        """End every stream, each told its own time to come back, so that they do not all come
-        at once."""
-        window_ms = DRAIN_RETRY_MS + DRAIN_RETRY_MS_PER_STREAM * len(self.subscribers)
-        self.end_streams("drain", lambda: sse.retry_frame(random.randint(100, window_ms)))
-
-    def cut_streams(self) -> None:
-        """End the connections of streams that do not end by themselves."""
-        for subscriber in [*self.subscribers]:
-            subscriber.cut()
-
-    def end_streams(self, reason: str, farewell: Callable[[], bytes]) -> None:
-        for subscriber in [*self.subscribers]:
-            subscriber.end(reason, farewell())
 
     def wake(self) -> None:
         """Poll now: a row was inserted here."""
         self.poller.wake()
-
-    # -- streams ----------------------------------------------------------------------------
-
-    def open_stream(
-        self, last_event_id: str | None, connection: socket.socket | None = None
-    ) -> Subscriber:
-        """A new subscriber, counted until `end_stream()`."""
-        subscriber = Subscriber(
-            self.name,
-            self.log,
-            self._backfill,
-            self._settings,
-            last_event_id,
-            connection,
-        )
-        if not self.subscribers:
-            self.wake()  # nobody listened: the poller may be in its idle interval
-        self.subscribers.add(subscriber)
-        self._streams_open.inc()
-        metrics.streams_total.labels(self.name).inc()
-        return subscriber
-
-    def end_stream(self, subscriber: Subscriber) -> None:
-        """Count it out. Twice does nothing."""
-        if subscriber in self.subscribers:
-            self.subscribers.discard(subscriber)
-            self._streams_open.dec()
-
-    def _sweep(self) -> None:
-        while True:
-            gevent.sleep(SWEEP_INTERVAL_S)
-            now = time.monotonic()
-            for subscriber in [*self.subscribers]:
-                subscriber.drop_if_stuck(now)
 
     # -- a page beside its stream -----------------------------------------------------------
 
@@ -172,7 +107,7 @@ class Feed:
             "problem": problem,
             "fence": examined.fence.name if examined else None,
             "degraded": [str(finding) for finding in examined.lacking] if examined else [],
-            "streams": len(self.subscribers),
+            "streams": len(self.streams),
         }
 
     def _problem(self) -> str:

@@ -8,9 +8,8 @@ application.
 from __future__ import annotations
 
 import random
-import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import gevent
@@ -20,6 +19,8 @@ from poller import capacity, metrics, sse
 from poller.database import Database
 from poller.feed import Feed, Watch
 from poller.settings import Settings
+from poller.stream_response import EventStreamResponse, StreamResponse
+from poller.streams import Opening
 
 EXTENSION = "rowcast"
 FULL_RETRY_MS = (5_000, 15_000)  # over capacity: come back somewhere in between
@@ -32,12 +33,13 @@ class _State:
     """One application's share."""
 
     feeds: dict[str, Feed]
+    settings: Settings
     max_streams: int
     draining: bool = False
 
     @property
     def streams(self) -> int:
-        return sum(len(feed.subscribers) for feed in self.feeds.values())
+        return sum(len(feed.streams) for feed in self.feeds.values())
 
     def start(self) -> None:
         for feed in self.feeds.values():
@@ -105,7 +107,9 @@ class Notifier:
             settings.database_url, query_timeout_s=settings.query_timeout_s
         )
         feeds = {watch.name: Feed(watch, database, settings) for watch in self._watches}
-        app.extensions[EXTENSION] = _State(feeds, capacity.max_streams(settings.max_streams))
+        app.extensions[EXTENSION] = _State(
+            feeds, settings, capacity.max_streams(settings.max_streams)
+        )
         app.register_blueprint(_blueprint(), url_prefix=url_prefix)
 
     # -- what an application does with it ---------------------------------------------------
@@ -146,12 +150,12 @@ def drain(app: Flask) -> None:
     state = _state(app)
     state.draining = True
     for feed in state.feeds.values():
-        feed.drain()
+        feed.streams.drain()
     deadline = time.monotonic() + DRAIN_S
     while state.streams and time.monotonic() < deadline:
         gevent.sleep(0.01)
     for feed in state.feeds.values():
-        feed.cut_streams()
+        feed.streams.cut()
 
 
 def _state(app: Flask | None) -> _State:
@@ -188,43 +192,24 @@ def stream(name: str | None) -> Response:
     feed = _feed(state, name)
     if feed.closed:
         return Response(status=204)  # the one answer after which a client stops for good
-    if request.method == "HEAD":
-        return _event_stream([])
     state.start()
     if state.draining:
         return _turned_away(feed, "draining", DRAINING_RETRY_MS)
     if state.streams >= state.max_streams:
         return _turned_away(feed, "full", FULL_RETRY_MS)
-    subscriber = feed.open_stream(_last_event_id(), _connection())
-    response = _event_stream(iter(subscriber))
-    # A generator that never started runs no `finally`; this runs in any case.
-    response.call_on_close(lambda: feed.end_stream(subscriber))
-    return response
+    opening = Opening(_last_event_id(), request.remote_addr or "")
+    return StreamResponse(feed.streams, opening, direct=state.settings.fanout)
 
 
 def _turned_away(feed: Feed, reason: str, retry_ms: tuple[int, int]) -> Response:
     """Not 503: a native EventSource would never come back."""
     metrics.rejections.labels(feed.name, reason).inc()
-    return _event_stream([sse.retry_frame(random.randint(*retry_ms))])
+    return EventStreamResponse(sse.retry_frame(random.randint(*retry_ms)))
 
 
 def _last_event_id() -> str | None:
     """The header wins over the query: a client that reconnects keeps its first URL."""
     return request.headers.get("Last-Event-ID") or request.args.get("last_event_id")
-
-
-def _connection() -> socket.socket | None:
-    """The client's socket, where the server shows it (gunicorn does)."""
-    connection = request.environ.get("gunicorn.socket")
-    return connection if hasattr(connection, "fileno") else None
-
-
-def _event_stream(chunks: Iterable[bytes]) -> Response:
-    response = Response(chunks, content_type=f"{sse.CONTENT_TYPE}; charset=utf-8")
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"  # nginx passes each frame on at once
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
 
 
 def healthz() -> Response:

@@ -21,9 +21,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.sql.elements import ColumnElement
 
-from poller.cursor import Cursor, Range
+from poller.cursor import MAX_ID, Cursor, Range
 from poller.dialects import Examined, History, examine, is_refused
-from poller.ranges import conditions, selects
+from poller.ranges import LOW, ROWS, above, conditions, selects
 from poller.row import Row
 
 STATUS_COLUMNS = 3  # place, version, counter: see poller/dialects
@@ -78,6 +78,7 @@ class Table:
         self._names: list[str] = []
         self._key: ColumnElement[int] = sa.column("id", sa.BigInteger)
         self._grace_s = grace_s
+        self._above: sa.Select[Any] = sa.select()  # a poll without gaps, which nearly every one is
         self.examined: Examined | None = None  # what the database tells of it, once looked at
 
     def describe(self, connection: Connection) -> None:
@@ -103,6 +104,7 @@ class Table:
         self._key = key
         connection.execute(sa.select(key, *self._selected).limit(0))  # whether it may be read
         self.examined = examine(connection, table, key, self._grace_s)
+        self._above = self._with_status(above(key, self._selected))
 
     @property
     def known(self) -> Examined:
@@ -115,23 +117,29 @@ class Table:
 
     def poll(self, connection: Connection, cursor: Cursor, limit: int) -> Reading:
         """At most `limit` rows not in `cursor`, lowest ids first."""
-        first, *more = selects(self._key, self._selected, cursor.holes, limit)
-        status = self.known.status.subquery()
-        rows = first.subquery()
-        # The outer join yields the status also where there is no row: one statement a poll.
-        statement = (
+        if cursor.gaps:
+            first, *more = selects(self._key, self._selected, cursor.holes, limit)
+            statement, bounds = self._with_status(first), {}
+        else:
+            statement, more = self._above, []
+            bounds = {LOW: min(cursor.position + 1, MAX_ID), ROWS: limit}
+        try:
+            told = connection.execute(statement, bounds).all()
+            found = [row[STATUS_COLUMNS:] for row in told if row[STATUS_COLUMNS] is not None]
+            for another in more:
+                found += connection.execute(another).all()
+        except Exception as error:  # noqa: BLE001 - drivers raise anything
+            return self._poll_around(connection, cursor, limit, error)
+        return self._reading(told[0], self._lowest(map(self._row, found), limit))
+
+    def _with_status(self, of_rows: sa.Select[Any]) -> sa.Select[Any]:
+        """One statement a poll: the outer join yields the status also where there is no row."""
+        status, rows = self.known.status.subquery(), of_rows.subquery()
+        return (
             sa.select(*status.c, *rows.c)
             .select_from(status.outerjoin(rows, sa.true()))
             .order_by(rows.c[self._key.name])
         )
-        try:
-            told = connection.execute(statement).all()
-            found = [row[STATUS_COLUMNS:] for row in told if row[STATUS_COLUMNS] is not None]
-            for statement in more:
-                found += connection.execute(statement).all()
-        except Exception as error:  # noqa: BLE001 - drivers raise anything
-            return self._poll_around(connection, cursor, limit, error)
-        return self._reading(told[0], self._lowest(map(self._row, found), limit))
 
     def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> list[Row]:
         """At most `limit` rows whose ids are in `ranges`, lowest first."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from poller import delivery, sse
-from poller.delivery import AHEAD_OF_TABLE, MALFORMED_ID, NOT_PROVEN, UNKNOWN_HISTORY
+from poller.delivery import AHEAD_OF_TABLE, MALFORMED_ID, NOT_PROVEN, UNKNOWN_HISTORY, Subscriber
 from poller.fence import SingleWriter
 from tests.harness.simulation import SILENCE, Client, SimulatedTable, Worker
 
@@ -315,34 +315,35 @@ def test_a_backfill_goes_on_when_the_database_is_back() -> None:
     assert client.ids == list(range(1, 10))
 
 
-def test_a_row_that_comes_between_the_look_and_the_wait_is_not_missed() -> None:
+def test_a_row_that_comes_between_the_look_and_the_wait_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     table = table_with(1)
     worker = worker_with(table, heartbeat_s=30.0)
-    subscriber = worker.open_stream()
-    stream = iter(subscriber)
+    stream = iter(worker.open_stream())
     assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.1\n\n"
-    look = subscriber._next_chunk
+    look = Subscriber.next_chunk
 
-    def look_then_a_row_comes() -> bytes:
-        found = look()
+    def look_then_a_row_comes(subscriber: Subscriber) -> bytes:
+        found = look(subscriber)
         if not found and table.last_id == 1:
             table.insert()
             worker.poll_until_quiet()
         return found
 
-    subscriber._next_chunk = look_then_a_row_comes  # type: ignore[method-assign]
+    monkeypatch.setattr(Subscriber, "next_chunk", look_then_a_row_comes)
     with gevent.Timeout(10):
         assert b'"id":2' in next(stream)
 
 
 def test_a_closed_stream_ends_with_its_farewell() -> None:
-    subscriber = worker_with(table_with(1)).open_stream()
-    stream = iter(subscriber)
-    assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.1\n\n"
-    subscriber.end("drain", sse.retry_frame(1234))
-    subscriber.end("too late", sse.retry_frame(1))
-    assert list(stream) == [b"retry: 1234\n\n"]
-    assert subscriber.closed_because == "drain"
+    stream = worker_with(table_with(1)).open_stream()
+    chunks = iter(stream)
+    assert next(chunks) + next(chunks) == b"retry: 2000\n\nid: abcd.1\n\n"
+    stream.end("drain", sse.retry_frame(1234))
+    stream.end("too late", sse.retry_frame(1))
+    assert list(chunks) == [b"retry: 1234\n\n"]
+    assert stream.closed_because == "drain"
 
 
 def test_an_ended_stream_leaves_nothing_attached_to_the_log() -> None:

@@ -4,7 +4,7 @@ from gevent.event import Event
 
 from poller import sse
 from poller.cursor import Cursor
-from poller.event_log import ENTRY_OVERHEAD_BYTES, GAP_BYTES, Entry, EventLog
+from poller.event_log import ENTRY_OVERHEAD_BYTES, GAP_BYTES, Batch, Entry, EventLog
 
 
 def entry(row_id: int, cursor: Cursor, text: str = "x") -> Entry:
@@ -71,18 +71,24 @@ def test_a_client_with_the_cursor_of_an_entry_goes_on_after_it() -> None:
 def test_frames_are_joined_up_to_a_bound_but_at_least_one() -> None:
     log = log_of(1, 2, 3)
     one = log.entries(0, 1)[0].frame
-    joined, seq, held = log.take(0, 10**6)
-    assert joined == b"".join(e.frame for e in log.entries(0, 3))
-    assert (seq, held) == (3, Cursor.at(3))
-    assert log_of(1, 2, 3).take(0, 1) == (one, 1, Cursor.at(1))
-    assert log_of(1, 2, 3).take(0, len(one) * 2)[1] == 2
+    all_three = b"".join(e.frame for e in log.entries(0, 3))
+    assert log.take(0, 10**6) == Batch(log.generation, 0, all_three, 3, Cursor.at(3))
+    assert log.take(3, 10**6) is None
+    assert log_of(1, 2, 3).take(0, 1) == Batch(log.generation, 0, one, 1, Cursor.at(1))
+    two = log_of(1, 2, 3).take(0, len(one) * 2)
+    assert two is not None
+    assert two.next_seq == 2
 
 
 def test_the_joined_bytes_are_made_once_for_all_that_stand_at_one_place() -> None:
     log = log_of(1, 2, 3)
-    assert log.take(1, 10**6)[0] is log.take(1, 10**6)[0]
+    batch = log.take(1, 10**6)
+    assert batch is not None
+    assert log.take(1, 10**6) is batch
     append(log, 4)
-    assert log.take(1, 10**6)[1] == 4
+    more = log.take(1, 10**6)
+    assert more is not None
+    assert more.next_seq == 4
 
 
 def test_listeners_are_woken_by_rows_and_by_the_first_complete_pass() -> None:

@@ -127,10 +127,10 @@ def test_a_stream_is_counted_once_and_uncounted_once_also_when_it_never_started(
     client = app.test_client()
     feed = feeds(app)["notes"]
     response = client.get("/stream")
-    assert len(feed.subscribers) == 1
+    assert len(feed.streams) == 1
     response.close()
     response.close()
-    assert len(feed.subscribers) == 0
+    assert len(feed.streams) == 0
 
 
 def test_head_and_options_open_no_stream(make_app: MakeApp) -> None:
@@ -141,7 +141,7 @@ def test_head_and_options_open_no_stream(make_app: MakeApp) -> None:
     assert head.headers["Content-Type"].startswith("text/event-stream")
     assert "GET" in client.options("/stream").headers["Allow"]
     assert client.post("/stream").status_code == 405
-    assert len(feeds(app)["notes"].subscribers) == 0
+    assert len(feeds(app)["notes"].streams) == 0
 
 
 def test_over_capacity_the_answer_is_200_a_retry_and_the_end(make_app: MakeApp) -> None:
@@ -254,8 +254,8 @@ def test_two_applications_in_one_process_share_nothing(
     assert one.test_client().get("/stream/alarms").status_code == 404
     assert other.test_client().get("/stream").status_code == 404
     response = other.test_client().get("/live/stream")
-    assert len(feeds(one)["notes"].subscribers) == 0
-    assert len(feeds(other)["alarms"].subscribers) == 1
+    assert len(feeds(one)["notes"].streams) == 0
+    assert len(feeds(other)["alarms"].streams) == 1
     response.close()
 
 

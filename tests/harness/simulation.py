@@ -4,17 +4,21 @@ Only the database is simulated: poller, log, delivery and wire format are the re
 is an ideal one, of holders: it does with transactions what a database's locks allow.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gevent.event import Event
+
 from poller.backfill import Backfill
+from poller.connection import Connection
 from poller.cursor import Cursor, Range, ranges_of
 from poller.delivery import Subscriber
 from poller.dialects import History
 from poller.event_log import EventLog
 from poller.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
 from poller.loop import Poller
+from poller.response_stream import ResponseStream
 from poller.row import Row
 from poller.settings import Settings
 from tests.harness.sse import Parser
@@ -153,15 +157,20 @@ class Worker:
         self.settings = settings(**changes)
         self.source = SimulatedSource(table, self.settings.history_rows)
         self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
+        self.backfill = Backfill(self.source.page)
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: True)
 
     def poll_until_quiet(self) -> None:
         while self.poller.poll() == 0.0:
             pass
 
-    def open_stream(self, last_event_id: str | None = None) -> Subscriber:
-        backfill = Backfill(self.source.page)
-        return Subscriber("test", self.log, backfill, self.settings, last_event_id)
+    def open_stream(self, last_event_id: str | None = None) -> ResponseStream:
+        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+            return Subscriber(
+                "test", self.log, self.backfill, self.settings, last_event_id, signal, pause
+            )
+
+        return ResponseStream(make, self.log, self.settings, Connection(None), lambda _: None)
 
 
 class Client:

@@ -127,6 +127,11 @@ class Response:
         else:
             self._take_plain()
 
+    def end(self) -> None:
+        """The connection was closed in good order, which ends a body of no declared length."""
+        declared = self._length_left is not None or "transfer-encoding" in self.headers
+        self.complete = self.complete or not declared
+
     def _take_head(self) -> bool:
         head, end, rest = self._rest.partition(b"\r\n\r\n")
         if not end:
@@ -303,11 +308,13 @@ class Stream:
         try:
             data = self._socket.recv(READ_BYTES)
         except ConnectionError:
-            data = b""
+            self.eof = True
+            return
         if data:
             self.response.feed(data)
         else:
             self.eof = True
+            self.response.end()
 
     def close(self) -> None:
         self._socket.close()

@@ -76,7 +76,7 @@ def drop_when_slow() -> None:
 
         return chunk
 
-    patch(Subscriber, "_next_chunk", make)
+    patch(Subscriber, "next_chunk", make)
 
 
 def last_event_id_ignored() -> None:

@@ -1,0 +1,278 @@
+"""The fanout: writes one batch to all live streams of a worker, straight into their sockets.
+
+It knows neither HTTP nor SQL: the sockets come from `handover.py`, the bytes from `delivery.py`. A
+stream is in one of two places:
+
+- parked: it has all there is, as far as it can be told without waiting: a socket, a position and a
+  watcher for the client's end, and no greenlet. A round gives every parked stream what the log has
+  got; nearly always that is the same bytes for all.
+- busy: a greenlet writes what could not be written at once, because the client's buffer is full, or
+  because the table has to be read. Then the stream is parked again.
+
+Invariants:
+- Between a subscriber's "nothing new" and its place among the parked nothing yields, and every
+  change of the log sets `_signal`: so no parked stream misses one.
+- A busy stream's socket is closed by its greenlet only. Others shut it down, which wakes that
+  greenlet: a descriptor closed under somebody who waits on it could already be another client's.
+- A frame is written whole or the connection ends: a farewell never cuts one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice, takewhile
+
+import gevent
+import structlog
+from gevent.event import Event
+
+from poller import metrics, sse
+from poller.connection import CLIENT_GONE, WRITE_DEADLINE, OwnConnection
+from poller.delivery import CHUNK_BYTES, Subscriber
+from poller.event_log import EventLog
+from poller.settings import Settings
+
+log = structlog.get_logger("rowcast")
+
+HUB_SLICE_S = 0.004  # of writing, then others have their turn; one stream takes some 5 µs
+STREAMS_BETWEEN_LOOKS = 32  # at the clock
+# The part of the silence over which heartbeats are spread, and in how many ticks: after a batch all
+# would be due at once. The last of them is still in time.
+HEARTBEAT_SPREAD = 0.1
+TICKS_PER_SPREAD = 5
+
+FAILED = "error"
+
+
+class SocketStream:
+    """One stream and its socket, whose response's head has been written."""
+
+    __slots__ = ("_fanout", "closed_because", "connection", "farewell", "sent_bytes", "subscriber")
+
+    def __init__(self, fanout: Fanout, subscriber: Subscriber, connection: OwnConnection) -> None:
+        self._fanout = fanout
+        self.subscriber = subscriber
+        self.connection = connection
+        self.sent_bytes = 0
+        self.closed_because = ""
+        self.farewell = b""
+
+    def end(self, reason: str, farewell: bytes = b"") -> None:
+        """End the stream, with `farewell` as its last bytes. The first reason counts."""
+        if not self.closed_because:
+            self.closed_because, self.farewell = reason, farewell
+            self._fanout.release(self)
+
+    def client_ended(self, reason: str) -> None:
+        """`end()`, for the hub, where nothing may wait and nothing should take long."""
+        gevent.spawn(self.end, reason)
+
+    def cut(self) -> None:
+        """End the connection under a write that waits."""
+        self.connection.cut()
+
+
+class Fanout:
+    """All streams of one feed whose sockets are ours. It runs while there is one.
+
+    `ended(stream)` is called once for each, when its socket is closed.
+    """
+
+    def __init__(
+        self,
+        feed: str,
+        event_log: EventLog,
+        settings: Settings,
+        ended: Callable[[SocketStream], None],
+    ) -> None:
+        self._feed = feed
+        self._log = event_log
+        self._settings = settings
+        self._ended = ended
+        # When it was parked or last written to by itself, in the order of these times; at
+        # `_batch_at` all were written to.
+        self._parked: dict[SocketStream, float] = {}
+        self._batch_at = 0.0
+        self._seq = event_log.head  # of nearly all that are parked
+        self._busy: set[SocketStream] = set()
+        self._runs = False
+        self._rows = 0  # sent, and not yet counted
+        self._rows_delivered = metrics.rows_delivered.labels(feed)
+        spread_s = settings.heartbeat_s * HEARTBEAT_SPREAD
+        self._tick_s = spread_s / TICKS_PER_SPREAD
+        self._silence_s = settings.heartbeat_s - spread_s - self._tick_s
+        self.signal = Event()  # set by the log
+
+    def add(self, stream: SocketStream) -> None:
+        """Serve it from now on; its subscriber was made with our `signal`. The socket is ours."""
+        stream.connection.bound(self._settings.write_deadline_s)
+        stream.connection.watch(stream.client_ended)
+        if not self._runs:
+            self._runs = True
+            self._log.attach(self.signal)
+            gevent.spawn(self._run)
+        self._serve(stream, sse.retry_frame(self._settings.retry_ms))
+
+    def release(self, stream: SocketStream) -> None:
+        """Close an ended stream, at once where no greenlet has it."""
+        if stream not in self._busy:
+            self._close(stream)
+        elif not stream.farewell:
+            stream.cut()
+
+    # -- rounds -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while self._parked or self._busy:
+            try:
+                if self.signal.wait(self._tick_s):
+                    # Cleared before the look: what comes after it sets the signal again.
+                    self.signal.clear()
+                    self._round()
+                self._send_heartbeats(time.monotonic())
+            except Exception:
+                log.exception("fanout failed", feed=self._feed)
+        # Nothing yields between the last look and here: whoever is added next starts us again.
+        self._log.detach(self.signal)
+        self._runs = False
+
+    def _round(self) -> None:
+        """Give every parked stream what there is for it: nearly all of them the same batch.
+
+        A batch stays true while others have their turn, since what it brings was committed; should
+        history have changed meanwhile, the next round says so.
+        """
+        batch = self._log.take(max(self._seq, self._log.oldest), CHUNK_BYTES)
+        if batch is not None:
+            self._seq, self._batch_at = batch.next_seq, time.monotonic()
+            if self._seq != self._log.head:
+                self.signal.set()  # there is more than a chunk
+        for stream in _in_slices([*self._parked]):
+            if stream not in self._parked:
+                continue  # ended, or made busy, in a pause
+            if batch is not None and stream.subscriber.advance(batch):
+                self._rows += batch.next_seq - batch.seq
+                self._send(stream, batch.chunk)
+            else:
+                self._serve(stream)
+        self._count_rows()
+
+    def _serve(self, stream: SocketStream, chunk: bytes = b"") -> None:
+        """Write all there is, after `chunk`; a stream that would have to wait gets a greenlet."""
+        subscriber = stream.subscriber
+        rows = subscriber.rows
+        try:
+            while (new := subscriber.chunk_at_once()) is not None:
+                chunk += new
+                if not chunk:
+                    return self._park(stream)
+                if not self._send(stream, chunk):
+                    return None
+                chunk = b""
+            self._occupy(stream, chunk)
+        except Exception:
+            log.exception("stream failed", feed=self._feed)
+            stream.end(FAILED)
+        finally:
+            self._rows += subscriber.rows - rows
+
+    def _send(self, stream: SocketStream, chunk: bytes) -> bool:
+        """Write without waiting; whether that was all. If not, a greenlet has the stream now, or it
+        has ended."""
+        try:
+            sent = stream.connection.send(chunk)
+        except OSError:
+            stream.end(CLIENT_GONE)
+            return False
+        stream.sent_bytes += sent
+        if sent == len(chunk):
+            return True
+        self._occupy(stream, memoryview(chunk)[sent:])
+        return False
+
+    def _park(self, stream: SocketStream) -> None:
+        if stream not in self._parked:
+            self._parked[stream] = time.monotonic()
+
+    def _count_rows(self) -> None:
+        self._rows_delivered.inc(self._rows)
+        self._rows = 0
+
+    # -- heartbeats -------------------------------------------------------------------------
+
+    def _send_heartbeats(self, now: float) -> None:
+        for stream in _in_slices(self._silent_since(now - self._silence_s)):
+            if self._parked.pop(stream, None) is not None and self._send(stream, sse.HEARTBEAT):
+                self._park(stream)
+
+    def _silent_since(self, moment: float) -> list[SocketStream]:
+        """Those that were sent nothing since, the longest first, and not all at one tick."""
+        if self._batch_at > moment:
+            return []
+        share = -(-len(self._parked) // TICKS_PER_SPREAD)
+        silent = takewhile(lambda item: item[1] <= moment, islice(self._parked.items(), share))
+        return [stream for stream, _ in silent]
+
+    # -- busy streams -----------------------------------------------------------------------
+
+    def _occupy(self, stream: SocketStream, rest: bytes | memoryview) -> None:
+        """Let a greenlet write `rest`, and then what the stream lacks."""
+        self._parked.pop(stream, None)
+        self._busy.add(stream)
+        gevent.spawn(self._catch_up, stream, rest)
+
+    def _catch_up(self, stream: SocketStream, rest: bytes | memoryview) -> None:
+        reason = ""
+        try:
+            self._write_all(stream, rest)
+            while not stream.closed_because and (chunk := self._next_chunk(stream)):
+                self._write_all(stream, chunk)
+            if stream.closed_because:
+                self._write_all(stream, stream.farewell)
+        except TimeoutError:
+            reason = WRITE_DEADLINE
+        except OSError:
+            reason = CLIENT_GONE
+        except Exception:
+            log.exception("stream failed", feed=self._feed)
+            reason = FAILED
+        # Nothing yields between "nothing new" and here.
+        self._busy.discard(stream)
+        stream.closed_because = stream.closed_because or reason
+        if stream.closed_because:
+            stream.farewell = b""
+            self._close(stream)
+        else:
+            self._park(stream)
+
+    def _next_chunk(self, stream: SocketStream) -> bytes:
+        rows = stream.subscriber.rows
+        chunk = stream.subscriber.next_chunk()
+        self._rows += stream.subscriber.rows - rows
+        self._count_rows()
+        return chunk
+
+    def _write_all(self, stream: SocketStream, chunk: bytes | memoryview) -> None:
+        if chunk:
+            stream.connection.send_all(chunk, self._settings.write_deadline_s)
+            stream.sent_bytes += len(chunk)
+
+    def _close(self, stream: SocketStream) -> None:
+        self._parked.pop(stream, None)
+        if stream.farewell:
+            with suppress(OSError):
+                stream.sent_bytes += stream.connection.send(stream.farewell)
+        stream.connection.close()
+        self._ended(stream)
+
+
+def _in_slices(streams: Sequence[SocketStream]) -> Iterator[SocketStream]:
+    """The same streams, with a turn for other greenlets every few milliseconds."""
+    began_at = time.monotonic()
+    for count, stream in enumerate(streams, start=1):
+        yield stream
+        if count % STREAMS_BETWEEN_LOOKS == 0 and time.monotonic() - began_at > HUB_SLICE_S:
+            gevent.sleep(0)
+            began_at = time.monotonic()

@@ -1,0 +1,63 @@
+"""The hand-over: takes a client's connection over from gunicorn's gevent worker.
+
+A WSGI response holds a greenlet, and one of the worker's connections, for as long as it lasts.
+After the hand-over there is only a socket, which is ours. What this relies on, held by
+`tests/test_handover.py` and `tests/serving/`, which fail when a new gunicorn changes it:
+
+- `environ["gunicorn.socket"]` is gevent's socket, and `start_response` returns a method of
+  gunicorn's `Response`, also through middleware that passes it on. That response writes the head
+  itself. Told to close and not to chunk, it then has nothing more to write, and closes its side.
+- We *detach* the descriptor instead of duplicating it. gunicorn and gevent then hold a closed
+  socket: whatever they do with it, such as answer a second request that came in the same packet,
+  cannot reach the client. (A duplicate would also leave the first descriptor in libev's epoll set
+  for as long as the stream lasts: the kernel takes it out only with the last duplicate.)
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from gevent import monkey
+from gevent import socket as gevent_socket
+
+# The plain one, whose methods never switch greenlets.
+PlainSocket = monkey.get_original("socket", "SocketType")
+
+
+def take(environ: Mapping[str, Any], write: object) -> socket.socket | None:
+    """The client's socket, non-blocking, with the response's head written; from now on it is the
+    caller's to write to and to close.
+
+    `write` is what `start_response` returned. None where this server, or this connection, cannot be
+    taken over: then nothing has happened. Raises OSError where the client is gone.
+    """
+    client: Any = environ.get("gunicorn.socket")
+    response: Any = getattr(write, "__self__", None)
+    if not (_is_gevent_worker() and _is_plain(client) and _is_gunicorns(response)):
+        return None
+    response.force_close()
+    response.chunked = False
+    response.send_headers()
+    family, kind, protocol = client.family, client.type, client.proto
+    taken: socket.socket = PlainSocket(family, kind, protocol, fileno=client.detach())
+    taken.setblocking(False)
+    return taken
+
+
+def _is_gevent_worker() -> bool:
+    return "gunicorn.workers.ggevent" in sys.modules
+
+
+def _is_plain(client: object) -> bool:
+    """TLS has a state beside the descriptor, which cannot be taken along."""
+    return isinstance(client, gevent_socket.socket) and not isinstance(client, ssl.SSLSocket)
+
+
+def _is_gunicorns(response: object) -> bool:
+    """Not a subclass: HTTP/2 has one, whose streams share a connection."""
+    wsgi = sys.modules.get("gunicorn.http.wsgi")
+    return wsgi is not None and type(response) is wsgi.Response

@@ -1,0 +1,140 @@
+"""The open streams of a feed: counts them in and out, and ends them.
+
+It knows both ways of serving one, and leaves the choice to whoever opens it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gevent
+import structlog
+from gevent.event import Event
+
+from poller import metrics, sse
+from poller.backfill import Backfill, PageReader
+from poller.connection import Connection, OwnConnection
+from poller.delivery import Subscriber
+from poller.event_log import EventLog
+from poller.fanout import Fanout, SocketStream
+from poller.response_stream import ResponseStream
+from poller.settings import Settings
+
+log = structlog.get_logger("rowcast")
+
+DRAIN_RETRY_MS = 2000  # the window in which the clients of a small worker come back …
+DRAIN_RETRY_MS_PER_STREAM = 2  # … and by how much each stream widens it
+ENDS_BETWEEN_YIELDS = 100  # streams, some 30 µs each
+
+Stream = ResponseStream | SocketStream
+
+
+class Opening(NamedTuple):
+    """How to open a stream: what its client sent, the client's address for the log, and what to
+    call when the stream has ended."""
+
+    last_event_id: str | None = None
+    client: str = ""
+    ended: Callable[[], None] = lambda: None
+
+
+class Streams:
+    """Those of one feed in one worker. `first()` is called when one opens and there was none."""
+
+    def __init__(
+        self,
+        feed: str,
+        event_log: EventLog,
+        read_page: PageReader,
+        settings: Settings,
+        first: Callable[[], None],
+    ) -> None:
+        self._feed = feed
+        self._log = event_log
+        self._backfill = Backfill(read_page)
+        self._settings = settings
+        self._first = first
+        self._fanout = Fanout(feed, event_log, settings, self.ended)
+        self._open: dict[Stream, tuple[float, str, Callable[[], None]]] = {}
+        self._metric_open = metrics.streams_open.labels(feed)
+        self._metric_total = metrics.streams_total.labels(feed)
+        self._metric_rows = metrics.rows_delivered.labels(feed)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def respond(self, opening: Opening, connection: Connection) -> ResponseStream:
+        """A new stream as a response's body, counted until `ended(stream)`."""
+
+        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+            return self._subscriber(opening, signal, pause)
+
+        stream = ResponseStream(make, self._log, self._settings, connection, self._metric_rows.inc)
+        self._count_in(stream, opening)
+        return stream
+
+    def fan_out(self, opening: Opening, connection: OwnConnection) -> SocketStream:
+        """A new stream on a connection that is ours from now on, counted until it ends."""
+        subscriber = self._subscriber(opening, self._fanout.signal, gevent.sleep)
+        stream = SocketStream(self._fanout, subscriber, connection)
+        self._count_in(stream, opening)
+        self._fanout.add(stream)
+        return stream
+
+    def ended(self, stream: Stream) -> None:
+        """Count it out. Twice does nothing."""
+        if stream not in self._open:
+            return
+        opened_at_s, client, freed = self._open.pop(stream)
+        self._metric_open.dec()
+        log.info(
+            "stream closed",
+            feed=self._feed,
+            client=client,
+            reason=stream.closed_because,
+            seconds=round(time.monotonic() - opened_at_s, 1),
+            rows=stream.subscriber.rows,
+            bytes=stream.sent_bytes,
+        )
+        freed()
+
+    # -- ending them all --------------------------------------------------------------------
+
+    def end(self, reason: str, farewell: Callable[[], bytes] = bytes) -> None:
+        """End every stream, each with a farewell of its own as its last bytes."""
+        for count, stream in enumerate([*self._open], start=1):
+            stream.end(reason, farewell())
+            if count % ENDS_BETWEEN_YIELDS == 0:
+                gevent.sleep(0)
+
+    def drain(self) -> None:
+        """End every stream, each told its own time to come back, so that they do not all come
+        at once."""
+        window_ms = DRAIN_RETRY_MS + DRAIN_RETRY_MS_PER_STREAM * len(self)
+        self.end("drain", lambda: sse.retry_frame(random.randint(100, window_ms)))
+
+    def cut(self) -> None:
+        """End the connections of streams that do not end by themselves."""
+        for stream in [*self._open]:
+            stream.cut()
+
+    # -- opening one ------------------------------------------------------------------------
+
+    def _subscriber(
+        self, opening: Opening, signal: Event, pause: Callable[[float], object]
+    ) -> Subscriber:
+        last_event_id = opening.last_event_id
+        return Subscriber(
+            self._feed, self._log, self._backfill, self._settings, last_event_id, signal, pause
+        )
+
+    def _count_in(self, stream: Stream, opening: Opening) -> None:
+        if not self._open:
+            self._first()
+        self._open[stream] = time.monotonic(), opening.client, opening.ended
+        self._metric_open.inc()
+        self._metric_total.inc()
+        log.info("stream opened", feed=self._feed, client=opening.client)
