@@ -34,6 +34,9 @@ STREAMS_PER_ADDRESS = 50  # a server may cap streams per client address
 IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h: a port is taken for the pair of addresses, at connect
 RETRY_S = 2.0  # of a stream that was told nothing
 TRICKLE_BYTES_PER_S = 1024
+# Of a stream that trickles: with the usual one, its kernel would tell the server only once a minute
+# that something was read.
+TRICKLE_BUFFER_BYTES = 4096
 LAST_ID = re.compile(rb"id: (\S+)\n")
 RETRY = re.compile(rb"retry: (\d+)\n")
 
@@ -198,6 +201,8 @@ class Client:
         link = stream.socket = socket.socket()
         link.setblocking(False)
         link.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        if stream.mode == "trickle":
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TRICKLE_BUFFER_BYTES)
         link.bind((stream.address, 0))
         link.connect_ex(self._target)
         stream.fd = link.fileno()

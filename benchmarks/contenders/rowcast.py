@@ -70,7 +70,8 @@ class Rowcast(Contender):
         assert self.server.child is not None
         return [self.server.child.pid, *self.server.worker_pids()]
 
-    def gaps_ms(self, since_s: float) -> list[float]:
-        """The longest gap of each quarter of a second since then; needs `ticking`."""
+    def gaps_ms(self, since_s: float) -> list[tuple[float, float]]:
+        """The longest gap of each quarter of a second since then, and the most CPU taken in one;
+        needs `ticking`."""
         lines = [line.split() for line in self.ticks_path.read_text().splitlines()]
-        return [float(gap) for at, gap in lines if float(at) > since_s]
+        return [(float(gap), float(cpu)) for at, gap, cpu in lines if float(at) > since_s]
