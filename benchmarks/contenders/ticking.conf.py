@@ -1,8 +1,8 @@
 """The project's gunicorn.conf.py, and in each worker a greenlet that ticks: for benchmarks only.
 
-How late a tick comes is how long the hub was kept from serving anybody else; how much CPU its thread
-took meanwhile says whether it was its own doing, or that of somebody else on its core. The greatest
-of each quarter of a second go as a line "TIME GAP_MS CPU_MS" into the file that TICKS names.
+How late a tick comes is how long the hub was kept from serving anybody else; how much CPU its
+thread took meanwhile says whether it was its own doing, or that of somebody else on its core. The
+greatest of each quarter of a second go as a line "TIME GAP_MS CPU_MS" into the file TICKS names.
 """
 
 import os
