@@ -27,14 +27,14 @@ import structlog
 from poller import capacity, notifier
 
 _DRAIN_WATCH_INTERVAL_S = 0.1
-_PAGES_BESIDE_STREAMS = 1000  # connections for the page, posts and health checks
 
 worker_class = "gevent"
 _host = os.environ.get("HOST") or "127.0.0.1"
 bind = [f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT') or '8000'}"]
 # workers: gunicorn takes WEB_CONCURRENCY, default 1.
 # A full worker accepts nothing, health checks included: streams are capped well below.
-worker_connections = capacity.max_streams(None) + _PAGES_BESIDE_STREAMS
+_room = capacity.room()
+worker_connections = _room.streams + _room.pages
 timeout = 30
 # Streams end by themselves (see below); this is for a page that is being served.
 graceful_timeout = 5

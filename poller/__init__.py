@@ -15,7 +15,8 @@ Where a row goes, from the table to the wire, and the file that takes it there:
        ▼
     delivery.py         Subscriber: live from the ring; behind, from the ring or the table
        ▼
-    notifier.py         the Flask route; feed.py puts all of this together for one table
+    notifier.py         the Flask route; feed.py puts all of this together for one table,
+                        slots.py says who may open a stream, capacity.py how many fit
 
 The idea that holds it together is in cursor.py: what was delivered is not a number but a set; and
 what makes it safe in fence.py: a gap is given up only when nobody is left who could fill it.

@@ -134,6 +134,8 @@ class Fanout:
                 self._send_heartbeats(time.monotonic())
             except Exception:
                 log.exception("fanout failed", feed=self._feed)
+                gevent.sleep(self._tick_s)
+                self.signal.set()  # who was left out gets it in the next round
         # Nothing yields between the last look and here: whoever is added next starts us again.
         self._log.detach(self.signal)
         self._runs = False
@@ -172,9 +174,8 @@ class Fanout:
                     return None
                 chunk = b""
             self._occupy(stream, chunk)
-        except Exception:
-            log.exception("stream failed", feed=self._feed)
-            stream.end(FAILED)
+        except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
+            stream.end(self._reason(error))
         finally:
             self._rows += subscriber.rows - rows
 
@@ -183,14 +184,23 @@ class Fanout:
         has ended."""
         try:
             sent = stream.connection.send(chunk)
-        except OSError:
-            stream.end(CLIENT_GONE)
+        except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
+            stream.end(self._reason(error))
             return False
         stream.sent_bytes += sent
         if sent == len(chunk):
             return True
         self._occupy(stream, memoryview(chunk)[sent:])
         return False
+
+    def _reason(self, error: Exception) -> str:
+        """Why a stream ends with this error; one that no client can cause is told in the log."""
+        if isinstance(error, TimeoutError):
+            return WRITE_DEADLINE
+        if isinstance(error, OSError):
+            return CLIENT_GONE
+        log.error("stream failed", feed=self._feed, exc_info=error)
+        return FAILED
 
     def _park(self, stream: SocketStream) -> None:
         if stream not in self._parked:
@@ -231,13 +241,8 @@ class Fanout:
                 self._write_all(stream, chunk)
             if stream.closed_because:
                 self._write_all(stream, stream.farewell)
-        except TimeoutError:
-            reason = WRITE_DEADLINE
-        except OSError:
-            reason = CLIENT_GONE
-        except Exception:
-            log.exception("stream failed", feed=self._feed)
-            reason = FAILED
+        except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
+            reason = self._reason(error)
         # Nothing yields between "nothing new" and here.
         self._busy.discard(stream)
         stream.closed_because = stream.closed_because or reason

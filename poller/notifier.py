@@ -19,11 +19,12 @@ from poller import capacity, metrics, sse
 from poller.database import Database
 from poller.feed import Feed, Watch
 from poller.settings import Settings
+from poller.slots import Slots
 from poller.stream_response import EventStreamResponse, StreamResponse
 from poller.streams import Opening
 
 EXTENSION = "rowcast"
-FULL_RETRY_MS = (5_000, 15_000)  # over capacity: come back somewhere in between
+FULL_RETRY_MS = (5_000, 15_000)  # over a cap: come back somewhere in between
 DRAINING_RETRY_MS = (100, 2_000)  # this process ends: soon another one answers
 DRAIN_S = 1.0  # streams that have not ended by then are cut
 
@@ -34,14 +35,19 @@ class _State:
 
     feeds: dict[str, Feed]
     settings: Settings
-    max_streams: int
+    room: capacity.Room
+    slots: Slots
     draining: bool = False
+    started: bool = False
 
     @property
     def streams(self) -> int:
         return sum(len(feed.streams) for feed in self.feeds.values())
 
     def start(self) -> None:
+        if not self.started:
+            self.started = True
+            self.room.announce()
         for feed in self.feeds.values():
             feed.start()
 
@@ -107,9 +113,9 @@ class Notifier:
             settings.database_url, query_timeout_s=settings.query_timeout_s
         )
         feeds = {watch.name: Feed(watch, database, settings) for watch in self._watches}
-        app.extensions[EXTENSION] = _State(
-            feeds, settings, capacity.max_streams(settings.max_streams)
-        )
+        room = capacity.room(settings.max_streams)
+        slots = Slots(room.streams, settings.max_streams_per_address)
+        app.extensions[EXTENSION] = _State(feeds, settings, room, slots)
         app.register_blueprint(_blueprint(), url_prefix=url_prefix)
 
     # -- what an application does with it ---------------------------------------------------
@@ -195,9 +201,10 @@ def stream(name: str | None) -> Response:
     state.start()
     if state.draining:
         return _turned_away(feed, "draining", DRAINING_RETRY_MS)
-    if state.streams >= state.max_streams:
-        return _turned_away(feed, "full", FULL_RETRY_MS)
-    opening = Opening(_last_event_id(), request.remote_addr or "")
+    if reason := state.slots.refusal(request.remote_addr):
+        return _turned_away(feed, reason, FULL_RETRY_MS)
+    slot = state.slots.slot(request.remote_addr)
+    opening = Opening(_last_event_id(), request.remote_addr or "", slot)
     return StreamResponse(feed.streams, opening, direct=state.settings.fanout)
 
 

@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from poller.capacity import MAX_STREAMS
+
 PREFIX = "ROWCAST_"
 
 
@@ -115,9 +117,18 @@ class Settings(BaseModel):
         None,
         validation_alias="ROWCAST_MAX_STREAMS",
         ge=1,
-        le=1_000_000,
-        description="Streams of one worker at most. Unset: what the limit of open files allows, "
-        "at most 20,000.",
+        le=MAX_STREAMS,
+        description="Streams of one worker at most, up to 20,000. Unset: what the limit of open "
+        "files allows, which the log says at start.",
+    )
+    max_streams_per_address: int | None = Field(
+        None,
+        validation_alias="ROWCAST_MAX_STREAMS_PER_ADDRESS",
+        ge=0,
+        le=MAX_STREAMS,
+        description="Streams that one client address (IPv6: one /64) may have open at each worker; "
+        "0: any number. Unset: a quarter of the worker's streams, at least 20. "
+        "[More below](#streams-of-one-address).",
     )
     fanout: bool = Field(
         default=True,

@@ -22,6 +22,7 @@ from poller.event_log import EventLog
 from poller.fanout import Fanout, SocketStream
 from poller.response_stream import ResponseStream
 from poller.settings import Settings
+from poller.slots import Slot
 
 log = structlog.get_logger("rowcast")
 
@@ -33,12 +34,12 @@ Stream = ResponseStream | SocketStream
 
 
 class Opening(NamedTuple):
-    """How to open a stream: what its client sent, the client's address for the log, and what to
-    call when the stream has ended."""
+    """How to open a stream: what its client sent, the client's address for the log, and its place,
+    which is taken while the stream is open."""
 
-    last_event_id: str | None = None
-    client: str = ""
-    ended: Callable[[], None] = lambda: None
+    last_event_id: str | None
+    client: str
+    slot: Slot
 
 
 class Streams:
@@ -58,7 +59,7 @@ class Streams:
         self._settings = settings
         self._first = first
         self._fanout = Fanout(feed, event_log, settings, self.ended)
-        self._open: dict[Stream, tuple[float, str, Callable[[], None]]] = {}
+        self._open: dict[Stream, tuple[float, str, Slot]] = {}
         self._metric_open = metrics.streams_open.labels(feed)
         self._metric_total = metrics.streams_total.labels(feed)
         self._metric_rows = metrics.rows_delivered.labels(feed)
@@ -88,7 +89,7 @@ class Streams:
         """Count it out. Twice does nothing."""
         if stream not in self._open:
             return
-        opened_at_s, client, freed = self._open.pop(stream)
+        opened_at_s, client, slot = self._open.pop(stream)
         self._metric_open.dec()
         log.info(
             "stream closed",
@@ -99,7 +100,7 @@ class Streams:
             rows=stream.subscriber.rows,
             bytes=stream.sent_bytes,
         )
-        freed()
+        slot.free()
 
     # -- ending them all --------------------------------------------------------------------
 
@@ -134,7 +135,8 @@ class Streams:
     def _count_in(self, stream: Stream, opening: Opening) -> None:
         if not self._open:
             self._first()
-        self._open[stream] = time.monotonic(), opening.client, opening.ended
+        opening.slot.take()
+        self._open[stream] = time.monotonic(), opening.client, opening.slot
         self._metric_open.inc()
         self._metric_total.inc()
         log.info("stream opened", feed=self._feed, client=opening.client)

@@ -15,8 +15,10 @@ ALLOWED = {
     "sse": {"poller.cursor"},
     "row": {"poller.sse", "msgspec"},
     "event_log": {"poller.cursor", "gevent"},
-    "settings": {"pydantic", "sqlalchemy"},
-    "capacity": set(),
+    "settings": {"poller.capacity", "pydantic", "sqlalchemy"},
+    "address": set(),
+    "capacity": {"structlog"},
+    "slots": {"poller.address", "structlog"},
     "metrics": {"prometheus_client"},
     "database": {"gevent", "sqlalchemy", "tenacity"},
     "ranges": {"poller.cursor", "sqlalchemy"},
@@ -34,12 +36,21 @@ ALLOWED = {
     "table": {"poller.cursor", "poller.dialects", "poller.ranges", "poller.row", "sqlalchemy"},
     "newest": {"poller.cursor", "poller.row"},
     "backfill": {"poller.cursor", "poller.row", "gevent"},
+    "connection": {"gevent"},
+    "handover": {"gevent"},
+    "response_stream": {"poller.connection", "poller.delivery", "poller.event_log",
+                        "poller.settings", "poller.sse", "gevent"},
+    "fanout": {"poller.connection", "poller.delivery", "poller.event_log", "poller.metrics",
+               "poller.settings", "poller.sse", "gevent", "structlog"},
+    "streams": {"poller.backfill", "poller.connection", "poller.delivery", "poller.event_log",
+                "poller.fanout", "poller.metrics", "poller.response_stream", "poller.settings",
+                "poller.slots", "poller.sse", "gevent", "structlog"},
     "report": {"poller.gaps", "poller.metrics"},
     "doctor": {"poller.cursor", "poller.database", "poller.dialects", "poller.settings",
                "poller.table", "sqlalchemy"},
 }  # fmt: skip
 KNOWS_NO_FLASK_NOR_SQL = ("loop", "delivery", "backfill")
-KNOWS_FLASK = ("notifier",)
+KNOWS_FLASK = ("notifier", "stream_response")
 
 
 def imports(path: Path) -> set[str]:

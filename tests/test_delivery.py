@@ -6,25 +6,19 @@ Real poller, log and delivery; the table is simulated, so that every interleavin
 import gevent
 import pytest
 from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from poller import delivery, sse
 from poller.delivery import AHEAD_OF_TABLE, MALFORMED_ID, NOT_PROVEN, UNKNOWN_HISTORY, Subscriber
 from poller.fence import SingleWriter
-from tests.harness.simulation import SILENCE, Client, SimulatedTable, Worker
-
-
-def worker_with(table: SimulatedTable, **changes: object) -> Worker:
-    worker = Worker(table, **changes)
-    worker.poll_until_quiet()
-    return worker
-
-
-def table_with(rows: int) -> SimulatedTable:
-    table = SimulatedTable()
-    table.insert(rows)
-    return table
+from tests.harness.interleaving import AnyInterleaving
+from tests.harness.simulation import (
+    SILENCE,
+    Client,
+    SimulatedTable,
+    Worker,
+    table_with,
+    worker_with,
+)
 
 
 def test_a_stream_begins_with_retry_and_an_id_only_frame() -> None:
@@ -352,96 +346,6 @@ def test_an_ended_stream_leaves_nothing_attached_to_the_log() -> None:
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert worker.log._listeners == set()
-
-
-class AnyInterleaving(RuleBasedStateMachine):
-    """Writers, two workers and clients that are dropped at any byte and come back to either."""
-
-    @initialize(rows=st.integers(0, 4))
-    def begin(self, rows: int) -> None:
-        self.replay_entries, delivery.REPLAY_ENTRIES = delivery.REPLAY_ENTRIES, 2
-        self.table = table_with(rows)
-        # One has to read the table for nearly everything, the other nearly never.
-        self.workers = [worker_with(self.table), worker_with(self.table, log_capacity_rows=100)]
-        self.clients: list[Client] = []
-        self.known: list[set[int]] = []
-
-    @rule(rows=st.integers(1, 3))
-    def transaction_begins(self, rows: int) -> None:
-        self.table.begin(rows)
-
-    @rule(which=st.integers(0, 9), commits=st.booleans())
-    def transaction_ends(self, which: int, commits: bool) -> None:
-        if self.table.open:
-            transaction = sorted(self.table.open)[which % len(self.table.open)]
-            (self.table.commit if commits else self.table.roll_back)(transaction)
-
-    @rule(which=st.integers(0, 1))
-    def worker_starts_anew(self, which: int) -> None:
-        """Killed, with its streams; the next one starts near the newest row."""
-        for client in self.clients:
-            if client.connected_to is self.workers[which]:
-                client.drop()
-        self.workers[which] = worker_with(
-            self.table, history_rows=2, log_capacity_rows=[3, 100][which]
-        )
-
-    @rule(which=st.integers(0, 1))
-    def worker_polls(self, which: int) -> None:
-        self.workers[which].poller.poll()
-
-    @rule(commits=st.booleans())
-    def all_transactions_end(self, *, commits: bool) -> None:
-        for transaction in [*self.table.open]:
-            (self.table.commit if commits else self.table.roll_back)(transaction)
-
-    @rule(which=st.integers(0, 1))
-    def client_comes(self, which: int) -> None:
-        """From now: what this worker has delivered is not owed to it, nor what comes from a
-        transaction that is older than the worker, below its floor."""
-        worker, client = self.workers[which], Client()
-        pending = {i for ids in self.table.open.values() for i in ids}
-        older = {i for i in pending if i <= worker.log.floor}
-        self.known.append({i for i in self.table.committed if i in worker.log.cursor} | older)
-        client.connect(worker)
-        client.take(2)
-        assert client.ids == []
-        self.clients.append(client)
-
-    @rule(client=st.integers(0, 9), which=st.integers(0, 1))
-    def client_comes_back(self, client: int, which: int) -> None:
-        if self.clients:
-            self.clients[client % len(self.clients)].connect(self.workers[which])
-
-    @rule(client=st.integers(0, 9), chunks=st.integers(1, 6), cut=st.none() | st.integers(0, 80))
-    def client_reads(self, client: int, chunks: int, cut: int | None) -> None:
-        if self.clients:
-            self.clients[client % len(self.clients)].take(chunks, cut=cut)
-
-    @invariant()
-    def nobody_sees_a_row_twice_or_one_that_is_not_there(self) -> None:
-        for client in self.clients:
-            assert len(client.ids) == len(set(client.ids))
-            assert set(client.ids) <= set(self.table.committed)
-            assert client.resets == []
-
-    def teardown(self) -> None:
-        if not hasattr(self, "clients"):
-            return
-        try:
-            self.everybody_gets_the_rest()
-        finally:
-            delivery.REPLAY_ENTRIES = self.replay_entries
-
-    def everybody_gets_the_rest(self) -> None:
-        for transaction in [*self.table.open]:
-            self.table.commit(transaction)
-        for worker in self.workers:
-            worker.poll_until_quiet()
-            worker.poll_until_quiet()
-        for client, known in zip(self.clients, self.known, strict=True):
-            client.read(self.workers[len(client.ids) % 2])
-            assert sorted(client.ids) == sorted(set(self.table.committed) - known)
 
 
 TestAnyInterleaving = AnyInterleaving.TestCase

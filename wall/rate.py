@@ -8,16 +8,14 @@ import math
 import time
 from collections.abc import Callable
 from functools import cache
-from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from flask import request
 from limits import parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from poller.address import client_network
 from wall.refusal import Refused
-
-IPV6_PREFIX_BITS = 64  # what one household gets; single addresses in it are free to choose
 
 
 def limited_posts(rate: str) -> Callable[[], None]:
@@ -33,26 +31,13 @@ def limited_posts(rate: str) -> Callable[[], None]:
         return MovingWindowRateLimiter(MemoryStorage())
 
     def count_post() -> None:
-        client = client_network()
+        client = client_network(request.remote_addr)
         for limit in limits:
             if not limiter().hit(limit, client):
                 reset_at = limiter().get_window_stats(limit, client).reset_time
                 raise _refused(max(1, math.ceil(reset_at - time.time())))
 
     return count_post
-
-
-def client_network() -> str:
-    """Who is counted as one: an IPv4 address, or the /64 of an IPv6 one."""
-    try:
-        address = ip_address(request.remote_addr or "")
-    except ValueError:
-        return "unknown"
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(IPv6Network((address, IPV6_PREFIX_BITS), strict=False))
-    return str(address)
 
 
 def _refused(wait_s: int) -> Refused:

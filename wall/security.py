@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Flask, request
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -32,6 +32,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+NO_SESSION = ("/stream", "/healthz", "/readyz", "/metrics", "/static/")
 LOOPBACK = ("localhost", "127.0.0.1")  # not ::1, which Werkzeug cannot tell from other names
 
 csrf = CSRFProtect()
@@ -106,6 +107,12 @@ def _add_headers(response: Response) -> Response:
 
 
 class _Sessions(SecureCookieSessionInterface):
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """None for what needs none: a stream, opened in thousands, is not worth a signature."""
+        if request.path.startswith(NO_SESSION):
+            return None
+        return super().open_session(app, request)
+
     def get_cookie_secure(self, app: Flask) -> bool:
         """Secure where the wall is reached by https, so that plain http on a LAN works too."""
         return request.is_secure

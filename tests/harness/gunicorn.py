@@ -30,7 +30,8 @@ FAST = {"ROWCAST_POST_RATE": "100000 per minute", "ROWCAST_POLL_INTERVAL": "0.1"
 class Gunicorn:
     """One running server: `with Gunicorn(folder, env, workers=2) as server`.
 
-    An empty value in `env` unsets what would be given here by default.
+    An empty value in `env` unsets what would be given here by default. `open_files` is its
+    `ulimit -n`, soft and hard.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Gunicorn:
         start: Literal["gunicorn app:app", "python app.py"] = "gunicorn app:app",
         project: Path = PROJECT,
         port: int = 0,
+        open_files: int | None = None,
     ) -> None:
         self.port = port or free_port()
         self.workers = workers
@@ -57,6 +59,9 @@ class Gunicorn:
         if start == "gunicorn app:app":
             self._command = [sys.executable, "-m", "gunicorn", "app:app"]
             self._command += ["--workers", str(workers), *options]
+        if open_files is not None:
+            limited = 'ulimit -n "$0" && exec "$@"'
+            self._command = ["sh", "-c", limited, str(open_files), *self._command]
         self.child: Child | None = None
 
     def __enter__(self) -> Self:

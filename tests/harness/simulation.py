@@ -4,18 +4,22 @@ Only the database is simulated: poller, log, delivery and wire format are the re
 is an ideal one, of holders: it does with transactions what a database's locks allow.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
+import gevent
 from gevent.event import Event
 
 from poller.backfill import Backfill
-from poller.connection import Connection
+from poller.connection import Connection, OwnConnection
 from poller.cursor import Cursor, Range, ranges_of
 from poller.delivery import Subscriber
 from poller.dialects import History
 from poller.event_log import EventLog
+from poller.fanout import Fanout, SocketStream
 from poller.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
 from poller.loop import Poller
 from poller.response_stream import ResponseStream
@@ -25,6 +29,7 @@ from tests.harness.sse import Parser
 
 SILENCE = b":\n"
 MAX_CHUNKS = 1000
+BYTES_AT_ONCE = 50  # about one frame
 NO_CONNECTION: Any = None
 
 
@@ -159,6 +164,8 @@ class Worker:
         self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
         self.backfill = Backfill(self.source.page)
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: True)
+        self.ended: list[SocketStream] = []
+        self.fanout = Fanout("test", self.log, self.settings, self.ended.append)
 
     def poll_until_quiet(self) -> None:
         while self.poller.poll() == 0.0:
@@ -166,11 +173,22 @@ class Worker:
 
     def open_stream(self, last_event_id: str | None = None) -> ResponseStream:
         def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
-            return Subscriber(
-                "test", self.log, self.backfill, self.settings, last_event_id, signal, pause
-            )
+            return self._subscriber(last_event_id, signal, pause)
 
         return ResponseStream(make, self.log, self.settings, Connection(None), lambda _: None)
+
+    def fan_out(self, client: OwnConnection, last_event_id: str | None = None) -> SocketStream:
+        subscriber = self._subscriber(last_event_id, self.fanout.signal, gevent.sleep)
+        stream = SocketStream(self.fanout, subscriber, client)
+        self.fanout.add(stream)
+        return stream
+
+    def _subscriber(
+        self, last_event_id: str | None, signal: Event, pause: Callable[[float], object]
+    ) -> Subscriber:
+        return Subscriber(
+            "test", self.log, self.backfill, self.settings, last_event_id, signal, pause
+        )
 
 
 class Client:
@@ -230,3 +248,78 @@ class Client:
                 self.ids.append(int(event.json["id"]))
         self._parser.events.clear()
         self.last_event_id = self._parser.last_event_id or None
+
+
+class TricklingConnection(OwnConnection):
+    """One whose kernel takes a few bytes at a time: every write may be cut short anywhere."""
+
+    __slots__ = ("_sizes",)
+
+    def __init__(self, client: socket.socket, sizes: Iterable[int]) -> None:
+        super().__init__(client)
+        self._sizes = cycle(sizes)
+
+    def send(self, data: bytes | memoryview) -> int:
+        return super().send(memoryview(data)[: next(self._sizes)])
+
+
+class SocketClient(Client):
+    """The same over a socket that the fanout writes to; what it does not take stays in there."""
+
+    def __init__(self, last_event_id: str | None = None, sizes: Iterable[int] = (7, 1000)) -> None:
+        super().__init__(last_event_id)
+        self._sizes = tuple(sizes)
+        self._socket: socket.socket | None = None
+
+    def connect(self, worker: Worker) -> None:
+        self.drop()
+        self.connected_to = worker
+        served, self._socket = socket.socketpair()
+        served.setblocking(False)
+        self._socket.setblocking(False)
+        worker.fan_out(TricklingConnection(served, self._sizes), self.last_event_id)
+        self._parser = Parser()
+        self._parser.feed(b"id: %s\n\n" % (self.last_event_id or "").encode())
+
+    def take(self, chunks: int = MAX_CHUNKS, *, cut: int | None = None) -> None:
+        """Take about so many frames, or all until two heartbeats say that there is silence."""
+        if self._socket is None:
+            return
+        taken, last = 0, b""
+        with gevent.Timeout(10):
+            while taken < chunks and not last.endswith(2 * SILENCE):
+                gevent.sleep(0)
+                new = self._read(BYTES_AT_ONCE)
+                taken += bool(new)
+                last = (last + new)[-2 * BYTES_AT_ONCE :]
+                self._parser.feed(new)
+        if cut is not None:
+            gevent.sleep(0)
+            self._parser.feed(self._read(cut))
+        self._note()
+        if cut is not None:
+            self.drop()
+
+    def drop(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = self.connected_to = None
+
+    def _read(self, limit: int) -> bytes:
+        assert self._socket is not None
+        try:
+            return self._socket.recv(limit) if limit else b""
+        except BlockingIOError:
+            return b""
+
+
+def worker_with(table: SimulatedTable, **changes: object) -> Worker:
+    worker = Worker(table, **changes)
+    worker.poll_until_quiet()
+    return worker
+
+
+def table_with(rows: int) -> SimulatedTable:
+    table = SimulatedTable()
+    table.insert(rows)
+    return table

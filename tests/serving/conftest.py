@@ -1,7 +1,7 @@
 """Fixtures of the end-to-end tests: a wall that is ready, and other programs at its database."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +33,17 @@ def start_wall(start_gunicorn: Callable[..., Gunicorn]) -> Wall:
         return start_gunicorn({"DATABASE_URL": url, **(settings or {})}, **options).wait_ready()
 
     return start
+
+
+@pytest.fixture(scope="module")
+def any_wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
+    """One wall for the tests of a module that ask nothing of its settings or its rows.
+
+    It has one worker, and whoever posts waits for the row: the next stream begins after it.
+    """
+    folder = tmp_path_factory.mktemp("any-wall")
+    with Gunicorn(folder, {}) as server:
+        yield server.wait_ready()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from tests.harness import sql
+from tests.harness.gunicorn import Gunicorn
 from tests.harness.http import request
 from tests.harness.process import wait_until
 from tests.harness.swarm import Swarm
@@ -151,17 +152,15 @@ def test_bad_last_event_id_is_a_reset_and_the_stream_goes_on(
 
 @pytest.mark.parametrize("given", ["%00", "%FF%FE", "%0A%0Ddata:%20x", "x" * 3_500])
 def test_bad_id_in_the_query_is_a_reset(
-    start_wall: Wall, open_stream: OpenStream, sqlite_url: str, given: str
+    any_wall: Gunicorn, open_stream: OpenStream, given: str
 ) -> None:
-    wall = start_wall(sqlite_url)
-    stream = open_stream(f"{wall.stream_url}?last_event_id={given}").wait_open()
-    wall.post("live")
+    stream = open_stream(f"{any_wall.stream_url}?last_event_id={given}").wait_open()
+    any_wall.post("live")
     stream.wait_for_body("live")
     assert [event.type for event in stream.events] == ["reset", "message"]
 
 
-def test_oversized_header_is_refused_as_a_bad_request(start_wall: Wall, sqlite_url: str) -> None:
-    wall = start_wall(sqlite_url)
-    reply = request(wall.stream_url, headers={"Last-Event-ID": "9" * 20_000})
+def test_oversized_header_is_refused_as_a_bad_request(any_wall: Gunicorn) -> None:
+    reply = request(any_wall.stream_url, headers={"Last-Event-ID": "9" * 20_000})
     assert 400 <= reply.status < 500
-    wait_until(lambda: wall.get("/healthz").status == 200, 5, "still well")
+    wait_until(lambda: any_wall.get("/healthz").status == 200, 5, "still well")

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from tests.harness import sql
+from tests.harness.gunicorn import Gunicorn
 from tests.harness.http import request
-from tests.harness.process import wait_until
 from tests.serving.conftest import Wall
 from tests.serving.helpers import OpenStream
 
@@ -32,9 +32,9 @@ def test_stream_is_retry_then_priming_id_then_rows(
 
 
 def test_headers_keep_every_party_from_holding_the_stream_back(
-    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
+    any_wall: Gunicorn, open_stream: OpenStream
 ) -> None:
-    stream = open_stream(start_wall(sqlite_url).stream_url).wait_open()
+    stream = open_stream(any_wall.stream_url).wait_open()
     assert stream.headers["content-type"].startswith("text/event-stream")
     assert "no-" in stream.headers["cache-control"]
     assert stream.headers["x-accel-buffering"] == "no"
@@ -76,50 +76,41 @@ def test_id_above_two_to_the_53_is_a_string(
     assert stream.rows[0]["id"] == str(big)
 
 
-def test_head_answers_headers_only_and_takes_no_place(start_wall: Wall, sqlite_url: str) -> None:
-    wall = start_wall(sqlite_url)
+def test_head_answers_headers_only_and_takes_no_place(any_wall: Gunicorn) -> None:
+    opened = any_wall.metric("rowcast_streams_total")
     for _ in range(3):
-        reply = request(wall.stream_url, "HEAD")
+        reply = request(any_wall.stream_url, "HEAD")
         assert reply.status == 200
         assert reply.headers["content-type"].startswith("text/event-stream")
         assert reply.text == ""
-    wait_until(lambda: wall.metric("rowcast_streams_open") == 0, 5, "no stream counted")
+    assert any_wall.metric("rowcast_streams_total") == opened
 
 
-def test_options_tells_the_methods_and_allows_no_other_origin(
-    start_wall: Wall, sqlite_url: str
-) -> None:
-    wall = start_wall(sqlite_url)
+def test_options_tells_the_methods_and_allows_no_other_origin(any_wall: Gunicorn) -> None:
+    opened = any_wall.metric("rowcast_streams_total")
     asked = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET"}
-    reply = request(wall.stream_url, "OPTIONS", headers=asked)
+    reply = request(any_wall.stream_url, "OPTIONS", headers=asked)
     assert reply.status in (200, 204, 403)
     assert "access-control-allow-origin" not in reply.headers
-    assert wall.metric("rowcast_streams_open") == 0
+    assert any_wall.metric("rowcast_streams_total") == opened
 
 
-def test_unknown_feed_is_not_found(start_wall: Wall, sqlite_url: str) -> None:
-    wall = start_wall(sqlite_url)
-    assert wall.get("/stream/no_such_table").status == 404
-    assert wall.get("/stream/sqlite_master").status == 404
+def test_unknown_feed_is_not_found(any_wall: Gunicorn) -> None:
+    assert any_wall.get("/stream/no_such_table").status == 404
+    assert any_wall.get("/stream/sqlite_master").status == 404
 
 
-def test_named_feed_is_the_same_stream(
-    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
-) -> None:
-    wall = start_wall(sqlite_url)
-    stream = open_stream(f"{wall.url}/stream/posts").wait_open()
-    post_id = wall.post("by name")
+def test_named_feed_is_the_same_stream(any_wall: Gunicorn, open_stream: OpenStream) -> None:
+    stream = open_stream(f"{any_wall.url}/stream/posts").wait_open()
+    post_id = any_wall.post("by name")
     assert stream.wait_for_rows(1) == [post_id]
 
 
-def test_without_a_proxy_forwarded_headers_count_for_nothing(
-    start_wall: Wall, sqlite_url: str
-) -> None:
+def test_without_a_proxy_forwarded_headers_count_for_nothing(any_wall: Gunicorn) -> None:
     """gunicorn itself would believe anybody on this machine."""
-    wall = start_wall(sqlite_url)
-    plain = wall.get("/")
+    plain = any_wall.get("/")
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/evil", "SCRIPT_NAME": "/evil"}
-    forged = wall.get("/", headers)
+    forged = any_wall.get("/", headers)
     assert plain.status == forged.status == 200
     assert "/evil" not in forged.text
     assert "Secure" not in str(forged.headers)

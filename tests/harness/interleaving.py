@@ -1,0 +1,101 @@
+"""Any interleaving of writers, workers and clients, for hypothesis; over any kind of stream."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from poller import delivery
+from tests.harness.simulation import Client, table_with, worker_with
+
+
+class AnyInterleaving(RuleBasedStateMachine):
+    """Writers, two workers and clients that are dropped at any byte and come back to either."""
+
+    client_of_a_kind: type[Client] = Client
+
+    @initialize(rows=st.integers(0, 4))
+    def begin(self, rows: int) -> None:
+        self.replay_entries, delivery.REPLAY_ENTRIES = delivery.REPLAY_ENTRIES, 2
+        self.table = table_with(rows)
+        # One has to read the table for nearly everything, the other nearly never.
+        self.workers = [worker_with(self.table), worker_with(self.table, log_capacity_rows=100)]
+        self.clients: list[Client] = []
+        self.known: list[set[int]] = []
+
+    @rule(rows=st.integers(1, 3))
+    def transaction_begins(self, rows: int) -> None:
+        self.table.begin(rows)
+
+    @rule(which=st.integers(0, 9), commits=st.booleans())
+    def transaction_ends(self, which: int, commits: bool) -> None:
+        if self.table.open:
+            transaction = sorted(self.table.open)[which % len(self.table.open)]
+            (self.table.commit if commits else self.table.roll_back)(transaction)
+
+    @rule(which=st.integers(0, 1))
+    def worker_starts_anew(self, which: int) -> None:
+        """Killed, with its streams; the next one starts near the newest row."""
+        for client in self.clients:
+            if client.connected_to is self.workers[which]:
+                client.drop()
+        self.workers[which] = worker_with(
+            self.table, history_rows=2, log_capacity_rows=[3, 100][which]
+        )
+
+    @rule(which=st.integers(0, 1))
+    def worker_polls(self, which: int) -> None:
+        self.workers[which].poller.poll()
+
+    @rule(commits=st.booleans())
+    def all_transactions_end(self, *, commits: bool) -> None:
+        for transaction in [*self.table.open]:
+            (self.table.commit if commits else self.table.roll_back)(transaction)
+
+    @rule(which=st.integers(0, 1))
+    def client_comes(self, which: int) -> None:
+        """From now: what this worker has delivered is not owed to it, nor what comes from a
+        transaction that is older than the worker, below its floor."""
+        worker, client = self.workers[which], self.client_of_a_kind()
+        pending = {i for ids in self.table.open.values() for i in ids}
+        older = {i for i in pending if i <= worker.log.floor}
+        self.known.append({i for i in self.table.committed if i in worker.log.cursor} | older)
+        client.connect(worker)
+        client.take(2)
+        assert client.ids == []
+        self.clients.append(client)
+
+    @rule(client=st.integers(0, 9), which=st.integers(0, 1))
+    def client_comes_back(self, client: int, which: int) -> None:
+        if self.clients:
+            self.clients[client % len(self.clients)].connect(self.workers[which])
+
+    @rule(client=st.integers(0, 9), chunks=st.integers(1, 6), cut=st.none() | st.integers(0, 80))
+    def client_reads(self, client: int, chunks: int, cut: int | None) -> None:
+        if self.clients:
+            self.clients[client % len(self.clients)].take(chunks, cut=cut)
+
+    @invariant()
+    def nobody_sees_a_row_twice_or_one_that_is_not_there(self) -> None:
+        for client in self.clients:
+            assert len(client.ids) == len(set(client.ids))
+            assert set(client.ids) <= set(self.table.committed)
+            assert client.resets == []
+
+    def teardown(self) -> None:
+        if not hasattr(self, "clients"):
+            return
+        try:
+            self.everybody_gets_the_rest()
+        finally:
+            for client in self.clients:
+                client.drop()
+            delivery.REPLAY_ENTRIES = self.replay_entries
+
+    def everybody_gets_the_rest(self) -> None:
+        for transaction in [*self.table.open]:
+            self.table.commit(transaction)
+        for worker in self.workers:
+            worker.poll_until_quiet()
+            worker.poll_until_quiet()
+        for client, known in zip(self.clients, self.known, strict=True):
+            client.read(self.workers[len(client.ids) % 2])
+            assert sorted(client.ids) == sorted(set(self.table.committed) - known)
