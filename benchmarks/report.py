@@ -91,8 +91,13 @@ def _section(
     draw: Callable[[Plot, Path], None] | None,
 ) -> str:
     result = results.cases[case.name]
-    parts = [f"## {case.title}", case.method.strip(), case.table(result["rows"]).strip()]
-    for plot in case.plots(result["rows"]):
+    try:
+        plots, text = case.plots(result["rows"]), case.table(result["rows"]).strip()
+    except KeyError as missing:  # kept from a time when the case measured something else
+        again = f'`make bench CASES="{case.name}"`'
+        return f"## {case.title}\n\nThe figures that were kept lack {missing}; {again} makes them anew.\n"
+    parts = [f"## {case.title}", case.method.strip(), text]
+    for plot in plots:
         path = results.folder / f"{plot.file}.svg"
         if draw is not None and any(plot.lines.values()):
             draw(plot, path)

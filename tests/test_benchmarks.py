@@ -166,6 +166,12 @@ def test_the_page_keeps_cases_that_are_not_run_again(tmp_path: Path) -> None:
     assert "Run on 2026-01-01" in page  # the older one says so
 
 
+def test_figures_of_an_older_form_do_not_spoil_the_page(tmp_path: Path) -> None:
+    results = Results(tmp_path / "benchmarks")
+    results.keep("hub", "2026-01-01", MACHINE, [{"contender": "fanout", "streams": 1}])
+    assert 'make bench CASES="hub"' in page_of(tmp_path, results)
+
+
 def test_what_fails_or_is_not_there_stands_in_the_table(tmp_path: Path) -> None:
     bench = Bench(SHORT)
 
