@@ -95,7 +95,8 @@ def _section(
         plots, text = case.plots(result["rows"]), case.table(result["rows"]).strip()
     except KeyError as missing:  # kept from a time when the case measured something else
         again = f'`make bench CASES="{case.name}"`'
-        return f"## {case.title}\n\nThe figures that were kept lack {missing}; {again} makes them anew.\n"
+        lacking = f"The figures that were kept lack {missing}; {again} makes them anew."
+        return f"## {case.title}\n\n{lacking}\n"
     parts = [f"## {case.title}", case.method.strip(), text]
     for plot in plots:
         path = results.folder / f"{plot.file}.svg"
