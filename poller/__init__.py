@@ -16,8 +16,12 @@ Where a row goes, from the table to the wire, and the file that takes it there:
     delivery.py         Subscriber: live from the ring; behind, from the ring or the table, of
        │                which backfill.py shares the pages (page.py) among all who lack the same
        ▼
-    notifier.py         the Flask route; feed.py puts all of this together for one table,
-                        slots.py says who may open a stream, capacity.py how many fit
+    fanout.py           writes one batch to all live sockets (connection.py), which handover.py took
+       │                over from gunicorn; response_stream.py serves where that cannot be done
+       ▼
+    notifier.py         the Flask routes; stream_response.py begins a stream, streams.py counts and
+                        ends them, slots.py says who may open one, capacity.py how many fit;
+                        feed.py puts all of this together for one table
 
 The idea that holds it together is in cursor.py: what was delivered is not a number but a set; and
 what makes it safe in fence.py: a gap is given up only when nobody is left who could fill it.
