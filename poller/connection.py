@@ -44,20 +44,25 @@ class Connection:
         self._watcher: Any = None
         self._unasked_bytes = 0
 
-    def bound(self, silence_s: float) -> None:
-        """Let the kernel hold SEND_BUFFER_BYTES for the client at most, and end the connection when
-        it acknowledges nothing for `silence_s`.
+    def bound_buffer(self) -> None:
+        """Let the kernel hold SEND_BUFFER_BYTES for the client at most."""
+        self._set(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
-        The latter is for one that vanished without a word. Not every kernel has it; others take
-        their own time, a quarter of an hour.
+    def bound_silence(self, seconds: float) -> None:
+        """Let the kernel end the connection when the client acknowledges nothing for so long; 0
+        takes the bound away.
+
+        For a client that vanished without a word. It must not be in force while somebody waits for
+        a slow client: the kernel forgets its progress as long as its buffer has no room for a
+        whole packet. Not every kernel has it; others take their own time, a quarter of an hour.
         """
-        options = [(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)]
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            options.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * silence_s)))
-        for option in options:
+            self._set(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * seconds))
+
+    def _set(self, level: int, option: int, value: int) -> None:
+        if self._socket is not None:
             with contextlib.suppress(OSError):  # no TCP, or gone by itself
-                if self._socket is not None:
-                    self._socket.setsockopt(*option)
+                self._socket.setsockopt(level, option, value)
 
     def watch(self, ended: Callable[[str], None]) -> None:
         """Call `ended(reason)`, in the hub, once the client ends the connection. With TLS that is

@@ -119,7 +119,8 @@ class Fanout:
 
     def add(self, stream: SocketStream) -> None:
         """Serve it from now on; its subscriber was made with our `signal`. The socket is ours."""
-        stream.connection.bound(self._settings.write_deadline_s)
+        stream.connection.bound_buffer()
+        stream.connection.bound_silence(self._settings.write_deadline_s)
         stream.connection.watch(stream.client_ended)
         if not self._runs:
             self._runs = True
@@ -275,6 +276,7 @@ class Fanout:
         """Let a greenlet write `rest`, and then what the stream lacks."""
         self._take_out(stream)
         self._busy.add(stream)
+        stream.connection.bound_silence(0)
         gevent.spawn(self._catch_up, stream, rest)
 
     def _catch_up(self, stream: SocketStream, rest: bytes | memoryview) -> None:
@@ -294,6 +296,7 @@ class Fanout:
             stream.farewell = b""
             self._close(stream)
         else:
+            stream.connection.bound_silence(self._settings.write_deadline_s)
             self._park(stream)
 
     def _next_chunk(self, stream: SocketStream) -> bytes:

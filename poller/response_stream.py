@@ -51,7 +51,7 @@ class ResponseStream:
 
     def __iter__(self) -> Iterator[bytes]:
         self._log.attach(self._signal)
-        self._connection.bound(self._settings.write_deadline_s)
+        self._connection.bound_buffer()
         self._connection.watch(self.end)
         try:
             yield from self._timed(self._chunks())
@@ -67,7 +67,9 @@ class ResponseStream:
             for chunk in chunks:
                 self._writing_since = time.monotonic()
                 timer.start(self._drop_if_stuck)
+                self._connection.bound_silence(0)
                 yield chunk
+                self._connection.bound_silence(self._settings.write_deadline_s)
                 timer.stop()
                 self.sent_bytes += len(chunk)
         finally:

@@ -230,6 +230,24 @@ def test_a_slow_client_is_not_dropped_at_the_deadline(peers: Peers) -> None:
         assert not worker.ended
 
 
+def test_a_client_that_trickles_over_tcp_is_not_dropped_at_the_deadline() -> None:
+    """The kernel's own limit would end it: its window never has room for a whole packet."""
+    worker = quiet_worker(table_with(20_000), write_deadline_s=1.5, batch_rows=1000)
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        served, _ = listener.accept()
+        served.setblocking(False)
+        stream = worker.fan_out(OwnConnection(served), "0")
+        until(lambda: worker.fanout._busy, "a full buffer")
+        for _ in range(18):  # of 0.2 s each
+            gevent.sleep(0.2)
+            assert client.recv(1600)
+            assert not worker.ended
+        stream.end("test over")
+        until(lambda: worker.ended, "the end")
+
+
 def test_the_end_of_a_client_is_noticed_and_its_descriptor_given_back(peers: Peers) -> None:
     worker = quiet_worker(table_with(1))
     peer = peers(worker)
