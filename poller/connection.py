@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 import termios
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ SEND_BUFFER_BYTES = 128 * 1024
 # behind it, but not for ever.
 UNASKED_BYTES = 64 * 1024
 READ_BYTES = 4096
+LOOKS_PER_DEADLINE = 5  # at what a client has taken
 
 CLIENT_GONE = "client gone"
 CLIENT_TALKS = "client sends data"
@@ -127,7 +129,7 @@ class OwnConnection(Connection):
 
     def send_all(self, data: bytes | memoryview, deadline_s: float) -> None:
         """Send it all, waiting for the client. Raises TimeoutError when that took nothing for
-        `deadline_s` (noticed up to twice as late), another OSError where it is gone."""
+        `deadline_s` (noticed at the next look), another OSError where it is gone."""
         rest = memoryview(data)[self.send(data) :]
         while rest:
             self._wait_writable(deadline_s)
@@ -135,14 +137,15 @@ class OwnConnection(Connection):
 
     def _wait_writable(self, deadline_s: float) -> None:
         """A slow client takes bytes long before the kernel calls its buffer writable again."""
-        unsent = self.unsent_bytes()
+        unsent, since = self.unsent_bytes(), time.monotonic()
         while True:
             try:
-                return wait_write(self._socket.fileno(), timeout=deadline_s)
+                return wait_write(self._socket.fileno(), timeout=deadline_s / LOOKS_PER_DEADLINE)
             except TimeoutError:
-                if (left := self.unsent_bytes()) == unsent:
+                if (left := self.unsent_bytes()) != unsent:
+                    unsent, since = left, time.monotonic()
+                elif time.monotonic() - since >= deadline_s:
                     raise
-                unsent = left
 
     def close(self) -> None:
         """Give the descriptor back. Nobody may be waiting on it."""

@@ -12,12 +12,10 @@ import gevent
 from gevent.event import Event
 
 from poller import sse
-from poller.connection import CLIENT_GONE, WRITE_DEADLINE, Connection
+from poller.connection import CLIENT_GONE, LOOKS_PER_DEADLINE, WRITE_DEADLINE, Connection
 from poller.delivery import Subscriber
 from poller.event_log import EventLog
 from poller.settings import Settings
-
-LOOKS_PER_DEADLINE = 5  # at what a client has taken
 
 MakeSubscriber = Callable[[Event, Callable[[float], object]], Subscriber]
 
