@@ -29,6 +29,7 @@ def draw(plot: Plot, path: Path) -> None:
         if all(len(points) == 1 for points in labels.values()):
             bars = axes.barh(list(labels), [points[0][1] for points in labels.values()])
             axes.bar_label(bars, fmt=" %.3g")
+            axes.margins(x=0.1)
             axes.invert_yaxis()
             axes.set_xlabel(plot.y)
         else:
