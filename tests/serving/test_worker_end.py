@@ -53,7 +53,7 @@ def test_signal_just_before_gunicorn_looks_ends_streams_politely(
     tmp_path: Path,
 ) -> None:
     wall: Gunicorn = start_wall(sqlite_url, options=configured(ENDS_BEFORE_THE_LOOK))
-    for _ in range(3):
+    for _ in range(2):
         wall.wait_ready()
         streams = [open_stream(wall.stream_url).wait_open() for _ in range(20)]
         (tmp_path / "now").touch()
