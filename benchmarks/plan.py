@@ -36,7 +36,7 @@ class Plan:
     slow_rows_per_s: int = 200
     slow_s: float = 20.0
     slow_deadline_s: float = 30.0  # ROWCAST_WRITE_DEADLINE
-    slow_after_s: float = 5.0  # from then until those who never read are gone for sure
+    slow_after_s: float = 20.0  # from then until those who never read are gone for sure
     page_streams: int = 10_000
     page_rows_per_s: int = 100
     page_s: float = 15.0
