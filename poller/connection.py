@@ -10,6 +10,7 @@ import errno
 import fcntl
 import socket
 import ssl
+import struct
 import sys
 import termios
 import time
@@ -27,6 +28,7 @@ SEND_BUFFER_BYTES = 128 * 1024
 # behind it, but not for ever.
 UNASKED_BYTES = 64 * 1024
 READ_BYTES = 4096
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 LOOKS_PER_DEADLINE = 5  # at what a client has taken
 
 CLIENT_GONE = "client gone"
@@ -111,6 +113,16 @@ class Connection:
         if self._socket is not None:
             with contextlib.suppress(OSError):  # gone by itself
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+    def abandon(self) -> None:
+        """Cut it, and let the kernel throw away what the client did not take, when it is closed.
+
+        Otherwise the kernel would keep that for minutes, and then forget the client without a word.
+        """
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # gone by itself
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+        self.cut()
 
 
 class OwnConnection(Connection):

@@ -11,7 +11,7 @@ stream is in one of two places:
 
 Invariants:
 - Between a subscriber's "nothing new" and its place among the parked nothing yields, and every
-  change of the log sets `_signal`: so no parked stream misses one.
+  change of the log sets `signal`: so no parked stream misses one.
 - A busy stream's socket is closed by its greenlet only. Others shut it down, which wakes that
   greenlet: a descriptor closed under somebody who waits on it could already be another client's.
 - A frame is written whole or the connection ends: a farewell never cuts one.
@@ -35,9 +35,8 @@ from poller.settings import Settings
 from poller.tell import tell
 from poller.turn import give_turn
 
-BATCH_BYTES = (
-    256 * 1024
-)  # joined once for all, so that a fast client takes a poll's rows in one write
+# Joined once for all, so that a fast client takes a poll's rows in one write.
+BATCH_BYTES = 256 * 1024
 HUB_SLICE_S = 0.004  # of writing, then others have their turn; one stream takes some 5 µs
 STREAMS_BETWEEN_LOOKS = 32  # at the clock
 # The part of the silence over which heartbeats are spread, and in how many ticks: after a batch all
@@ -294,6 +293,8 @@ class Fanout:
         stream.closed_because = stream.closed_because or reason
         if stream.closed_because:
             stream.farewell = b""
+            if reason == WRITE_DEADLINE:
+                stream.connection.abandon()
             self._close(stream)
         else:
             stream.connection.bound_silence(self._settings.write_deadline_s)

@@ -115,4 +115,4 @@ class ResponseStream:
             self._unsent_bytes, self._writing_since = unsent, time.monotonic()
         elif time.monotonic() - self._writing_since > self._settings.write_deadline_s:
             self.end(WRITE_DEADLINE)
-            self.cut()
+            self._connection.abandon()

@@ -219,6 +219,26 @@ def test_a_client_that_takes_nothing_is_dropped_at_the_deadline(
     assert peer.stream.closed_because == WRITE_DEADLINE
 
 
+def test_a_client_dropped_at_the_deadline_is_told_and_leaves_nothing_in_the_kernel() -> None:
+    """The kernel would keep its bytes for minutes, and then forget it without a word."""
+    worker = quiet_worker(table_with(20_000), write_deadline_s=0.3, batch_rows=1000)
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        served, _ = listener.accept()
+        served.setblocking(False)
+        stream = worker.fan_out(OwnConnection(served), "0")
+        until(lambda: worker.ended == [stream], "the end of its stream")
+        client.settimeout(PATIENCE_S)
+
+        def read_all() -> None:
+            while client.recv(65536):
+                pass
+
+        with pytest.raises(ConnectionResetError):
+            read_all()
+
+
 def test_a_slow_client_is_not_dropped_at_the_deadline(peers: Peers) -> None:
     """It takes bytes, though its buffer is called writable only after several deadlines."""
     worker = quiet_worker(table_with(20_000), write_deadline_s=0.8, batch_rows=1000)
