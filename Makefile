@@ -22,13 +22,13 @@ DATABASES ?= postgresql mariadb mariadb-mdl sqlite
 SEEDS ?= 1 2 3 4 5
 SECONDS_EACH ?= 60
 torture: $(VENV)/dev.stamp test-parts  ## writers, clients and faults on real databases; writes docs/torture.md
-	@$(BIN)/python -m tests.oracle --databases $(DATABASES) --seeds $(SEEDS) \
+	@$(BIN)/python -m tests.campaigns.oracle --databases $(DATABASES) --seeds $(SEEDS) \
 	--seconds $(SECONDS_EACH) --write docs/torture.md </dev/null
 
 SOAK_MINUTES ?= 30
 SOAK_PATH ?= fanout
 soak: $(VENV)/dev.stamp  ## clients that come and go for SOAK_MINUTES: does anything stay of them?
-	@$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES) --path $(SOAK_PATH) </dev/null
+	@$(BIN)/python -m tests.campaigns.soak --minutes $(SOAK_MINUTES) --path $(SOAK_PATH) </dev/null
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy
 	@$(BIN)/ruff check

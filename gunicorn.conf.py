@@ -26,8 +26,9 @@ if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
 import gevent
 import structlog
 
-from poller import capacity, notifier
-from poller.settings import Settings
+from poller import notifier
+from poller.access import capacity
+from poller.runtime.settings import Settings
 
 _DRAIN_WATCH_INTERVAL_S = 0.1
 _WRITE_DEADLINE = "ROWCAST_WRITE_DEADLINE"

@@ -1,4 +1,4 @@
-"""The tables of the wall. They know SQLAlchemy and `poller.database`, and nothing of Flask."""
+"""The tables of the wall. They know SQLAlchemy and the notifier's `Database`, and no Flask."""
 
 from models.post import Post, PostRow
 

@@ -15,11 +15,11 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
-from poller.cursor import Cursor
-from poller.database import Database
-from poller.dialects import Examined, Finding
-from poller.settings import Settings, checked_url
-from poller.table import Table, TableError, source_name
+from poller.ids.cursor import Cursor
+from poller.reading.database import Database
+from poller.reading.dialects import Examined, Finding
+from poller.reading.table import Table, TableError, source_name
+from poller.runtime.settings import Settings, checked_url
 
 WHOLE, EXCEPTIONS, NOT_WATCHED = 0, 1, 2
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from poller import sse
-from poller.database import Database, DatabaseTimeout
-from poller.event_log import EventLog
-from poller.loop import Poller
-from poller.settings import Settings
-from poller.source import Source
-from poller.streams import Streams
-from poller.table import Table, TableError, source_name
+from poller.delivery.event_log import EventLog
+from poller.polling.loop import Poller
+from poller.reading.database import Database, DatabaseTimeout
+from poller.reading.source import Source
+from poller.reading.table import Table, TableError, source_name
+from poller.runtime.settings import Settings
+from poller.serving.streams import Streams
+from poller.wire import sse
 
 LATE_POLLS = 10  # so many intervals without a poll, and the feed is not ready
 LATE_AFTER_S = 5.0  # but not before this

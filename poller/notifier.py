@@ -15,13 +15,15 @@ from dataclasses import dataclass
 import gevent
 from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
 
-from poller import capacity, metrics, sse
-from poller.database import Database
+from poller.access import capacity
+from poller.access.admission import Slots
 from poller.feed import Feed, Watch
-from poller.settings import Settings
-from poller.slots import Slots
-from poller.stream_response import EventStreamResponse, StreamResponse
-from poller.streams import Opening
+from poller.reading.database import Database
+from poller.runtime import metrics
+from poller.runtime.settings import Settings
+from poller.serving.streams import Opening
+from poller.web.responses import EventStreamResponse, StreamResponse
+from poller.wire import sse
 
 EXTENSION = "rowcast"
 FULL_RETRY_MS = (5_000, 15_000)  # over a cap: come back somewhere in between

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Imports point one way, so that each file can be read on its own."""
 
 import ast
@@ -5,56 +6,61 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[1]
 POLLER = PROJECT / "poller"
 
 # What a module may import besides the standard library.
 ALLOWED = {
-    "cursor_token": set(),
-    "cursor": {"poller.cursor_token"},
-    "sse": {"poller.cursor"},
-    "row": {"poller.sse", "msgspec"},
-    "event_log": {"poller.cursor", "gevent"},
-    "settings": {"poller.capacity", "pydantic", "sqlalchemy"},
-    "address": set(),
-    "capacity": {"poller.tell"},
-    "slots": {"poller.address", "poller.tell"},
-    "metrics": {"prometheus_client"},
-    "database": {"gevent", "sqlalchemy", "tenacity"},
-    "ranges": {"poller.cursor", "sqlalchemy"},
-    "gaps": {"poller.cursor"},
-    "fence": {"poller.cursor", "poller.gaps", "sqlalchemy"},
-    "dialects/examined": {"poller.fence", "sqlalchemy"},
-    "dialects/access": {"sqlalchemy"},
-    "dialects/key": {"poller.dialects", "sqlalchemy"},
-    "dialects/mysql_findings": {"poller.dialects", "poller.fence", "sqlalchemy"},
-    "dialects/sqlite": {"poller.dialects", "poller.fence", "sqlalchemy"},
-    "dialects/postgresql": {"poller.cursor", "poller.dialects", "poller.fence", "sqlalchemy"},
-    "dialects/mysql": {"poller.cursor", "poller.dialects", "poller.fence", "poller.gaps",
-                       "poller.ranges", "sqlalchemy"},
-    "dialects/__init__": {"poller.dialects", "poller.fence", "sqlalchemy"},
-    "table": {"poller.cursor", "poller.dialects", "poller.ranges", "poller.row", "sqlalchemy"},
-    "newest": {"poller.cursor", "poller.row"},
-    "page": {"poller.cursor", "poller.sse", "poller.turn", "gevent"},
-    "backfill": {"poller.cursor", "poller.page", "poller.row", "poller.tell", "poller.turn",
+    "ids/cursor_token": set(),
+    "ids/cursor": {"poller.ids.cursor_token"},
+    "wire/sse": {"poller.ids.cursor"},
+    "wire/row": {"poller.wire.sse", "msgspec"},
+    "delivery/event_log": {"poller.ids.cursor", "gevent"},
+    "runtime/settings": {"poller.access.capacity", "pydantic", "sqlalchemy"},
+    "access/address": set(),
+    "access/capacity": {"poller.runtime.log"},
+    "access/admission": {"poller.access.address", "poller.runtime.log"},
+    "runtime/metrics": {"prometheus_client"},
+    "reading/database": {"gevent", "sqlalchemy", "tenacity"},
+    "reading/conditions": {"poller.ids.cursor", "sqlalchemy"},
+    "ids/gaps": {"poller.ids.cursor"},
+    "reading/fence": {"poller.ids.cursor", "poller.ids.gaps", "sqlalchemy"},
+    "reading/dialects/facts": {"poller.reading.fence", "sqlalchemy"},
+    "reading/dialects/access": {"sqlalchemy"},
+    "reading/dialects/key": {"poller.reading.dialects", "sqlalchemy"},
+    "reading/dialects/mysql_findings": {"poller.reading.dialects", "poller.reading.fence", "sqlalchemy"},
+    "reading/dialects/sqlite": {"poller.reading.dialects", "poller.reading.fence", "sqlalchemy"},
+    "reading/dialects/postgresql": {"poller.ids.cursor", "poller.reading.dialects", "poller.reading.fence", "sqlalchemy"},
+    "reading/dialects/mysql": {"poller.ids.cursor", "poller.reading.dialects", "poller.reading.fence", "poller.ids.gaps",
+                       "poller.reading.conditions", "sqlalchemy"},
+    "reading/dialects/__init__": {"poller.reading.dialects", "poller.reading.fence", "sqlalchemy"},
+    "reading/table": {"poller.ids.cursor", "poller.reading.dialects", "poller.reading.conditions", "poller.wire.row", "sqlalchemy"},
+    "polling/identity": {"poller.ids.cursor", "poller.wire.row"},
+    "delivery/page": {"poller.ids.cursor", "poller.wire.sse", "poller.runtime.hub", "gevent"},
+    "delivery/backfill": {"poller.ids.cursor", "poller.delivery.page", "poller.wire.row", "poller.runtime.log", "poller.runtime.hub",
                  "gevent"},
-    "tell": {"structlog"},
-    "turn": {"gevent"},
-    "connection": {"gevent"},
-    "handover": {"gevent"},
-    "response_stream": {"poller.connection", "poller.delivery", "poller.event_log",
-                        "poller.settings", "poller.sse", "gevent"},
-    "fanout": {"poller.connection", "poller.delivery", "poller.event_log", "poller.metrics",
-               "poller.settings", "poller.sse", "poller.tell", "poller.turn", "gevent"},
-    "streams": {"poller.backfill", "poller.connection", "poller.delivery", "poller.event_log",
-                "poller.fanout", "poller.metrics", "poller.response_stream", "poller.settings",
-                "poller.slots", "poller.sse", "poller.tell", "poller.turn", "gevent"},
-    "report": {"poller.gaps", "poller.metrics"},
-    "doctor": {"poller.cursor", "poller.database", "poller.dialects", "poller.settings",
-               "poller.table", "sqlalchemy"},
+    "runtime/log": {"structlog"},
+    "runtime/hub": {"gevent"},
+    "serving/client": {"gevent"},
+    "serving/handover": {"gevent"},
+    "serving/wsgi_stream": {"poller.serving.client", "poller.delivery.subscriber", "poller.delivery.event_log",
+                        "poller.runtime.settings", "poller.wire.sse", "gevent"},
+    "serving/fanout": {"poller.serving.client", "poller.delivery.subscriber", "poller.delivery.event_log", "poller.runtime.metrics",
+               "poller.runtime.settings", "poller.wire.sse", "poller.runtime.log", "poller.runtime.hub", "gevent"},
+    "serving/streams": {"poller.delivery.backfill", "poller.serving.client", "poller.delivery.subscriber", "poller.delivery.event_log",
+                "poller.serving.fanout", "poller.runtime.metrics", "poller.serving.wsgi_stream", "poller.runtime.settings",
+                "poller.access.admission", "poller.wire.sse", "poller.runtime.log", "poller.runtime.hub", "gevent"},
+    "polling/report": {"poller.ids.gaps", "poller.runtime.metrics"},
+    "doctor": {"poller.ids.cursor", "poller.reading.database", "poller.reading.dialects", "poller.runtime.settings",
+               "poller.reading.table", "sqlalchemy"},
 }  # fmt: skip
-KNOWS_NO_FLASK_NOR_SQL = ("loop", "delivery", "backfill", "page")
-KNOWS_FLASK = ("notifier", "stream_response")
+KNOWS_NO_FLASK_NOR_SQL = (
+    "polling/loop",
+    "delivery/subscriber",
+    "delivery/backfill",
+    "delivery/page",
+)
+KNOWS_FLASK = ("notifier", "responses")
 
 
 def imports(path: Path) -> set[str]:
@@ -63,8 +69,10 @@ def imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            whole = node.module == "poller"
-            found |= {f"poller.{a.name}" for a in node.names} if whole else {node.module}
+            room = node.module.startswith("poller") and node.module.count(".") < 2
+            inner = POLLER.parent.joinpath(*node.module.split(".")).is_dir()
+            named = {f"{node.module}.{a.name}" for a in node.names}
+            found |= named if room and inner and "dialects" not in node.module else {node.module}
     return found
 
 
@@ -72,7 +80,7 @@ def third_party(modules: set[str]) -> set[str]:
     import sys
 
     def top(module: str) -> str:
-        return ".".join(module.split(".")[: 2 if module.startswith("poller.") else 1])
+        return ".".join(module.split(".")[: 3 if module.startswith("poller.") else 1])
 
     return {top(m) for m in modules} - set(sys.stdlib_module_names)
 
@@ -85,7 +93,13 @@ def test_a_module_imports_no_more_than_its_share(module: str) -> None:
 @pytest.mark.parametrize("module", KNOWS_NO_FLASK_NOR_SQL)
 def test_the_loop_and_delivery_know_neither_flask_nor_sql(module: str) -> None:
     used = third_party(imports(POLLER / f"{module}.py"))
-    assert not used & {"flask", "werkzeug", "sqlalchemy", "poller.table", "poller.database"}
+    assert not used & {
+        "flask",
+        "werkzeug",
+        "sqlalchemy",
+        "poller.reading.table",
+        "poller.reading.database",
+    }
 
 
 def test_flask_is_known_to_the_extension_only() -> None:

@@ -13,7 +13,7 @@ from flask import Flask
 from models import Post
 from models.post import create_tables
 from poller import Notifier
-from poller.database import Database
+from poller.reading.database import Database
 from wall import posts, refusal, security
 from wall.rate import limited_posts
 from wall.secret import read_or_make

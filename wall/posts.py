@@ -30,8 +30,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from models import PostRow, post
 from models.post import AUTHOR_LENGTH, BODY_LENGTH
 from poller import Notifier
-from poller.database import Database, DatabaseTimeout, is_full
-from poller.row import MAX_EXACT_INTEGER
+from poller.reading.database import Database, DatabaseTimeout, is_full
+from poller.wire.row import MAX_EXACT_INTEGER
 from wall.draft import Draft, checked, read_draft
 from wall.refusal import Refused, wants_json
 from wall.security import require_form_token

@@ -14,7 +14,7 @@ from limits import parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from poller.address import client_network
+from poller.access.address import client_network
 from wall.refusal import Refused
 
 

@@ -15,9 +15,9 @@ from contextlib import ExitStack, contextmanager
 from benchmarks.case import Bench, Case, Figures
 from benchmarks.plan import FULL
 from benchmarks.tables import table
-from poller.cursor import Cursor, Range
-from poller.database import Database
-from poller.table import Table
+from poller.ids.cursor import Cursor, Range
+from poller.reading.database import Database
+from poller.reading.table import Table
 from tests.harness import sql
 from tests.harness.mariadb import METADATA_LOCKS, MariaDB
 from tests.harness.postgres import Postgres

@@ -13,18 +13,18 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from poller.backfill import Backfill
-from poller.connection import Connection, OwnConnection
-from poller.cursor import Cursor, Range, ranges_of
-from poller.delivery import Subscriber
-from poller.dialects import History
-from poller.event_log import EventLog
-from poller.fanout import Fanout, SocketStream
-from poller.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
-from poller.loop import Poller
-from poller.response_stream import ResponseStream
-from poller.row import Row
-from poller.settings import Settings
+from poller.delivery.backfill import Backfill
+from poller.delivery.event_log import EventLog
+from poller.delivery.subscriber import Subscriber
+from poller.ids.cursor import Cursor, Range, ranges_of
+from poller.polling.loop import Poller
+from poller.reading.dialects import History
+from poller.reading.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
+from poller.runtime.settings import Settings
+from poller.serving.client import Connection, OwnConnection
+from poller.serving.fanout import Fanout, SocketStream
+from poller.serving.wsgi_stream import ResponseStream
+from poller.wire.row import Row
 from tests.harness.sse import Parser
 
 SILENCE = b":\n"

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from poller.capacity import Room
+from poller.access.capacity import Room
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
 from tests.harness.swarm import Swarm

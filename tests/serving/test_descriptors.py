@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from poller.capacity import Room
+from poller.access.capacity import Room
 from tests.harness import raw, sql
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream

@@ -1,0 +1,72 @@
+"""How many streams one worker can hold: one file descriptor each, beside all else that takes one.
+
+Of the limit of open files, a fixed number is kept back for what a worker has open for itself; the
+rest is shared between streams and the connections that ask for pages, so that neither can take the
+last descriptor.
+"""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass
+
+from poller.runtime.log import tell
+
+MAX_STREAMS = 20_000  # per worker; beyond it, add workers
+MOST_PAGES = 1_000  # connections for pages, posts and health checks at the same time
+PAGES_SHARE = 5  # where descriptors are few, one in so many is for pages
+# A worker at rest has about 20 open (standard streams, listener, hub, metrics), and its database
+# pool may open 15; the rest is for what an application opens that is served beside the streams.
+RESERVED_DESCRIPTORS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What fits into `open_files` descriptors: so many streams, and pages beside them."""
+
+    open_files: int
+    wanted: int
+    streams: int
+    pages: int
+
+    @classmethod
+    def within(cls, open_files: int, configured: int | None = None) -> Room:
+        """Streams and pages in numbers above 0, whatever the limit."""
+        wanted = MAX_STREAMS if configured is None else configured
+        free = max(2, open_files - RESERVED_DESCRIPTORS)
+        pages = min(MOST_PAGES, max(1, free // PAGES_SHARE, free - wanted))
+        return cls(open_files, wanted, min(wanted, free - pages), pages)
+
+    def announce(self) -> None:
+        """One line in the log: a warning with what to do where fewer streams fit than wanted."""
+        if self.streams >= self.wanted:
+            tell("info", "room for streams", streams=self.streams, open_files=self.open_files)
+            return
+        needed = self.wanted + MOST_PAGES + RESERVED_DESCRIPTORS
+        tell(
+            "warning",
+            "room for fewer streams than wanted",
+            streams=self.streams,
+            wanted=self.wanted,
+            open_files=self.open_files,
+            what_to_do=f"allow more open files: ulimit -Hn {needed} in the shell that starts the "
+            f"server, LimitNOFILE={needed} in its systemd unit; or start more workers",
+        )
+
+
+def room(configured: int | None = None) -> Room:
+    """What fits into this process, its limit of open files raised as far as it may be."""
+    return Room.within(raise_descriptor_limit(), configured)
+
+
+def raise_descriptor_limit() -> int:
+    """Raise this process's soft limit of open files to the hard one; the limit then in force."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_STREAMS * 2 if hard == resource.RLIM_INFINITY else hard
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return MAX_STREAMS * 2 if soft == resource.RLIM_INFINITY else soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):  # macOS promises an unlimited hard value and refuses it
+        return soft
+    return wanted

@@ -1,0 +1,198 @@
+"""Backfill: pages of the table for streams that catch up, shared by all who lack the same rows.
+
+When a server of thousands of streams restarts, its clients come back within seconds, with few
+different Last-Event-IDs. Where the ring does not reach back to these, each would read the same
+pages of the table. So who asks while such a query is under way waits for it, and who comes within
+`KEPT_S` gets the page from memory: the database sees few queries, however many the streams.
+
+Safety. A client counts an id in its page without a row as "can never appear". For that the query
+must have begun after this was certain of the id, and it is the same certainty for everybody:
+
+- A client asks only for ids in the log's base: the worker delivered their rows, or proved them
+  dead. So at the moment at which somebody asked for it, each id's row could be seen, or never can.
+  A page answers only for ids that were asked for before its query began (`Page.asked`). An id
+  that came into the base later, such as a late commit in the midst of a page, is asked for anew.
+- That does not hold up to the log's floor, where a transaction that is older than the worker may
+  still bring a row. While there is a floor, clients leave those ids open; once it is gone, they
+  ask again and believe the answer, which must then be younger. So a page read under a floor is
+  nothing to those who ask without one.
+- In another generation of the log the same ids are other rows.
+
+So the last two, the `as_of` of a question, must be the same for all who share a page. The client's
+own set, the epoch (in ids, not in bodies) and the page's size take no part in it.
+
+What a page may be is old, by KEPT_S: a row that was changed or deleted meanwhile goes out as it
+was, as it does from the ring, for much longer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from poller.delivery.page import PAGE_BYTES, Body, Page, paged
+from poller.ids.cursor import Range, clip, subtract
+from poller.runtime.hub import give_turn
+from poller.runtime.log import tell
+from poller.wire import row
+from poller.wire.row import Row
+
+QUERIES_AT_ONCE = 4  # per feed: the poller and the pages need their connections
+FIRST_QUERY_ROWS = 50  # later ones are fitted to PAGE_BYTES
+ROWS_BETWEEN_YIELDS = 100  # encoding a full batch at once would hold the hub for milliseconds
+# A worker's clients come back over 2 to 12 s (see streams.py): within that each page is read a few
+# times, not hundreds. Longer would save little more, and send rows that are older.
+KEPT_S = 5.0
+KEPT_BYTES = 16 * 2**20  # per feed, beside the log's 64 MB; some 30,000 rows of 200 bytes
+KEPT_PAGES = 256  # each is looked at by whoever asks
+
+PageReader = Callable[[Sequence[Range], int], list[Row]]
+AsOf = tuple[int, int]  # the log's generation and floor
+
+
+@dataclass(eq=False, slots=True)
+class _Query:
+    """One that is under way, for all who ask for its lowest id. The greenlet is its own: an asker
+    may be killed, and the others still get their page, on a connection that nobody spoilt."""
+
+    as_of: AsOf
+    ranges: Sequence[Range]
+    askers: int = 0
+    begun: bool = False
+    greenlet: gevent.Greenlet[..., Any] = field(init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    page: Page
+    as_of: AsOf
+    until: float
+
+
+class Backfill:
+    """The pages of one feed. `read_page(ranges, rows)` is the query, of at most `batch_rows`."""
+
+    def __init__(self, feed: str, read_page: PageReader, batch_rows: int) -> None:
+        self._feed = feed
+        self._read_page = read_page
+        self._batch_rows = batch_rows
+        self._query_rows = min(FIRST_QUERY_ROWS, batch_rows)
+        self._turns = BoundedSemaphore(QUERIES_AT_ONCE)
+        self._under_way: dict[tuple[AsOf, int], _Query] = {}
+        self._kept: deque[_Kept] = deque()  # the oldest first
+        self._kept_bytes = 0
+        self._timer: Any = None
+
+    def page(self, ranges: Sequence[Range], as_of: AsOf) -> Page:
+        """The lowest ids of `ranges`, with at least one row, or all of them where there is none.
+
+        `as_of` is the log's generation and floor at the moment at which `ranges` were found to be
+        missing. Raises what the query raises, to all who wait for it.
+        """
+        left = ranges
+        while True:
+            part = self._part(left, as_of)
+            left = subtract(left, part.asked)
+            if part.rows or not left:
+                asked = clip(ranges, high=part.upto)
+                return part if asked == part.asked else Page(asked, part.rows)
+
+    def _part(self, ranges: Sequence[Range], as_of: AsOf) -> Page:
+        lowest = ranges[0][0]
+        self._forget_old()
+        for kept in self._kept:
+            if kept.as_of == as_of and lowest in kept.page:
+                return kept.page.part(ranges)
+        return self._ask(ranges, as_of).part(ranges)
+
+    # -- queries under way ------------------------------------------------------------------
+
+    def _ask(self, ranges: Sequence[Range], as_of: AsOf) -> Page:
+        key = as_of, ranges[0][0]
+        query = self._under_way.get(key)
+        if query is None:
+            query = self._under_way[key] = _Query(as_of, ranges)
+            query.greenlet = gevent.spawn(self._run, query)
+        query.askers += 1
+        try:
+            outcome = query.greenlet.get()
+        finally:
+            query.askers -= 1
+            if not (query.askers or query.begun):  # who comes and goes shall not fill the queue
+                del self._under_way[key]
+                query.greenlet.kill(block=False)
+        if isinstance(outcome, Page):
+            return outcome
+        raise outcome.with_traceback(None)  # or it would grow with each who raises it
+
+    def _run(self, query: _Query) -> Page | Exception:
+        """The page that begins with the lowest id of the query; the others are kept, too."""
+        with self._turns:
+            if not query.askers:  # its turn came before the kill did; then it must not begin
+                raise gevent.GreenletExit
+            query.begun = True
+            try:
+                pages = self._read(query.ranges)
+            except Exception as error:  # noqa: BLE001 - raised again in those who wait
+                tell("warning", "backfill failed", feed=self._feed, error=type(error).__name__)
+                return error
+            else:
+                for page in reversed(pages):
+                    self._keep(page, query.as_of)
+                return pages[0]
+            finally:
+                del self._under_way[query.as_of, query.ranges[0][0]]
+
+    def _read(self, ranges: Sequence[Range]) -> list[Page]:
+        limit = self._query_rows
+        rows = self._read_page(ranges, limit)
+        bodies: list[Body] = []
+        for count, new in enumerate(rows, start=1):
+            bodies.append((new.id, row.body(new)[0]))
+            if count % ROWS_BETWEEN_YIELDS == 0:
+                give_turn()
+        cut_off = len(rows) >= limit
+        self._fit(sum(len(body) for _, body in bodies), cut_off=cut_off)
+        return paged(clip(ranges, high=rows[-1].id) if cut_off else ranges, bodies)
+
+    def _fit(self, size_bytes: int, *, cut_off: bool) -> None:
+        """Ask for as many rows next time as make about a page."""
+        if size_bytes > PAGE_BYTES:
+            self._query_rows = max(1, self._query_rows // 2)
+        elif cut_off and size_bytes < PAGE_BYTES // 4:
+            self._query_rows = min(self._batch_rows, self._query_rows * 2)
+
+    # -- pages that are kept ----------------------------------------------------------------
+
+    def _keep(self, page: Page, as_of: AsOf) -> None:
+        self._kept.append(_Kept(page, as_of, time.monotonic() + KEPT_S))
+        self._kept_bytes += page.size_bytes
+        while self._kept_bytes > KEPT_BYTES or len(self._kept) > KEPT_PAGES:
+            self._forget()
+        self._forget_later()
+
+    def _forget(self) -> None:
+        self._kept_bytes -= self._kept.popleft().page.size_bytes
+
+    def _forget_old(self) -> None:
+        now = time.monotonic()
+        while self._kept and self._kept[0].until <= now:
+            self._forget()
+
+    def _forget_later(self) -> None:
+        """Also when nobody asks any more: memory goes back to where it was."""
+        if self._timer is None and self._kept:
+            self._timer = gevent.get_hub().loop.timer(KEPT_S)
+            self._timer.start(self._time_is_over)
+
+    def _time_is_over(self) -> None:
+        self._timer.close()
+        self._timer = None
+        self._forget_old()
+        self._forget_later()

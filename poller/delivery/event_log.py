@@ -1,0 +1,219 @@
+"""The event log: a ring of the newest encoded frames, one for all streams of a worker.
+
+It knows no socket, no SQL and no HTTP. A stream is a position in it (`seq`); there is no queue
+per client. It is bounded by rows and by bytes; what falls out is read from the table again.
+
+Invariants:
+- Every row that this worker delivered is in `base` or in the ring, and in `cursor`.
+- `oldest` <= every seq that can be read < `head`; both only grow, except in `begin()`, which
+  starts a new generation.
+- An entry's cursor is the worker's cursor with that row: a client that was sent every frame up
+  to an entry holds exactly that set.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gevent.event import Event
+
+from poller.ids.cursor import Cursor
+
+ENTRY_OVERHEAD_BYTES = 300  # an Entry, its cursor and bytes object, as CPython 3.11 keeps them
+GAP_BYTES = 8  # a pointer in the cursor's tuple; the range itself is shared with its neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row: its id, the cursor that holds everything up to it, and its frame.
+
+    `body_at` is where the frame goes on after its `id:` line, so that a client whose own cursor
+    differs can be sent the same body under its own id.
+    """
+
+    row_id: int
+    cursor: Cursor
+    frame: bytes
+    body_at: int
+
+
+class Batch(NamedTuple):
+    """Frames joined: what a stream at `seq` is sent, and where it stands and what it holds then."""
+
+    generation: int
+    seq: int
+    chunk: bytes
+    next_seq: int
+    cursor: Cursor
+
+
+class EventLog:
+    """The ring. All methods are called from the hub's thread and none yields."""
+
+    def __init__(self, capacity_rows: int, capacity_bytes: int) -> None:
+        self._capacity_rows = capacity_rows
+        self._capacity_bytes = capacity_bytes
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+        self._base_position = 0
+        self._joined = Batch(0, 0, b"", 0, Cursor())
+        self._listeners: set[Event] = set()
+        self.epoch = ""  # in the ids of new frames
+        self.epochs: frozenset[str] = frozenset()  # in ids that clients may come back with
+        self.generation = 0
+        self.reset_reason = ""
+        self.cursor = Cursor()
+        self.floor = 0
+        self.head = 0
+        self.ready = False
+        self.complete_passes = 0
+        self.counter = 0
+        self._awaiting_pass: set[Event] = set()
+
+    # -- the poller's side ------------------------------------------------------------------
+
+    def begin(self, epoch: str, cursor: Cursor, reason: str = "", floor: int = 0) -> None:
+        """Start a history: empty, not ready, with everything in `cursor` counted as delivered.
+
+        Of ids up to `floor` nobody knows yet whether those that no row has can still appear.
+        """
+        self._entries.clear()
+        self._bytes = 0
+        self._base_position = cursor.position
+        self.epoch, self.cursor, self.reset_reason = epoch, cursor, reason
+        self.epochs = frozenset([epoch])
+        self.floor = floor
+        self.generation += 1
+        self.counter = cursor.position
+        self.ready = False
+
+    def rename(self, epoch: str) -> None:
+        """The same history under a new name; ids under the old ones stay valid."""
+        self.epoch = epoch
+        self.epochs |= {epoch}
+
+    def extend(self, entries: Iterable[Entry], cursor: Cursor, floor: int = 0) -> None:
+        """Append a batch; `cursor` is the worker's after it, dead gaps retired."""
+        before = self.head, self.floor
+        for entry in entries:
+            self._entries.append(entry)
+            self._bytes += _size_bytes(entry)
+            self.head += 1
+        self.cursor, self.floor = cursor, floor
+        self._evict()
+        if (self.head, self.floor) != before:
+            self.notify()
+
+    def passed(self, counter: int | None) -> None:
+        """A pass ended that its limit did not cut off: all that it could see is in the log.
+
+        From the first one on streams may begin "from now"; before it, history would go out as
+        news. `counter` is the greatest id ever given out, where the database tells.
+        """
+        self.complete_passes += 1
+        self.counter = max(counter or 0, self.cursor.position)
+        if not self.ready:
+            self.ready = True
+            self.notify()
+        while self._awaiting_pass:
+            self._awaiting_pass.pop().set()
+
+    def _evict(self) -> None:
+        while self._entries and (
+            len(self._entries) > self._capacity_rows or self._bytes > self._capacity_bytes
+        ):
+            gone = self._entries.popleft()
+            self._bytes -= _size_bytes(gone)
+            # A late row below the base position is in `cursor`, hence in `base`: see there.
+            self._base_position = max(self._base_position, gone.row_id)
+
+    # -- the streams' side ------------------------------------------------------------------
+
+    @property
+    def oldest(self) -> int:
+        """The seq of the oldest entry; equal to `head` where the ring is empty."""
+        return self.head - len(self._entries)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes held, overhead included."""
+        return self._bytes
+
+    @property
+    def base(self) -> Cursor:
+        """At least every row delivered before the oldest entry.
+
+        It may hold a late row that is still in the ring. Nobody loses or doubles it by that: a
+        client that lacks it reads it from the table, and the replay leaves out what it has.
+        """
+        return self.cursor.upto(self._base_position)
+
+    def locate(self, cursor: Cursor) -> int | None:
+        """The seq at which a client with exactly this cursor goes on, None where there is none."""
+        if cursor == self.cursor:
+            return self.head
+        after = bisect_right(self._entries, cursor.position, key=_position)
+        while after and self._entries[after - 1].cursor.position == cursor.position:
+            if self._entries[after - 1].cursor == cursor:
+                return self.oldest + after
+            after -= 1  # a late row leaves the position as it is
+        return None
+
+    def entries(self, seq: int, limit: int) -> list[Entry]:
+        """At most `limit` entries from `seq`, which must not be below `oldest`."""
+        start = seq - self.oldest
+        return [self._entries[i] for i in range(start, min(start + limit, len(self._entries)))]
+
+    def take(self, seq: int, max_bytes: int) -> Batch | None:
+        """What is there from `seq` on, which must not be below `oldest`; None at the head.
+
+        At least one frame, otherwise at most `max_bytes`. Joined once for all streams that stand
+        at the same place, which is nearly every one of them.
+        """
+        if seq == self.head:
+            return None
+        if (self._joined.seq, self._joined.next_seq) == (seq, self.head):
+            return self._joined
+        parts: list[bytes] = []
+        size = 0
+        for entry in self.entries(seq, self.head - seq):
+            size += len(entry.frame)
+            if parts and size > max_bytes:
+                break
+            parts.append(entry.frame)
+        next_seq = seq + len(parts)
+        cursor = self._entries[next_seq - 1 - self.oldest].cursor
+        batch = Batch(self.generation, seq, b"".join(parts), next_seq, cursor)
+        if next_seq == self.head:
+            self._joined = batch
+        return batch
+
+    # -- waking -----------------------------------------------------------------------------
+
+    def attach(self, listener: Event) -> None:
+        """`listener` is set whenever there may be something new."""
+        self._listeners.add(listener)
+
+    def detach(self, listener: Event) -> None:
+        self._listeners.discard(listener)
+        self._awaiting_pass.discard(listener)
+
+    def await_pass(self, listener: Event) -> None:
+        """Set `listener` after the next complete pass, whatever it brings."""
+        self._awaiting_pass.add(listener)
+
+    def notify(self) -> None:
+        for listener in self._listeners:
+            listener.set()
+
+
+def _size_bytes(entry: Entry) -> int:
+    return len(entry.frame) + ENTRY_OVERHEAD_BYTES + GAP_BYTES * len(entry.cursor.holes)
+
+
+def _position(entry: Entry) -> int:
+    return entry.cursor.position

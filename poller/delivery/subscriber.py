@@ -1,0 +1,264 @@
+"""Delivery: what one stream's client is sent next.
+
+It knows neither Flask nor SQL nor a socket: `fanout.py` and `response_stream.py` write what they
+take from here. A `Subscriber` is a position in the log and the set of rows its client holds;
+it is in one of two states:
+
+- live: the client holds exactly what the worker's cursor held at `seq`. It gets the log's bytes,
+  joined once for everybody, under the worker's own ids.
+- catching up: it holds some other set. What it lacks comes from the table in pages, then from the
+  ring, each row under an id made of the client's own set. Once it lacks nothing it is live. A
+  client that is ahead of a lagging worker stays here, and gets only what it has not, until the
+  worker has caught up.
+
+So a stream dropped after any byte resumes exactly: the last id the client took names the set of
+rows it was sent.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import gevent
+from gevent.event import Event
+
+from poller.delivery.backfill import Backfill
+from poller.delivery.event_log import Batch, EventLog
+from poller.ids.cursor import Cursor, Range, clip, intersect, subtract
+from poller.runtime import metrics
+from poller.runtime.hub import give_turn
+from poller.runtime.settings import Settings
+from poller.wire import row, sse
+
+CHUNK_BYTES = 64 * 1024  # of the ring, written at once: what a slow client can hold back in memory
+REPLAY_ENTRIES = 256  # entries looked at before others get their turn
+BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
+DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the log's floor
+
+MALFORMED_ID = "malformed-id"
+UNKNOWN_HISTORY = "unknown-history"
+AHEAD_OF_TABLE = "ahead-of-table"
+NOT_PROVEN = "not-proven"
+
+
+class Subscriber:
+    """One open stream, as a position. Whoever writes for it takes `next_chunk()` again and again,
+    and comes back, once that is empty, when the log tells `signal`.
+
+    `last_event_id` is what the client sent, None for "from now". `pause(seconds)` waits while the
+    database is away. `rows` counts what was sent.
+    """
+
+    __slots__ = (
+        "_asked_at",
+        "_backfill",
+        "_epoch",
+        "_feed",
+        "_held",
+        "_last_event_id",
+        "_live",
+        "_log",
+        "_pause",
+        "_placed_in",
+        "_seq",
+        "_settings",
+        "_signal",
+        "_unproven",
+        "_waits_for",
+        "rows",
+    )
+
+    def __init__(
+        self,
+        feed: str,
+        event_log: EventLog,
+        backfill: Backfill,
+        settings: Settings,
+        last_event_id: str | None,
+        signal: Event,
+        pause: Callable[[float], object] = gevent.sleep,
+    ) -> None:
+        self.rows = 0
+        self._feed = feed
+        self._log = event_log
+        self._backfill = backfill
+        self._settings = settings
+        self._last_event_id = last_event_id
+        self._signal = signal
+        self._pause = pause
+        self._placed_in = 0  # the log's generation; 0: not placed yet
+        self._epoch = ""  # that generation's; while a page is read the log's may change
+        self._asked_at: int | None = None
+        self._live = False
+        self._seq = 0
+        self._held = Cursor()  # what the client has: while live, as of `seq`
+        self._unproven: tuple[Range, ...] = ()  # see `_missing()`
+        self._waits_for: tuple[Range, ...] = ()  # what of it the table did not show
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the next chunk, if there is one, are the log's own bytes."""
+        event_log = self._log
+        return (
+            self._live and self._placed_in == event_log.generation and self._seq >= event_log.oldest
+        )
+
+    # -- what to send -----------------------------------------------------------------------
+
+    def chunk_at_once(self) -> bytes | None:
+        """As `next_chunk()`, but None where that might ask the table or give others a turn."""
+        if self.is_live:
+            return self._take()
+        if self._log.ready and self._placed_in == self._log.generation:
+            return None
+        return self.next_chunk()
+
+    def next_chunk(self) -> bytes:
+        """What is there to send, empty where there is nothing now."""
+        while self._log.ready:
+            if self.is_live:
+                return self._take()
+            if self._placed_in != self._log.generation:
+                return self._place()
+            self._live = False  # where it was, it was too slow for the ring
+            if chunk := self._catch_up():
+                return chunk
+            if not self._live and self._seq == self._log.head:
+                return b""
+        return b""
+
+    def _place(self) -> bytes:
+        """Find where the client stands in this history. Its answer begins with an id-only frame,
+        so that a drop before the first row loses nothing."""
+        if self._placed_in:
+            return self._reset(self._log.reset_reason)
+        try:
+            resume = sse.parse_last_event_id(self._last_event_id)
+        except ValueError:
+            return self._reset(MALFORMED_ID)
+        if resume is None:
+            return self._from_now()
+        if resume.epoch is not None and resume.epoch not in self._log.epochs:
+            return self._reset_after_a_pass(UNKNOWN_HISTORY)
+        if resume.cursor.position > self._log.counter:
+            return self._reset_after_a_pass(AHEAD_OF_TABLE)
+        return self._resume(resume.cursor)
+
+    def _from_now(self) -> bytes:
+        self._last_event_id = None
+        self._placed_in, self._epoch = self._log.generation, self._log.epoch
+        self._seq, self._held, self._live = self._log.head, self._log.cursor, True
+        self._unproven = self._waits_for = ()
+        return self._id_frame()
+
+    def _resume(self, cursor: Cursor) -> bytes:
+        self._last_event_id = None
+        self._placed_in, self._epoch = self._log.generation, self._log.epoch
+        self._held = cursor
+        self._unproven, self._waits_for = clip(cursor.holes, high=self._log.floor), ()
+        seq = self._log.locate(cursor)
+        self._live = seq is not None
+        self._seq = self._log.oldest if seq is None else seq
+        kind = "log" if self._live else "table" if self._missing() else "ring"
+        metrics.resumes.labels(self._feed, kind).inc()
+        return self._id_frame()
+
+    def _reset_after_a_pass(self, reason: str) -> bytes:
+        """The client knows more than this worker: a greater id, or a name of the history. Another
+        worker may have been quicker: only after a pass that began later than now is it known that
+        the table itself is not so far, or that it never had that name."""
+        if self._asked_at is None:
+            self._asked_at = self._log.complete_passes
+        if self._log.complete_passes >= self._asked_at + 2:  # the first may be under way already
+            return self._reset(reason)
+        self._log.await_pass(self._signal)
+        return b""
+
+    def _reset(self, reason: str) -> bytes:
+        """Tell the client to load the rows again; the stream goes on from now."""
+        metrics.resets.labels(self._feed, reason).inc()
+        notice = sse.frame(row.to_json({"reason": reason}), event="reset")
+        return notice + self._from_now()
+
+    def _id_frame(self) -> bytes:
+        return sse.id_frame(sse.format_event_id(self._epoch, self._held))
+
+    # -- live -------------------------------------------------------------------------------
+
+    def _take(self) -> bytes:
+        batch = self._log.take(self._seq, CHUNK_BYTES)
+        return batch.chunk if batch is not None and self.advance(batch) else b""
+
+    def advance(self, batch: Batch) -> bool:
+        """Count `batch` as sent, where it is just what a live client lacks; otherwise do nothing.
+
+        This runs for every delivery: it is short for that reason.
+        """
+        if self._seq != batch.seq or not self._live or self._placed_in != batch.generation:
+            return False
+        self.rows += batch.next_seq - batch.seq
+        self._seq, self._held = batch.next_seq, batch.cursor
+        return True
+
+    # -- catching up ------------------------------------------------------------------------
+
+    def _missing(self) -> tuple[Range, ...]:
+        """What the client lacks of the rows that have left the ring.
+
+        Ids that the table does not show can never appear, and are then counted as delivered. Not
+        so below the log's floor: a transaction that is older than this worker may still bring
+        them. They stay open in the client's cursor, and are asked for once more when the floor is
+        gone.
+        """
+        if not self._log.floor:
+            self._unproven = self._waits_for = ()
+        return subtract(self._log.base.difference(self._held), self._waits_for)
+
+    def _catch_up(self) -> bytes:
+        """The next rows that the client lacks; empty where it lacks none of those looked at."""
+        if missing := self._missing():
+            return self._read_page(missing)
+        self._seq = max(self._seq, self._log.oldest)
+        frames: list[bytes] = []
+        size = 0
+        for entry in self._log.entries(self._seq, REPLAY_ENTRIES):
+            self._seq += 1
+            if entry.row_id in self._held:
+                continue
+            # The client has the base and every earlier entry: all that the entry's cursor holds,
+            # but for this row and ids that can never appear.
+            self._held = self._held.union(entry.cursor).without(self._waits_for)
+            frames.append(self._under_own_id(entry.frame[entry.body_at :]))
+            size += len(frames[-1])
+            if size > CHUNK_BYTES:
+                break
+        if self._seq == self._log.head:
+            self._settle()
+        self.rows += len(frames)
+        give_turn()
+        return b"".join(frames)
+
+    def _settle(self) -> None:
+        """The client has every row up to the head. What else the worker's cursor holds is dead."""
+        self._held = self._held.union(self._log.cursor).without(self._waits_for)
+        self._live = self._held == self._log.cursor
+
+    def _read_page(self, missing: Sequence[Range]) -> bytes:
+        # Nothing may yield between `_missing()` and here: see backfill.py for what `as_of` says.
+        try:
+            page = self._backfill.page(missing, as_of=(self._placed_in, self._log.floor))
+        except Exception:  # noqa: BLE001 - logged there, once for all who waited
+            self._pause(random.uniform(*BACKFILL_RETRY_S))
+            return sse.HEARTBEAT
+        if self._placed_in != self._log.generation:
+            return b""  # a reset overtook the query: these may be rows of the new history
+        chunk, self._held = page.framed(self._epoch, self._held, self._unproven)
+        self._waits_for = intersect(self._unproven, clip(self._held.holes, high=page.upto))
+        if len(self._waits_for) > DOUBTS:
+            return self._reset(NOT_PROVEN)
+        self.rows += len(page.rows)
+        return chunk
+
+    def _under_own_id(self, body: bytes) -> bytes:
+        return sse.id_line(sse.format_event_id(self._epoch, self._held)) + body

@@ -1,0 +1,60 @@
+"""What each kind of database tells of a table: its history, its fence, and what is not promised.
+
+A table's *history* is told by columns of one row, so that they can be read in the statement that
+reads the rows. The *place* is where it is: a table of another place is another one, and whatever a
+client knows of the old ids is void. The *version* changes when the table is made anew or truncated,
+but also when it is altered, so that a running poller compares the newest rows before it believes
+the worse. Both together make the *epoch*, the short name in every event's id. The *counter* is the
+greatest id that the database ever gave out; one that falls means that ids started again.
+
+| database | place | version | counter |
+|---|---|---|---|
+| SQLite | the file (device, inode), name | the schema's | `sqlite_sequence`, or greatest id |
+| PostgreSQL | database, timeline, the table's oid | its file's number | sequence, or greatest id |
+| MariaDB, MySQL | server, database, name | creation time, InnoDB's id | `auto_increment` |
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.sql.elements import ColumnElement
+
+from poller.reading.dialects import mysql, postgresql, sqlite
+from poller.reading.dialects.access import is_refused
+from poller.reading.dialects.facts import Examined, Finding, History, status
+from poller.reading.dialects.key import examine_key
+from poller.reading.fence import GracePeriod
+
+__all__ = ["Examined", "Finding", "History", "examine", "is_refused"]
+
+
+def examine(
+    connection: Connection, table: sa.Table, key: ColumnElement[int], grace_s: float = 5.0
+) -> Examined:
+    """What there is to know of `table`, which exists. `grace_s`: where no proof can be had."""
+    findings = examine_key(connection, table, key)
+    examined = _examine(connection, table, key, GracePeriod(grace_s, time.monotonic))
+    return replace(examined, findings=[*findings, *examined.findings])
+
+
+def _examine(
+    connection: Connection, table: sa.Table, key: ColumnElement[int], grace: GracePeriod
+) -> Examined:
+    match connection.dialect.name:
+        case "sqlite":
+            return sqlite.examine(connection, table, key)
+        case "postgresql":
+            return postgresql.examine(connection, table, key, grace)
+        case "mysql" | "mariadb":
+            return mysql.examine(connection, table, key, grace)
+        case dialect:
+            unknown = Finding(
+                f"{dialect} is not known here",
+                f"{grace.lacks}; a table made anew is not noticed",
+                "watch a table of SQLite, PostgreSQL, MariaDB or MySQL",
+            )
+            return Examined(status(sa.literal(table.name)), grace, [unknown])

@@ -1,0 +1,84 @@
+"""What an examination of a table brings, whatever the database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+
+from poller.reading.fence import Fence
+
+NOT_TOLD: ColumnElement[Any] = sa.null()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fact; where it takes from the promise, what is then `lacking`, and what to do."""
+
+    fact: str
+    lacking: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.fact}: {self.lacking}" if self.lacking else self.fact
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Which history of a table this is. `poller/dialects` says what each part is made of.
+
+    Another `place` is another history; another `epoch` in the same place may be one.
+    """
+
+    place: str
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """`status` selects one row: what the place is made of, the table's version, the counter.
+
+    `file` is the database's where it is one.
+    """
+
+    status: sa.Select[Any]
+    fence: Fence
+    findings: Sequence[Finding]
+    file: str | None = None
+
+    @property
+    def lacking(self) -> list[Finding]:
+        """What is not promised."""
+        return [finding for finding in self.findings if finding.lacking]
+
+    def history(self, told_place: Any, version: Any) -> History:
+        """From what `status` told. Raises OSError where the database's file is gone."""
+        place = f"{told_place}{_inode(self.file)}"
+        epoch = hashlib.blake2s(f"{place}/{version}".encode(), digest_size=3).hexdigest()
+        return History(place, epoch)
+
+
+def status(
+    place: ColumnElement[Any],
+    version: ColumnElement[Any] = NOT_TOLD,
+    counter: ColumnElement[Any] = NOT_TOLD,
+) -> sa.Select[Any]:
+    """The status of a table, from the columns that tell it."""
+    return sa.select(
+        place.label("rowcast_place"),
+        version.label("rowcast_version"),
+        counter.label("rowcast_counter"),
+    )
+
+
+def _inode(path: str | None) -> str:
+    """Which file this is: a swapped one differs."""
+    if path is None:
+        return ""
+    stat = Path(path).stat()
+    return f"/{stat.st_dev}/{stat.st_ino}"

@@ -1,0 +1,174 @@
+"""PostgreSQL: `nextval` locks its sequence to the end of the transaction, and everybody may see it.
+
+The lock (RowExclusiveLock on the sequence) is taken by the first `nextval` of a transaction,
+explicit or by a default, and kept by the top transaction also when a savepoint is rolled back, and
+by a prepared one until it is committed. Where no sequence owns the key, the lock that an INSERT
+takes on the table stands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import OID
+from sqlalchemy.sql.elements import ColumnElement
+
+from poller.ids.cursor import Range
+from poller.reading.dialects import postgresql_findings as findings
+from poller.reading.dialects.facts import NOT_TOLD, Examined, status
+from poller.reading.dialects.postgresql_findings import Relation
+from poller.reading.fence import (
+    Evidence,
+    Fence,
+    FenceVoid,
+    GracePeriod,
+    Holder,
+    HolderFence,
+    HoldersSeen,
+)
+
+# The table and its partitions, and the sequences that their key column takes its default from or
+# that belong to it. By name, each time: a table may be renamed, and take its ids from elsewhere.
+CATALOGUE = """
+WITH RECURSIVE member(oid) AS (
+  SELECT to_regclass(:name)::oid
+  UNION SELECT inhrelid FROM pg_inherits JOIN member ON inhparent = member.oid
+), keys AS (
+  SELECT attrelid, attnum FROM pg_attribute JOIN member ON attrelid = oid WHERE attname = :key
+), owned(oid) AS (
+  SELECT refobjid FROM pg_attrdef d JOIN keys ON adrelid = attrelid AND adnum = attnum
+    JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = d.oid
+    WHERE refclassid = 'pg_class'::regclass
+  UNION SELECT objid FROM pg_depend JOIN keys ON refobjid = attrelid AND refobjsubid = attnum
+    WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+), sequence AS (
+  SELECT pg_sequence.* FROM pg_sequence JOIN owned ON seqrelid = owned.oid
+), locked(oid) AS (
+  SELECT seqrelid FROM sequence
+  UNION ALL SELECT oid FROM member WHERE NOT EXISTS (SELECT FROM sequence)
+)
+"""
+SEQUENCES = sa.text(
+    CATALOGUE
+    + """
+SELECT seqrelid, seqrelid::regclass::text AS name, seqcache, seqcycle, seqincrement,
+  has_sequence_privilege(seqrelid, 'SELECT') AS readable
+FROM sequence ORDER BY seqrelid
+"""
+)
+# RowExclusiveLock or stronger. The outer join tells also where nobody holds one.
+LOCKS = sa.text(
+    CATALOGUE  # noqa: S608 - a constant
+    + """
+SELECT pg_is_in_recovery() OR (SELECT count(*) > 1 OR max(seqcache) > 1 FROM sequence) AS void,
+  virtualtransaction, pid
+FROM (SELECT) AS always LEFT JOIN pg_locks ON locktype = 'relation' AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND relation IN (SELECT oid FROM locked)
+  AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+"""
+)
+
+
+class LockHolders(HolderFence):
+    """The transactions that hold a lock on the key's sequence, else on the table or a partition.
+
+    See `HolderFence` for why their end is a proof. A transaction's locks go after its commit can be
+    seen. `pg_locks` reads the backends' own (fast path) lists before the shared one, and a lock
+    only ever moves from there to here: it may be seen twice, never missed.
+    """
+
+    def __init__(self, name: str, table: str, key: str) -> None:
+        self.name = name
+        self._names = {"name": table, "key": key}
+
+    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
+        found = connection.execute(LOCKS, self._names).all()
+        if found[0].void:
+            raise FenceVoid("a standby, several sequences, or one with CACHE > 1")
+        return HoldersSeen(_holder(row) for row in found if row.virtualtransaction is not None)
+
+
+def _holder(row: Any) -> Holder:
+    if row.pid is None:
+        return Holder(row.virtualtransaction, "a prepared transaction", prepared=True)
+    return Holder(row.virtualtransaction, f"pid {row.pid}")
+
+
+def examine(
+    connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
+) -> Examined:
+    relation = _relation(connection, table, key.name)
+    counter = _counter(relation, key)
+    fence: Fence = grace
+    if relation.provable:
+        where = "sequence" if relation.sequences else "table"
+        fence = LockHolders(f"{where} locks", relation.name, key.name)
+    return Examined(
+        status(_address(relation), _version(relation), counter),
+        fence,
+        findings.of(relation, f"{table.name}.{key.name}", grace),
+    )
+
+
+def _relation(connection: Connection, table: sa.Table, key: str) -> Relation:
+    # The preparer doubles a percent sign, for drivers' sake.
+    named = connection.dialect.identifier_preparer.format_table(table).replace("%%", "%")
+    kind, standby = connection.execute(
+        sa.text(
+            "SELECT relkind::text, pg_is_in_recovery() FROM pg_class WHERE oid = to_regclass(:name)"
+        ),
+        {"name": named},
+    ).one()
+    sequences = connection.execute(SEQUENCES, {"name": named, "key": key}).all()
+    return Relation(named, kind, sequences, standby)
+
+
+def _address(relation: Relation) -> ColumnElement[Any]:
+    # The timeline is another after a failover. A table that is gone has no oid, which is another
+    # place and not an error.
+    return sa.func.concat_ws(
+        "/",
+        sa.literal_column("(SELECT oid FROM pg_database WHERE datname = current_database())"),
+        sa.literal_column(
+            "CASE WHEN pg_is_in_recovery() THEN 'standby'"
+            " ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
+        ),
+        sa.cast(_regclass(relation), OID),
+    )
+
+
+def _version(relation: Relation) -> ColumnElement[Any]:
+    """The file, or those of the partitions; and the sequences', which are new after a restart."""
+    file: ColumnElement[Any] = sa.func.pg_relation_filenode(_regclass(relation))
+    if relation.kind == "p":
+        partitions = sa.func.pg_partition_tree(_regclass(relation)).table_valued("relid")
+        files = sa.cast(sa.func.pg_relation_filenode(partitions.c.relid), sa.BigInteger)
+        file = sa.select(sa.func.sum(files)).select_from(partitions).scalar_subquery()
+    sequences = [
+        sa.func.pg_relation_filenode(sa.literal_column(f"{one.seqrelid:d}::oid"))
+        for one in relation.sequences
+    ]
+    return sa.func.concat_ws("/", file, *sequences)
+
+
+def _regclass(relation: Relation) -> ColumnElement[Any]:
+    return sa.func.to_regclass(sa.literal(relation.name))
+
+
+def _counter(relation: Relation, key: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The greatest id given out, where that can be read."""
+    if not relation.sequences or not all(one.readable for one in relation.sequences):
+        return NOT_TOLD
+    # A sequence knows nothing of ids that were set by hand, as an import does.
+    last = [
+        sa.literal_column(
+            f"(SELECT last_value - (NOT is_called)::int FROM {one.name})",  # noqa: S608 - quoted
+            sa.BigInteger,
+        )
+        for one in relation.sequences
+    ]
+    return sa.func.greatest(*last, sa.select(sa.func.max(key)).scalar_subquery())

@@ -1,0 +1,79 @@
+"""SQLite: one writer at a time, so that the order of commits is the order of ids."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.sql.elements import ColumnElement
+
+from poller.reading.dialects.facts import NOT_TOLD, Examined, Finding, status
+from poller.reading.fence import SingleWriter
+
+AUTOINCREMENT = re.compile(
+    r"PRIMARY\s+KEY(\s+ASC)?(\s+ON\s+CONFLICT\s+\w+)?\s+AUTOINCREMENT\b", re.IGNORECASE
+)
+# The key is SQLite's own rowid if it is an INTEGER PRIMARY KEY that needed no index.
+MADE = sa.text("""
+SELECT m.type, m.sql, EXISTS (
+    SELECT * FROM pragma_table_info(m.name) c
+    WHERE c.name = :key AND c.pk = 1 AND upper(c.type) = 'INTEGER'
+  ) AND NOT EXISTS (SELECT * FROM pragma_index_list(m.name) WHERE origin = 'pk') AS rowid
+FROM sqlite_master m
+WHERE m.name = :name AND m.type IN ('table', 'view')
+""")
+
+
+def examine(connection: Connection, table: sa.Table, key: ColumnElement[Any]) -> Examined:
+    made = connection.execute(MADE, {"name": table.name, "key": key.name}).one()
+    finding, counter = _generator(made, table, key)
+    # Tells of a table that was dropped and made anew, and of much else.
+    version: ColumnElement[Any] = sa.literal_column(
+        "(SELECT schema_version FROM pragma_schema_version)"
+    )
+    return Examined(
+        status(sa.literal(table.name), version, counter),
+        SingleWriter(),
+        [finding, Finding("SQLite has one writer at a time: no row overtakes another")],
+        _file(connection),
+    )
+
+
+def _generator(
+    made: Any, table: sa.Table, key: ColumnElement[Any]
+) -> tuple[Finding, ColumnElement[Any]]:
+    """How ids are given out, and the greatest that ever was."""
+    name, remedy = f"{table.name}.{key.name}", "INTEGER PRIMARY KEY AUTOINCREMENT"
+    if made.type == "view":
+        return Finding(
+            f"{table.name} is a view",
+            "its ids may come in any order, and one below the newest is not streamed",
+            "watch the table behind it",
+        ), NOT_TOLD
+    if not made.rowid:
+        return Finding(
+            f"{name} is not an INTEGER PRIMARY KEY, so that SQLite does not give it its values",
+            "a row whose id is below the newest is not streamed, and ids that start again are not "
+            "noticed",
+            f"watch a key that is {remedy}",
+        ), NOT_TOLD
+    if not AUTOINCREMENT.search(made.sql):
+        return Finding(
+            f"{name} has no AUTOINCREMENT",
+            "SQLite gives the id of a deleted newest row to the next one, which is then not "
+            "streamed, and ids that start again are not noticed",
+            f"make {name} {remedy}",
+        ), NOT_TOLD
+    sequence = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
+    last = sa.select(sequence.c.seq).where(sequence.c.name == table.name).scalar_subquery()
+    # Nobody keeps an owner from clearing sqlite_sequence while rows remain.
+    top = sa.select(sa.func.max(key)).scalar_subquery()
+    greatest = sa.func.max(sa.func.coalesce(last, 0), sa.func.coalesce(top, 0))
+    return Finding(f"{name} is an AUTOINCREMENT key"), greatest
+
+
+def _file(connection: Connection) -> str:
+    sql = "SELECT file FROM pragma_database_list WHERE name = 'main'"
+    return str(connection.exec_driver_sql(sql).scalar_one())

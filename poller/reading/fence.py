@@ -1,0 +1,183 @@
+"""The fence: which gaps may still fill?
+
+Most gaps are dead (a rolled-back insert). One that stays open costs a longer query and nothing
+else, since nobody waits for it; but an open one must never be closed on a guess where proof can be
+had. One pass while a gap is open is, each step its own statement with its own snapshot, in this
+order: (1) `look()` at who may own an id, (2) read the rows. What a fence remembers of a gap is its
+*witness*; a gap without one left is dead, if the read of step 2 covered it and did not show it.
+
+Here are the fences that ask nothing and what the others share. Those that ask a database stand in
+`dialects/`, each with its safety argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from sqlalchemy import Connection
+
+from poller.ids.cursor import Range
+from poller.ids.gaps import NOTHING_KNOWN, Witness
+
+Evidence = object
+
+
+class FenceVoid(Exception):  # noqa: N818 - no fault: the ground has changed
+    """What a fence relies on is no longer so; the table has to be examined anew."""
+
+
+class Fence(Protocol):
+    """How one kind of database tells that a gap is dead."""
+
+    name: str
+
+    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
+        """Step 1: what is known before the rows are read. Called only while gaps are open.
+
+        Raises FenceVoid where the database no longer gives what the fence relies on.
+        """
+
+    def idle(self, evidence: Evidence) -> bool:
+        """Whether nobody could fill any gap at all: each id that step 2 does not show is dead."""
+
+    def judge(
+        self, gap: Range, witness: Witness | None, evidence: Evidence | None
+    ) -> Witness | None:
+        """The gap's next witness, None where the gap is dead.
+
+        `witness` is None for a gap that this pass discovered, or None is the evidence: there is
+        none yet that is younger than the gap. A witness may be that of another fence.
+        """
+
+    def holders(self, witness: Witness) -> Iterable[str]:
+        """Who may still fill a gap, in words, where that is visible."""
+
+
+class SingleWriter:
+    """SQLite: no gap can fill.
+
+    There is one writer at a time, and it takes its ids after it took the write lock, which it holds
+    to the end of its transaction. So commit order is id order: whoever sees id 7 sees every id
+    below it that will ever be. With AUTOINCREMENT no id is given out twice.
+    """
+
+    name = "single writer"
+
+    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
+        return None
+
+    def idle(self, evidence: Evidence) -> bool:
+        return True
+
+    def judge(
+        self, gap: Range, witness: Witness | None, evidence: Evidence | None
+    ) -> Witness | None:
+        return None
+
+    def holders(self, witness: Witness) -> Iterable[str]:
+        return ()
+
+
+class GracePeriod:
+    """No proof: a gap counts as dead once it was seen open for `grace_s` seconds.
+
+    A transaction that holds its id for longer before it commits is lost to the streams that are
+    open; its row is in the table all the same. The time runs from the pass that discovered the gap,
+    on a clock that is not set (monotonic), and only a pass that read the gap ends it.
+    """
+
+    name = "grace period"
+
+    def __init__(self, grace_s: float, clock: Callable[[], float]) -> None:
+        self.seconds = grace_s
+        self._clock = clock
+        self.lacks = (
+            f"a row whose transaction stays open for more than {grace_s:g} s after a later row was "
+            "committed may be missed by open streams"
+        )
+
+    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
+        return None
+
+    def idle(self, evidence: Evidence) -> bool:
+        return False
+
+    def judge(
+        self, gap: Range, witness: Witness | None, evidence: Evidence | None
+    ) -> Witness | None:
+        now = self._clock()
+        if not isinstance(witness, float):
+            return now
+        return witness if now - witness < self.seconds else None
+
+    def holders(self, witness: Witness) -> Iterable[str]:
+        return ()
+
+
+class Holder(NamedTuple):
+    """An open transaction that may own an id.
+
+    `key` is its own for as long as it is open, and no later transaction's. One that was prepared
+    for a two-phase commit may have changed its key by that.
+    """
+
+    key: str
+    label: str
+    prepared: bool = False
+
+
+Keys = frozenset[str]
+
+
+class HoldersSeen:
+    """The evidence of one pass: the transactions that were open before its rows were read."""
+
+    def __init__(self, holders: Iterable[Holder]) -> None:
+        found = list(holders)
+        self.labels = {one.key: one.label for one in found}
+        self.keys: Keys = frozenset(self.labels)
+        self._prepared: Keys = frozenset(one.key for one in found if one.prepared)
+        self._left: dict[Keys, Keys] = {}  # many gaps have the same witness
+
+    def left_of(self, witness: Witness) -> Keys:
+        """The holders of a gap that are still there; all of them where none are known of it.
+
+        Where one of them is gone, it may have been prepared meanwhile under another key: every
+        prepared one then counts.
+        """
+        if not isinstance(witness, frozenset):
+            return self.keys
+        if witness not in self._left:
+            left = self.keys & witness
+            self._left[witness] = left if left == witness else left | self._prepared
+        return self._left[witness]
+
+
+class HolderFence:
+    """What fences share that see the open transactions.
+
+    Safety: the owner of a lower id took it before the higher id existed, hence before the gap was
+    discovered, and is a holder from then until its commit is visible. The first look after the
+    discovery therefore shows it or comes after its commit; each later look keeps it or comes after
+    its commit. When no holder of that first look is left, the owner's commit or rollback was
+    visible before step 2, which did not show the id.
+    """
+
+    _labels: Mapping[str, str] = MappingProxyType({})
+
+    def idle(self, evidence: Evidence) -> bool:
+        return isinstance(evidence, HoldersSeen) and not evidence.keys
+
+    def judge(
+        self, gap: Range, witness: Witness | None, evidence: Evidence | None
+    ) -> Witness | None:
+        if witness is None or not isinstance(evidence, HoldersSeen):
+            return NOTHING_KNOWN if witness is None else witness
+        self._labels = evidence.labels
+        return evidence.left_of(witness) or None
+
+    def holders(self, witness: Witness) -> Iterable[str]:
+        keys = witness if isinstance(witness, frozenset) else ()
+        return sorted(self._labels.get(key, key) for key in keys)

@@ -1,0 +1,195 @@
+"""Every setting of the notifier: environment name, default, unit, meaning.
+
+Settings are data: an application that has more adds fields in a subclass, and both the check of
+unknown names and the table in `docs/settings.md` come from the fields.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from poller.access.capacity import MAX_STREAMS
+
+PREFIX = "ROWCAST_"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text names it, its value, and what is allowed."""
+
+
+def checked_url(url: str) -> str:
+    """The URL, where it can be read as one. Raises ValueError, without the URL: it may hold a
+    password."""
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "not a database URL; write sqlite:///path, postgresql://user:password@host/name "
+            "or mysql://user:password@host/name"
+        ) from None
+    return url
+
+
+class Settings(BaseModel):
+    """What the notifier needs to know: `Settings(poll_interval_s=0.1)`, or `from_env()`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    database_url: Annotated[str, AfterValidator(checked_url)] = Field(
+        "sqlite:///instance/rowcast.db",
+        validation_alias="DATABASE_URL",
+        description="The database with the watched tables: `sqlite:///path`, `postgresql://…`, "
+        "`mysql://…` or `mariadb://…`.",
+    )
+    poll_interval_s: float = Field(
+        0.5,
+        validation_alias="ROWCAST_POLL_INTERVAL",
+        ge=0.01,
+        le=3600,
+        description="Seconds between two polls while somebody listens.",
+    )
+    idle_interval_s: float = Field(
+        5.0,
+        validation_alias="ROWCAST_IDLE_INTERVAL",
+        ge=0.01,
+        le=3600,
+        description="Seconds between two polls while nobody listens; never less than the poll "
+        "interval. The first stream to open polls at once.",
+    )
+    batch_rows: int = Field(
+        500,
+        validation_alias="ROWCAST_BATCH",
+        ge=1,
+        le=10_000,
+        description="Rows read by one query at most; a full batch polls again at once.",
+    )
+    history_rows: int = Field(
+        1000,
+        validation_alias="ROWCAST_HISTORY",
+        ge=0,
+        le=1_000_000,
+        description="Rows below the newest that are read into the log at start.",
+    )
+    log_capacity_rows: int = Field(
+        10_000,
+        validation_alias="ROWCAST_LOG_CAPACITY",
+        ge=1,
+        le=10_000_000,
+        description="Rows that the log holds for clients that come back; older ones are read "
+        "from the table.",
+    )
+    log_capacity_bytes: int = Field(
+        64 * 2**20,
+        validation_alias="ROWCAST_LOG_BYTES",
+        ge=1024,
+        description="Bytes that the log holds at most, whichever bound is met first.",
+    )
+    heartbeat_s: float = Field(
+        15.0,
+        validation_alias="ROWCAST_HEARTBEAT",
+        ge=0.1,
+        le=3600,
+        description="Seconds of silence after which a stream gets a comment line.",
+    )
+    retry_ms: int = Field(
+        2000,
+        validation_alias="ROWCAST_RETRY",
+        ge=0,
+        le=3_600_000,
+        description="Milliseconds that a client waits before it connects again.",
+    )
+    write_deadline_s: float = Field(
+        30.0,
+        validation_alias="ROWCAST_WRITE_DEADLINE",
+        ge=0.1,
+        le=3600,
+        description="Seconds after which a client that takes no bytes is dropped; it may come "
+        "back and go on where it was.",
+    )
+    max_streams: int | None = Field(
+        None,
+        validation_alias="ROWCAST_MAX_STREAMS",
+        ge=1,
+        le=MAX_STREAMS,
+        description="Streams of one worker at most, up to 20,000. Unset: what the limit of open "
+        "files allows, which the log says at start.",
+    )
+    max_streams_per_address: int | None = Field(
+        None,
+        validation_alias="ROWCAST_MAX_STREAMS_PER_ADDRESS",
+        ge=0,
+        le=MAX_STREAMS,
+        description="Streams that one client address (IPv6: one /64) may have open at each worker; "
+        "0: any number. Unset: a quarter of the worker's streams, at least 20. "
+        "[More below](#streams-of-one-address).",
+    )
+    fanout: bool = Field(
+        default=True,
+        validation_alias="ROWCAST_FANOUT",
+        description="Write to live streams directly, with no greenlet each, where the server lets "
+        "us: gunicorn's gevent worker without TLS. `false`: always through the server.",
+    )
+    gap_grace_s: float = Field(
+        5.0,
+        validation_alias="ROWCAST_GAP_GRACE",
+        ge=0,
+        le=86_400,
+        description="Seconds for which a missing id may still appear, where the database gives "
+        "no proof.",
+    )
+    query_timeout_s: float = Field(
+        10.0,
+        validation_alias="ROWCAST_QUERY_TIMEOUT",
+        ge=0.1,
+        le=3600,
+        description="Seconds after which a query is given up and its connection closed.",
+    )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """The settings in `environ`.
+
+        Raises SettingsError, with a text that says what to do, for a value that is not allowed
+        and for a name that begins with `ROWCAST_` and is none of ours. An empty value counts as
+        unset.
+        """
+        names = cls.names()
+        for name in environ:
+            if name.startswith(PREFIX) and name not in names:
+                raise SettingsError(_unknown(name, names))
+        given = {names[name]: value for name, value in environ.items() if name in names and value}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise SettingsError(_explain(error, names, given)) from None
+
+    @classmethod
+    def names(cls) -> dict[str, str]:
+        """Environment name → field name."""
+        return {str(field.validation_alias): key for key, field in cls.model_fields.items()}
+
+
+def _unknown(name: str, known: Mapping[str, str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    return f"{name} is not a setting of Rowcast.{hint} docs/settings.md lists them all."
+
+
+def _explain(error: ValidationError, names: Mapping[str, str], given: Mapping[str, str]) -> str:
+    by_field = {field: name for name, field in names.items()}
+    lines = []
+    for problem in error.errors():
+        key = str(problem["loc"][0])
+        name = by_field.get(key, key)
+        field = names.get(name, key)
+        # Secrets stay out of error texts: a URL may hold a password.
+        shown = "" if name in ("DATABASE_URL", "SECRET_KEY") else f"={given.get(field)!r}"
+        lines.append(f"{name}{shown}: {problem['msg']}.")
+    return "\n".join(lines)

@@ -1,0 +1,152 @@
+"""The open streams of a feed: counts them in and out, and ends them.
+
+It knows both ways of serving one, and leaves the choice to whoever opens it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gevent
+from gevent.event import Event
+
+from poller.access.admission import Slot
+from poller.delivery.backfill import Backfill, PageReader
+from poller.delivery.event_log import EventLog
+from poller.delivery.subscriber import Subscriber
+from poller.runtime import metrics
+from poller.runtime.hub import give_turn
+from poller.runtime.log import tell
+from poller.runtime.settings import Settings
+from poller.serving.client import CLIENT_GONE, Connection, OwnConnection
+from poller.serving.fanout import Fanout, SocketStream
+from poller.serving.wsgi_stream import ResponseStream
+from poller.wire import sse
+
+# When the clients of a small worker come back, and by how much each of its streams widens that. So
+# a worker sends away 500 streams a second, whatever their number. Four that end at once then send
+# 2,000, which a single one that is left takes (it opens 3,000 and more), and which fit into the
+# listen backlog (2,048) for the second that new workers take to start.
+DRAIN_RETRY_MS = (100, 2000)
+DRAIN_RETRY_MS_PER_STREAM = 2
+ENDS_BETWEEN_YIELDS = 100  # streams, some 30 µs each
+
+Stream = ResponseStream | SocketStream
+
+
+class Opening(NamedTuple):
+    """How to open a stream: what its client sent, the client's address for the log, and its place,
+    which is taken while the stream is open."""
+
+    last_event_id: str | None
+    client: str
+    slot: Slot
+
+
+class Streams:
+    """Those of one feed in one worker. `first()` is called when one opens and there was none."""
+
+    def __init__(
+        self,
+        feed: str,
+        event_log: EventLog,
+        read_page: PageReader,
+        settings: Settings,
+        first: Callable[[], None],
+    ) -> None:
+        self._feed = feed
+        self._log = event_log
+        self._backfill = Backfill(feed, read_page, settings.batch_rows)
+        self._settings = settings
+        self._first = first
+        self._fanout = Fanout(feed, event_log, settings, self.ended)
+        self._open: dict[Stream, tuple[float, str, Slot]] = {}
+        self._metric_open = metrics.streams_open.labels(feed)
+        self._metric_total = metrics.streams_total.labels(feed)
+        self._metric_rows = metrics.rows_delivered.labels(feed)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def respond(self, opening: Opening, connection: Connection) -> ResponseStream:
+        """A new stream as a response's body, counted until `ended(stream)`."""
+
+        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+            return self._subscriber(opening, signal, pause)
+
+        stream = ResponseStream(make, self._log, self._settings, connection, self._metric_rows.inc)
+        self._count_in(stream, opening)
+        return stream
+
+    def fan_out(self, opening: Opening, connection: OwnConnection) -> SocketStream:
+        """A new stream on a connection that is ours from now on, counted until it ends."""
+        subscriber = self._subscriber(opening, self._fanout.signal, gevent.sleep)
+        stream = SocketStream(self._fanout, subscriber, connection)
+        self._count_in(stream, opening)
+        self._fanout.add(stream)
+        return stream
+
+    def ended(self, stream: Stream) -> None:
+        """Count it out. Twice does nothing."""
+        if stream not in self._open:
+            return
+        opened_at_s, client, slot = self._open.pop(stream)
+        slot.free()
+        self._metric_open.dec()
+        tell(
+            "info",
+            "stream closed",
+            feed=self._feed,
+            client=client,
+            reason=stream.closed_because or CLIENT_GONE,
+            seconds=round(time.monotonic() - opened_at_s, 1),
+            rows=stream.subscriber.rows,
+            bytes=stream.sent_bytes,
+        )
+
+    # -- ending them all --------------------------------------------------------------------
+
+    def end(self, reason: str, farewell: Callable[[], bytes] = bytes) -> None:
+        """End every stream, each with a farewell of its own as its last bytes."""
+        for count, stream in enumerate([*self._open], start=1):
+            stream.end(reason, farewell())
+            if count % ENDS_BETWEEN_YIELDS == 0:
+                give_turn()
+
+    def drain(self, together: int) -> None:
+        """End every stream, each told its own time to come back, so that they do not all come
+        at once. `together` is how many end with these: the streams of all feeds of the worker."""
+        self.end("drain", lambda: sse.retry_frame(drain_retry_ms(together)))
+
+    def cut(self) -> None:
+        """End the connections of streams that do not end by themselves."""
+        for stream in [*self._open]:
+            stream.cut()
+
+    # -- opening one ------------------------------------------------------------------------
+
+    def _subscriber(
+        self, opening: Opening, signal: Event, pause: Callable[[float], object]
+    ) -> Subscriber:
+        last_event_id = opening.last_event_id
+        return Subscriber(
+            self._feed, self._log, self._backfill, self._settings, last_event_id, signal, pause
+        )
+
+    def _count_in(self, stream: Stream, opening: Opening) -> None:
+        if not self._open:
+            self._first()
+        opening.slot.take()
+        self._open[stream] = time.monotonic(), opening.client, opening.slot
+        self._metric_open.inc()
+        self._metric_total.inc()
+        tell("info", "stream opened", feed=self._feed, client=opening.client)
+
+
+def drain_retry_ms(streams: int) -> int:
+    """When one of so many streams shall come back."""
+    soonest, latest = DRAIN_RETRY_MS
+    return random.randint(soonest, latest + DRAIN_RETRY_MS_PER_STREAM * streams)

@@ -1,0 +1,60 @@
+"""A row of the watched table, and its frame.
+
+Data is one line of JSON that every browser reads. Dates are ISO 8601, bytes base64, decimals
+strings. NaN and the infinities, which JSON lacks, are null. Integers beyond 2^53 - 1, where a
+JavaScript number begins to round, are strings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from poller.wire import sse
+
+MAX_EXACT_INTEGER = 2**53 - 1  # Number.MAX_SAFE_INTEGER
+UNREADABLE_EVENT = "unreadable"
+
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its id, and either its columns or the reason why it could not be read."""
+
+    id: int
+    columns: dict[str, Any] | None
+    problem: str = ""
+
+
+def body(row: Row) -> tuple[bytes, bool]:
+    """The row's frame without its id, and whether the row could be read.
+
+    One that could not becomes an event `unreadable` with its id and the reason, so that neither
+    the rows around it nor its own id are lost.
+    """
+    problem = row.problem
+    if row.columns is not None:
+        try:
+            return sse.frame(to_json(row.columns)), True
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            problem = "this row could not be written as JSON"
+    placeholder = to_json({"id": row.id, "reason": problem})
+    return sse.frame(placeholder, event=UNREADABLE_EVENT), False
+
+
+def to_json(value: Any) -> str:
+    """`value` as JSON without a line break. Raises ValueError for a lone surrogate."""
+    return _encoder.encode(_exact(value)).decode()
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, int):
+        return value if -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER else str(value)
+    if isinstance(value, dict):
+        return {key: _exact(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exact(item) for item in value]
+    return value

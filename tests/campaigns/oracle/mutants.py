@@ -1,0 +1,137 @@
+"""The server with one mistake planted: the checker must call each by its name.
+
+| mutant | what it does | anomaly |
+|---|---|---|
+| naive cursor | the cursor is a number, gaps are forgotten | lost |
+| replay begins late | a client that comes back misses a row of the ring | lost |
+| replay begins early | … or has one twice | doubled |
+| drop when slow | a client that fell out of the ring goes on at its head | lost |
+| Last-Event-ID ignored | every stream begins "from now" | lost |
+| gap closed by time | a gap is dead after 0.2 s | silent hole |
+| fence read after the rows | a writer that commits in between is taken for gone | silent hole |
+| reset swallowed | a new history goes out as if it were the old one | missed reset |
+
+Nothing of this is in the product: `mutant_app.py` plants one, chosen by the environment.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from sqlalchemy import Connection
+
+from poller.delivery.event_log import EventLog
+from poller.delivery.subscriber import Subscriber
+from poller.ids.cursor import Cursor
+from poller.polling.loop import Poller
+from poller.reading.source import Source
+from poller.wire import sse
+
+VARIABLE = "MUTANT"
+CLOSED_AFTER_S = 0.2
+# Between the rows and the fence: so long that the scenario's commits fall into it.
+WIDENED_RACE_S = 1.0
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`scenario` is the name of a function in `scenarios.py`."""
+
+    plant: Callable[[], None]
+    scenario: str
+    anomaly: str
+
+
+def patch(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Replaces `owner.name` with what `make` makes of it; an error where there is no such name."""
+    setattr(owner, name, make(getattr(owner, name)))
+
+
+def naive_cursor() -> None:
+    def make(_: Any) -> Any:
+        return lambda self, row_id: Cursor.at(max(self.position, row_id))
+
+    patch(Cursor, "add", make)
+
+
+def _replay_shifted(by: int) -> Callable[[], None]:
+    def make(locate: Any) -> Any:
+        def located(self: EventLog, cursor: Cursor) -> int | None:
+            seq: int | None = locate(self, cursor)
+            return seq if seq is None or seq == self.head else seq + by
+
+        return located
+
+    return lambda: patch(EventLog, "locate", make)
+
+
+def drop_when_slow() -> None:
+    def make(next_chunk: Any) -> Any:
+        def chunk(self: Subscriber) -> Any:
+            if self._live and self._seq < self._log.oldest:
+                self._seq, self._held = self._log.head, self._log.cursor
+            return next_chunk(self)
+
+        return chunk
+
+    patch(Subscriber, "next_chunk", make)
+
+
+def last_event_id_ignored() -> None:
+    def make(_: Any) -> Any:
+        return lambda _text: None
+
+    patch(sse, "parse_last_event_id", make)
+
+
+def gap_closed_by_time() -> None:
+    seen_s: dict[tuple[int, int], float] = {}
+
+    def make(advance: Any) -> Any:
+        def advanced(self: Poller, *arguments: Any, **options: Any) -> None:
+            advance(self, *arguments, **options)
+            assert self._cursor is not None
+            now_s = time.monotonic()
+            gaps = self._cursor.gaps
+            dead = [one for one in gaps if now_s - seen_s.setdefault(one, now_s) > CLOSED_AFTER_S]
+            self._cursor = self._log.cursor = self._cursor.retire(dead)
+
+        return advanced
+
+    patch(Poller, "_advance", make)
+
+
+def fence_read_after_the_rows() -> None:
+    def make(_: Any) -> Any:
+        def read(self: Source, cursor: Cursor, limit: int, *, look: bool) -> Any:
+            def work(connection: Connection) -> Any:
+                reading = self.table.poll(connection, cursor, limit)
+                gevent.sleep(WIDENED_RACE_S)
+                return self.fence.look(connection, cursor.gaps) if look else None, reading
+
+            return self._database.read(work)
+
+        return read
+
+    patch(Source, "read", make)
+
+
+def reset_swallowed() -> None:
+    def make(_: Any) -> Any:
+        return lambda self, _reason: self._from_now()
+
+    patch(Subscriber, "_reset", make)
+
+
+MUTANTS = {
+    "naive cursor": Mutant(naive_cursor, "late_commits", "lost"),
+    "replay begins late": Mutant(_replay_shifted(1), "coming_back", "lost"),
+    "replay begins early": Mutant(_replay_shifted(-1), "coming_back", "doubled"),
+    "drop when slow": Mutant(drop_when_slow, "slow_reader", "lost"),
+    "Last-Event-ID ignored": Mutant(last_event_id_ignored, "coming_back", "lost"),
+    "gap closed by time": Mutant(gap_closed_by_time, "late_commits", "silent hole"),
+    "fence read after the rows": Mutant(fence_read_after_the_rows, "late_commits", "silent hole"),
+    "reset swallowed": Mutant(reset_swallowed, "truncation", "missed reset"),
+}

@@ -1,0 +1,52 @@
+"""Each planted mistake is called by its name; without one the same scenarios show nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.campaigns.oracle.checker import anomalies
+from tests.campaigns.oracle.mutants import MUTANTS, VARIABLE
+from tests.campaigns.oracle.records import Record
+from tests.campaigns.oracle.scenarios import DATABASE, SCENARIOS, SETTINGS, Stage
+from tests.campaigns.oracle.story import stories
+from tests.harness.gunicorn import Gunicorn
+
+pytestmark = pytest.mark.serving
+
+
+class MutantServer(Gunicorn):
+    """The wall with a mutant in it; with none, for the control."""
+
+    def __init__(self, folder: Path, url: str, mutant: str) -> None:
+        super().__init__(folder, {"DATABASE_URL": url, VARIABLE: mutant, **SETTINGS})
+        self._command[self._command.index("app:app")] = "tests.campaigns.oracle.mutant_app:app"
+
+
+def play(scenario: str, mutant: str, request: pytest.FixtureRequest, folder: Path) -> Record:
+    """What was written down in a scenario."""
+    url = request.getfixturevalue(f"{DATABASE.get(scenario, 'sqlite')}_url")
+    with (
+        MutantServer(folder, url, mutant) as server,
+        Stage(folder, url, server.wait_ready()) as stage,
+    ):
+        SCENARIOS[scenario](stage)
+        return stage.end()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_mutant_is_caught_by_its_anomaly(
+    mutant: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    planted = MUTANTS[mutant]
+    record = play(planted.scenario, mutant, request, tmp_path)
+    found = anomalies(record)
+    assert planted.anomaly in {one.kind for one in found}, stories(record, found)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario_without_a_mutant_shows_nothing(
+    scenario: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    record = play(scenario, "", request, tmp_path)
+    found = anomalies(record)
+    assert not found, stories(record, found)

@@ -1,0 +1,362 @@
+"""One stream: what it brings, whatever its client held, wherever it comes from.
+
+Real poller, log and delivery; the table is simulated, so that every interleaving can be had.
+"""
+
+import gevent
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from poller.delivery import page
+from poller.delivery import subscriber as delivery
+from poller.delivery.subscriber import (
+    AHEAD_OF_TABLE,
+    MALFORMED_ID,
+    NOT_PROVEN,
+    UNKNOWN_HISTORY,
+    Subscriber,
+)
+from poller.reading.fence import SingleWriter
+from poller.wire import sse
+from tests.harness.interleaving import AnyInterleaving
+from tests.harness.simulation import (
+    SILENCE,
+    Client,
+    SimulatedTable,
+    Worker,
+    table_with,
+    worker_with,
+)
+
+
+def test_a_stream_begins_with_retry_and_an_id_only_frame() -> None:
+    stream = iter(worker_with(table_with(5)).open_stream())
+    assert next(stream) == b"retry: 2000\n\n"
+    assert next(stream) == b"id: abcd.5\n\n"
+
+
+def test_silence_is_a_comment_line() -> None:
+    stream = iter(worker_with(table_with(0)).open_stream())
+    assert [next(stream) for _ in range(3)][2] == SILENCE
+
+
+def test_a_stream_from_now_brings_what_comes_and_not_what_was() -> None:
+    table = table_with(2)
+    worker = worker_with(table)
+    stream = iter(worker.open_stream())
+    assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.2\n\n"
+    table.insert()
+    worker.poll_until_quiet()
+    assert next(stream) == b'id: abcd.3\ndata: {"id":3,"text":"row 3"}\n\n'
+
+
+def test_history_is_not_sent_as_news_before_the_first_complete_pass() -> None:
+    worker = Worker(table_with(5))
+    assert worker.poller.poll() == 0.0  # a batch of two: cut off
+    stream = iter(worker.open_stream())
+    assert [next(stream), next(stream)] == [b"retry: 2000\n\n", SILENCE]
+    worker.poll_until_quiet()
+    assert next(stream) == b"id: abcd.5\n\n"
+
+
+def test_from_the_beginning_brings_the_whole_table_in_order() -> None:
+    worker, client = worker_with(table_with(25)), Client("0")
+    client.read(worker)
+    assert client.ids == list(range(1, 26))
+    assert client.last_event_id == "abcd.25"
+
+
+def test_deleted_rows_leave_no_gap_in_the_ids_of_a_backfill() -> None:
+    table = table_with(9)
+    for row_id in (1, 4, 5):
+        del table.committed[row_id]
+    client = Client("0")
+    client.read(worker_with(table), chunks=3)
+    assert client.ids == [2, 3]
+    assert client.last_event_id == "abcd.3"
+
+
+def test_a_late_commit_is_delivered_though_its_id_is_lower() -> None:
+    table = table_with(3)
+    worker = worker_with(table)
+    late = table.begin()
+    table.insert()
+    client = Client("abcd.3")
+    worker.poll_until_quiet()
+    client.read(worker)
+    assert (client.ids, client.last_event_id) == ([5], "abcd.5!1,1")
+    table.commit(late)
+    worker.poll_until_quiet()
+    client.read(worker)
+    assert (client.ids, client.last_event_id) == ([5, 4], "abcd.5")
+
+
+def test_an_open_transaction_elsewhere_delays_nobody() -> None:
+    table = table_with(1)
+    table.begin()
+    table.insert(20)
+    worker, client = worker_with(table), Client("abcd.1")
+    client.read(worker)
+    assert client.ids == list(range(3, 23))
+
+
+def test_a_client_ahead_of_a_lagging_worker_gets_only_what_it_lacks() -> None:
+    table = table_with(4)
+    late, *others = [table.begin() for _ in range(4)]
+    lagging, quick = worker_with(table, log_capacity_rows=100), worker_with(table)
+    for transaction in others:
+        table.commit(transaction)
+    quick.poll_until_quiet()
+    client = Client("abcd.4")
+    client.read(quick)
+    assert (client.ids, client.last_event_id) == ([6, 7, 8], "abcd.8!3,1")
+    client.connect(lagging)
+    client.take()
+    assert client.ids == [6, 7, 8]
+    table.commit(late)
+    table.insert()
+    lagging.poll_until_quiet()
+    client.take()
+    assert (client.ids, client.last_event_id) == ([6, 7, 8, 5, 9], "abcd.9")
+
+
+def test_a_replay_in_several_steps_leaves_out_what_the_client_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivery, "REPLAY_ENTRIES", 2)
+    client = Client("abcd.10!1,8")
+    client.read(worker_with(table_with(10), log_capacity_rows=100))
+    assert client.ids == [2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_replay_over_ids_that_never_came_needs_no_gaps() -> None:
+    """After deletes or upserts every other id is missing: tokens stay short, nothing is doubled."""
+    table = SimulatedTable()
+    worker = Worker(table, log_capacity_rows=10_000, batch_rows=500)
+    worker.source.fence = SingleWriter()
+    for _ in range(1000):
+        table.roll_back(table.begin())
+        table.insert()
+    worker.poll_until_quiet()
+    assert {entry.cursor.gaps for entry in worker.log.entries(0, 1000)} == {()}
+    client = Client("abcd.3")
+    client.connect(worker)
+    client.take(3, cut=1000)
+    assert client.last_event_id is not None
+    assert len(client.last_event_id) < 20
+    client.read(worker)
+    assert client.ids == list(range(4, 2001, 2))
+
+
+def test_a_chunk_holds_no_more_than_its_bound_and_one_row() -> None:
+    table = table_with(400)
+    for row_id in table.committed:
+        table.committed[row_id] = "x" * 10_000
+    worker = worker_with(table, batch_rows=500, log_capacity_rows=100)
+    stream = iter(worker.open_stream("0"))
+    sizes = []
+    while (chunk := next(stream)) != SILENCE:
+        sizes.append(len(chunk))
+    assert sum(sizes) > 4_000_000
+    assert max(sizes) < page.PAGE_BYTES + 2 * 10_000
+
+
+def restarted_worker(table: SimulatedTable, **changes: object) -> Worker:
+    """One that begins near the newest row, while transactions are open that are older."""
+    return worker_with(table, history_rows=1, log_capacity_rows=100, **changes)
+
+
+def test_a_gap_that_is_older_than_the_worker_is_filled_once_its_owner_commits() -> None:
+    table = table_with(3)
+    late = table.begin()
+    table.insert()
+    client = Client("abcd.3")
+    client.read(worker_with(table))
+    assert (client.ids, client.last_event_id) == ([5], "abcd.5!1,1")
+    table.roll_back(table.begin())
+    table.insert(4)
+    worker = restarted_worker(table)
+    assert worker.log.floor == 4
+    client.connect(worker)
+    client.take()
+    assert client.ids == [5, 7, 8, 9, 10]
+    assert client.last_event_id is not None
+    assert 4 not in sse.parse_last_event_id(client.last_event_id).cursor  # type: ignore[union-attr]
+    table.commit(late)
+    worker.poll_until_quiet()
+    client.take()
+    assert worker.log.floor == 0
+    assert (client.ids, client.last_event_id) == ([5, 7, 8, 9, 10, 4], "abcd.10!4,1")
+
+
+def test_ids_below_the_floor_that_a_client_never_heard_of_stay_open_in_its_cursor() -> None:
+    table = table_with(3)
+    late = table.begin()
+    table.insert(2)
+    table.roll_back(table.begin())
+    table.insert(4)
+    worker, client = restarted_worker(table), Client("abcd.2")
+    client.connect(worker)
+    client.take()
+    assert client.ids == [3, 5, 6, 8, 9, 10, 11]
+    table.commit(late)
+    worker.poll_until_quiet()
+    client.take()
+    assert (client.ids[-1], client.last_event_id) == (4, "abcd.11!4,1")
+
+
+def test_too_many_doubts_about_old_ids_are_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "DOUBTS", 2)
+    table = table_with(1)
+    for _ in range(5):
+        table.begin()
+        table.insert()
+    client = Client("abcd.1")
+    client.read(restarted_worker(table))
+    assert client.resets == [NOT_PROVEN]
+    assert client.last_event_id is not None
+    assert client.last_event_id.startswith("abcd.11")
+
+
+def test_a_client_too_slow_for_the_ring_gets_what_fell_out_of_it_from_the_table() -> None:
+    table = table_with(1)
+    worker, client = worker_with(table), Client()
+    client.connect(worker)
+    client.take()
+    for _ in range(5):
+        table.insert(2)
+        worker.poll_until_quiet()
+    client.take()
+    assert client.ids == list(range(2, 12))
+
+
+@pytest.mark.parametrize(
+    ("last_event_id", "reason"),
+    [("reload", MALFORMED_ID), ("9" * 3000, MALFORMED_ID)],
+)
+def test_an_id_that_cannot_be_used_gets_a_reset_then_goes_on_from_now(
+    last_event_id: str, reason: str
+) -> None:
+    table = table_with(4)
+    worker = worker_with(table)
+    stream = iter(worker.open_stream(last_event_id))
+    next(stream)
+    expected = sse.frame(f'{{"reason":"{reason}"}}', event="reset") + b"id: abcd.4\n\n"
+    assert next(stream) == expected
+    table.insert()
+    worker.poll_until_quiet()
+    assert b'"id":5' in next(stream)
+
+
+def test_the_new_name_of_an_altered_table_is_known_before_this_worker_polled_again() -> None:
+    """Another worker was quicker, and gave it to the client."""
+    table = table_with(4)
+    lagging = worker_with(table)
+    table.version = "01"
+    client = Client("abcd01.2")
+    client.connect(lagging)
+    client.take()
+    assert (client.ids, client.resets) == ([], [])
+    lagging.poll_until_quiet()
+    client.take()
+    assert (client.ids, client.resets) == ([3, 4], [])
+
+
+@pytest.mark.parametrize(
+    ("last_event_id", "reason"), [("abcd.99", AHEAD_OF_TABLE), ("ffff.3", UNKNOWN_HISTORY)]
+)
+def test_an_id_from_the_future_gets_a_reset_once_the_table_was_read_again(
+    last_event_id: str, reason: str
+) -> None:
+    worker = worker_with(table_with(4))
+    stream = iter(worker.open_stream(last_event_id))
+    assert [next(stream), next(stream)] == [b"retry: 2000\n\n", SILENCE]
+    worker.poll_until_quiet()
+    assert next(stream) == SILENCE  # that pass may have begun before the client came
+    worker.poll_until_quiet()
+    assert reason.encode() in next(stream)
+
+
+def test_a_table_made_anew_resets_open_streams_before_any_further_row() -> None:
+    table = table_with(4)
+    worker = worker_with(table)
+    stream = iter(worker.open_stream())
+    assert b"abcd.4" in next(stream) + next(stream)
+    table.make_anew()
+    table.insert(2)
+    worker.poll_until_quiet()
+    assert b"event: reset" in (frame := next(stream))
+    assert frame.endswith(b"id: ef01.2\n\n")
+    table.insert()
+    worker.poll_until_quiet()
+    assert next(stream).startswith(b"id: ef01.3\n")
+
+
+def test_ids_that_restart_reset_the_streams() -> None:
+    table = table_with(4)
+    worker = worker_with(table)
+    table.make_anew(table.history)
+    worker.poll_until_quiet()
+    stream = iter(worker.open_stream("abcd.4"))
+    next(stream)
+    assert next(stream) == SILENCE
+    worker.poll_until_quiet()
+    worker.poll_until_quiet()
+    assert b"event: reset" in next(stream)
+
+
+def test_a_backfill_goes_on_when_the_database_is_back() -> None:
+    worker, client = worker_with(table_with(9)), Client()
+    worker.source.fail = OSError("away")
+    stream = iter(worker.open_stream("0"))
+    assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.0\n\n"
+    assert next(stream) == sse.HEARTBEAT
+    worker.source.fail = None
+    client.last_event_id = "0"
+    client.read(worker)
+    assert client.ids == list(range(1, 10))
+
+
+def test_a_row_that_comes_between_the_look_and_the_wait_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = table_with(1)
+    worker = worker_with(table, heartbeat_s=30.0)
+    stream = iter(worker.open_stream())
+    assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.1\n\n"
+    look = Subscriber.next_chunk
+
+    def look_then_a_row_comes(subscriber: Subscriber) -> bytes:
+        found = look(subscriber)
+        if not found and table.last_id == 1:
+            table.insert()
+            worker.poll_until_quiet()
+        return found
+
+    monkeypatch.setattr(Subscriber, "next_chunk", look_then_a_row_comes)
+    with gevent.Timeout(10):
+        assert b'"id":2' in next(stream)
+
+
+def test_a_closed_stream_ends_with_its_farewell() -> None:
+    stream = worker_with(table_with(1)).open_stream()
+    chunks = iter(stream)
+    assert next(chunks) + next(chunks) == b"retry: 2000\n\nid: abcd.1\n\n"
+    stream.end("drain", sse.retry_frame(1234))
+    stream.end("too late", sse.retry_frame(1))
+    assert list(chunks) == [b"retry: 1234\n\n"]
+    assert stream.closed_because == "drain"
+
+
+def test_an_ended_stream_leaves_nothing_attached_to_the_log() -> None:
+    worker = worker_with(table_with(1))
+    stream = iter(worker.open_stream())
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert worker.log._listeners == set()
+
+
+TestAnyInterleaving = AnyInterleaving.TestCase
+TestAnyInterleaving.settings = hypothesis_settings(
+    max_examples=200, stateful_step_count=40, deadline=None
+)

@@ -1,0 +1,187 @@
+"""Tokens: each form and back, what fits without merging, what merging loses, hostile text."""
+
+import random
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poller.ids import cursor_token
+from poller.ids.cursor import MAX_ID, Cursor
+from poller.ids.cursor_token import MAX_TOKEN_CHARS, PLAIN_GAPS, Gap, format_token, parse_token
+
+POSITION = 2_000_000_000
+
+lengths = st.one_of(st.integers(1, 4), st.integers(1, 1000), st.integers(1, 10**15))
+runs_below = st.lists(st.tuples(lengths, lengths), min_size=1, max_size=400).map(
+    lambda pairs: [run for pair in pairs for run in pair]
+)
+token_text = st.text("ABCDwxyz0123459_!,+-", max_size=40)
+
+
+def gaps_of(ids: set[int]) -> list[Gap]:
+    return list(Cursor.at(POSITION, [(missing, missing) for missing in ids]).gaps)
+
+
+def cursor_of(token: str) -> Cursor:
+    position, gaps = parse_token(token)
+    return Cursor.at(position, gaps)
+
+
+def random_ids(count: int, *, among: int, seed: int) -> set[int]:
+    """Ids below the position, two neighbours now and then."""
+    return set(random.Random(seed).sample(range(POSITION - among, POSITION), count))
+
+
+def random_single_ids(count: int, *, among: int, seed: int) -> set[int]:
+    """The same without neighbours."""
+    places = sorted(random.Random(seed).sample(range(among - count), count))
+    return {POSITION - among + place + before for before, place in enumerate(places)}
+
+
+@given(runs_below, st.integers(0, 10**15))
+def test_any_gaps_are_read_back_where_they_fit_and_are_fewer_ids_where_not(
+    runs: list[int], lowest: int
+) -> None:
+    position = lowest + sum(runs)
+    gaps = cursor_token._gaps_of_runs(position, runs)
+    token = format_token(position, gaps)
+    assert len(token) <= MAX_TOKEN_CHARS
+    assert re.fullmatch(r"[A-Za-z0-9_!,+-]+", token)
+    if cursor_token._shortest(position, gaps) == token:
+        assert parse_token(token) == (position, gaps)
+    else:
+        assert cursor_of(token).position == position
+        assert cursor_of(token).difference(Cursor.at(position, gaps)) == ()
+
+
+@given(runs_below)
+def test_each_form_is_read_back(runs: list[int]) -> None:
+    assert cursor_token._runs(10**18, cursor_token._gaps_of_runs(10**18, runs)) == runs
+    assert cursor_token._parse_digits(cursor_token._format_digits(runs)[1:]) == runs
+    assert cursor_token._parse_bits(cursor_token._format_bits(runs)[1:]) == runs
+
+
+@given(st.integers(1, MAX_ID), st.integers(0, 62))
+def test_any_run_has_bits_whatever_the_power(run: int, power: int) -> None:
+    assert len(cursor_token._bits(run, power)) <= 127
+
+
+def test_bits_are_those_of_the_classes_that_the_comment_names() -> None:
+    lowest, _ = cursor_token._classes(1)
+    assert lowest[:6] == (1, 3, 5, 7, 11, 19)
+    codes = [cursor_token._bits(run, 1) for run in (1, 2, 3, 5, 7, 10)]
+    assert codes == ["00", "01", "100", "1100", "111000", "111011"]
+
+
+def test_the_form_is_plain_for_few_gaps_and_else_the_shortest() -> None:
+    def token(runs: list[int]) -> str:
+        return format_token(10**12, cursor_token._gaps_of_runs(10**12, runs))
+
+    assert token([]) == "1000000000000"
+    assert token([1] * 2 * PLAIN_GAPS) == "1000000000000!1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"
+    assert token([1] * 2 * (PLAIN_GAPS + 1)) == "1000000000000!-AAAAA"
+    assert token([1, 1, 10**9, 10**9] * 5) == "1000000000000!+" + "BBgwy15dgwy15d" * 5
+
+
+def test_digits_written_by_an_earlier_version_are_read() -> None:
+    gaps = [(n * 100, n * 100 + n - 1) for n in range(1, 10)]
+    assert parse_token("1000!+8CJ8CI9CH-CG_CFgDEhDDiDCjDB") == (1000, gaps)
+
+
+# -- what fits ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("choose", [random_ids, random_single_ids])
+def test_1500_of_the_newest_5500_ids_and_a_few_far_below_fit(
+    choose: Callable[..., set[int]], seed: int
+) -> None:
+    far = set(random.Random(seed).sample(range(POSITION - 10**9, POSITION - 10**6), 5))
+    gaps = gaps_of(choose(1500, among=5500, seed=seed) | far)
+    assert parse_token(format_token(POSITION, gaps)) == (POSITION, gaps)
+
+
+@pytest.mark.parametrize(
+    ("count", "among"),
+    [(250, 500), (900, 6000), (1000, 10_000), (500, 50_000), (350, 1_000_000)],
+)
+def test_random_gaps_of_any_density_fit(count: int, among: int) -> None:
+    gaps = gaps_of(random_ids(count, among=among, seed=1))
+    assert parse_token(format_token(POSITION, gaps)) == (POSITION, gaps)
+
+
+def test_forty_huge_gaps_fit() -> None:
+    chance = random.Random(1)
+    ends = sorted(chance.sample(range(1, MAX_ID - 1), 80))
+    gaps = list(zip(ends[::2], ends[1::2], strict=True))
+    token = format_token(MAX_ID - 1, gaps)
+    assert parse_token(token) == (MAX_ID - 1, gaps)
+
+
+# -- what does not --------------------------------------------------------------------------
+
+
+@settings(max_examples=10)  # each draws thousands of ids
+@given(st.integers(0, 10**6), st.sampled_from([(2500, 8000), (4000, 12_000), (3000, 200_000)]))
+def test_a_merged_token_holds_less_never_more_and_no_less_than_need_be(
+    seed: int, size: tuple[int, int]
+) -> None:
+    gaps = gaps_of(random_ids(size[0], among=size[1], seed=seed))
+    token = format_token(POSITION, gaps)
+    kept = cursor_of(token)
+    assert 0.97 * MAX_TOKEN_CHARS <= len(token) <= MAX_TOKEN_CHARS
+    assert kept.difference(Cursor.at(POSITION, gaps)) == ()
+    merged = Cursor.at(POSITION, gaps).difference(kept)
+    spaces = sorted(right[0] - left[1] - 1 for left, right in pairwise(gaps))
+    assert sorted(high - low + 1 for low, high in merged) == spaces[: len(merged)]
+
+
+def test_a_hundred_thousand_gaps_are_merged_too() -> None:
+    gaps = [(n * 7, n * 7 + n % 3) for n in range(1, 100_001)]
+    assert len(format_token(gaps[-1][1] + 1, gaps)) <= MAX_TOKEN_CHARS
+
+
+# -- hostile text ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "5!-",
+        "5!-A",
+        "5!-AA",
+        "5!-AA_",  # nothing but filling
+        "9!-AAD_",  # a character too many
+        "5!-AAf",  # an odd number of runs
+        "5!-AAA",  # six runs of one
+        "9!-AAA!-AAA",
+        "9!-AAA=",
+        "9!-AAA+",
+        "9!-AA\u0663",
+        "9!-AA" + "_" * 990,
+        "9!-AA" + "_" * 989 + "A",
+        "9!-__" + "A" * 990,
+        "9!--9" + "A" * 990,
+        "9!+" + "g" * 990 + "A",
+        "9!+" + "BA" * 400,
+        "9" * 18 + "!-AA" + "A" * 999,
+    ],
+)
+def test_malformed_bits_and_digits_are_refused(token: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_token(token)
+
+
+@given(st.one_of(st.text(), *(token_text.map(start.__add__) for start in ("", "999!-", "999!+"))))
+def test_any_text_is_refused_or_means_ids_below_its_position(text: str) -> None:
+    try:
+        position, gaps = parse_token(text)
+    except ValueError:
+        return
+    assert all(1 <= low <= high < position for low, high in gaps)
+    assert all(left[1] + 1 < right[0] for left, right in pairwise(gaps))
+    assert parse_token(format_token(position, gaps)) == (position, gaps)

@@ -1,0 +1,335 @@
+"""The poller: one pass, and the loop that never dies."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import gevent
+import gevent.event
+import pytest
+
+from poller.ids.cursor import Cursor, Range
+from poller.ids.gaps import Gap, Gaps
+from poller.polling import loop
+from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
+from poller.polling.report import GapReport
+from poller.reading.fence import GracePeriod
+from poller.runtime import log as tell
+from poller.wire.row import Row
+from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
+
+BOUND_S = 10
+
+
+def wait_for(fact: Callable[[], bool], bound_s: float = BOUND_S) -> None:
+    """Lets greenlets run until `fact()` is true."""
+    with gevent.Timeout(bound_s):
+        while not fact():
+            gevent.sleep(0.005)
+
+
+@pytest.fixture
+def table() -> SimulatedTable:
+    return SimulatedTable()
+
+
+@pytest.fixture
+def worker(table: SimulatedTable) -> Iterator[Worker]:
+    worker = Worker(table)
+    yield worker
+    worker.poller.stop()
+
+
+def delivered(worker: Worker) -> list[int]:
+    log = worker.log
+    return [entry.row_id for entry in log.entries(log.oldest, log.head)]
+
+
+def test_a_full_batch_polls_again_at_once_and_another_waits(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    table.insert(3)
+    assert worker.poller.poll() == 0.0
+    assert worker.poller.poll() == worker.settings.poll_interval_s
+
+
+def test_a_row_is_encoded_once_with_the_cursor_that_holds_it(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    table.insert()
+    worker.poll_until_quiet()
+    (entry,) = worker.log.entries(0, 9)
+    assert entry.frame == b'id: abcd.1\ndata: {"id":1,"text":"row 1"}\n\n'
+    assert entry.cursor == Cursor.at(1)
+    assert entry.frame[entry.body_at :].startswith(b"data: ")
+
+
+def test_the_start_is_history_rows_below_the_newest(table: SimulatedTable) -> None:
+    table.insert(10)
+    worker = Worker(table, history_rows=2)
+    worker.poll_until_quiet()
+    assert delivered(worker) == [9, 10]
+
+
+def test_a_rolled_back_id_is_retired_once_its_fence_says_so(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    pending = table.begin()
+    table.insert()
+    worker.poll_until_quiet()
+    worker.poll_until_quiet()
+    assert worker.log.cursor.gaps == ((1, 1),)
+    table.roll_back(pending)
+    worker.poll_until_quiet()
+    assert worker.log.cursor == Cursor.at(2)
+
+
+def test_a_table_made_anew_and_filled_again_between_two_polls_is_another_history(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    table.insert(3)
+    worker.poll_until_quiet()
+    generation = worker.log.generation
+    table.committed = {row_id: f"other {row_id}" for row_id in range(1, 6)}
+    table.last_id, table.version = 5, "01"
+    assert worker.poller.poll() == 0.0
+    worker.poll_until_quiet()
+    assert (worker.log.generation, worker.log.reset_reason) == (generation + 1, "history-changed")
+
+
+@pytest.mark.parametrize("left", [1, 3])
+def test_another_version_of_a_table_that_still_has_its_newest_rows_is_no_other_history(
+    table: SimulatedTable, worker: Worker, left: int
+) -> None:
+    """A column was added, another table was made, the file was vacuumed."""
+    table.insert(3)
+    worker.poll_until_quiet()
+    generation = worker.log.generation
+    table.committed = {row_id: table.committed[row_id] for row_id in range(4 - left, 4)}
+    table.version = "01"
+    worker.poll_until_quiet()
+    assert worker.log.generation == generation
+
+
+def test_a_gap_that_stays_open_is_logged_once_with_its_holder(table: SimulatedTable) -> None:
+    told: list[dict[str, object]] = []
+    report = GapReport("posts", lambda *_, **values: told.append(values))
+    gap = Gap(3, 4, frozenset(["pid 7"]), 0.0)
+    holders = SimulatedLocks(table).holders
+    for now in (1.0, 59.0, 61.0, 62.0, 200.0):
+        report.after_pass(Gaps((gap,)), 0, 0, holders, now)
+    assert [(one["ids"], one["holders"]) for one in told] == [([[3, 4]], ["pid 7"])]
+    later = Gap(9, 9, frozenset(["pid 8"]), 150.0)
+    report.after_pass(Gaps((gap, later)), 0, 0, holders, 211.0)
+    assert [one["ids"] for one in told] == [[[3, 4]], [[9, 9]]]
+
+
+def test_a_floor_is_asked_about_also_where_no_gap_is_open(table: SimulatedTable) -> None:
+    table.insert(5)
+    old = table.begin(0)
+    worker = Worker(table, history_rows=1)
+    opening = worker.source.open
+    worker.source.open = lambda: replace(opening(), floor=3)  # type: ignore[method-assign]
+    worker.poll_until_quiet()
+    assert worker.log.floor == 3
+    woken = gevent.event.Event()
+    worker.log.attach(woken)
+    table.commit(old)
+    worker.poll_until_quiet()
+    assert worker.log.floor == 0
+    assert woken.is_set()
+
+
+def test_a_failed_pass_forgets_what_was_known_of_the_gaps(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    """A grace that ran while the database was away was no time to commit in."""
+    clock = [0.0]
+    worker.source.fence = GracePeriod(5.0, lambda: clock[0])
+    pending = table.begin()
+    table.insert()
+    worker.poll_until_quiet()
+    clock[0] = 4.0
+    worker.poller._failed(OSError("away"))
+    clock[0] = 60.0
+    worker.source.fail = None
+    worker.poll_until_quiet()
+    assert worker.log.cursor.gaps == ((1, 1),)
+    table.commit(pending)
+    worker.poll_until_quiet()
+    assert delivered(worker) == [2, 1]
+
+
+def test_resets_in_a_row_do_not_come_without_a_pause(table: SimulatedTable, worker: Worker) -> None:
+    table.insert(1)
+    worker.poll_until_quiet()
+    table.last_id = 0
+    assert worker.poller.poll() == 0.0
+    worker.poller._cursor = worker.poller._open()
+    assert worker.poller._reset("again") == worker.settings.poll_interval_s
+
+
+def test_a_pass_cut_off_by_its_limit_retires_no_gap_beyond_its_last_row(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    low, dead, high = [table.begin(n) for n in (2, 1, 1)]  # 1 and 2, 3, 4
+    table.insert()
+    worker.poll_until_quiet()
+    worker.poll_until_quiet()
+    table.commit(low)
+    table.commit(high)
+    table.roll_back(dead)
+    assert worker.poller.poll() == 0.0  # a batch of two: 1 and 2
+    worker.poll_until_quiet()
+    assert delivered(worker) == [1, 2, 4]
+
+
+def test_the_fence_is_asked_only_while_a_gap_is_open(table: SimulatedTable, worker: Worker) -> None:
+    looks: list[object] = []
+
+    class Watched(SimulatedLocks):
+        def look(self, connection: object, gaps: Sequence[Range]) -> object:
+            looks.append(gaps)
+            return super().look(connection, gaps)
+
+    worker.source.fence = Watched(table)
+    table.insert(3)
+    worker.poll_until_quiet()
+    assert looks == []
+    table.begin()
+    table.insert()
+    worker.poll_until_quiet()
+    worker.poll_until_quiet()
+    assert looks == [((4, 4),)]
+
+
+def test_a_row_that_cannot_be_encoded_becomes_a_placeholder_among_the_others(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    table.insert(3)
+    table.committed[2] = "lone \ud800 surrogate"
+    worker.poll_until_quiet()
+    frames = [entry.frame for entry in worker.log.entries(0, 9)]
+    assert frames[1].startswith(b'id: abcd.2\nevent: unreadable\ndata: {"id":2,"reason":')
+    assert b'"text":"row 1"' in frames[0]
+    assert b'"text":"row 3"' in frames[2]
+
+
+def test_a_failed_poll_raises_and_the_next_brings_what_it_missed(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    worker.poll_until_quiet()
+    table.insert()
+    worker.source.fail = OSError("away")
+    with pytest.raises(OSError, match="away"):
+        worker.poller.poll()
+    worker.source.fail = None
+    worker.poll_until_quiet()
+    assert delivered(worker) == [1]
+
+
+def test_the_backoff_doubles_is_jittered_and_capped(worker: Worker) -> None:
+    delays = [worker.poller._failed(OSError("away")) for _ in range(20)]
+    for n, delay in enumerate(delays):
+        longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**n)
+        assert longest / 2 <= delay <= longest
+    assert len(set(delays)) > 10
+
+
+def test_the_loop_survives_anything_and_recovers(
+    table: SimulatedTable, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "LONGEST_BACKOFF_S", 0.01)
+    worker.source.fail = ZeroDivisionError("a bug")
+    worker.poller.start()
+    wait_for(lambda: worker.poller._failures > 3)
+    assert isinstance(worker.poller.problem, ZeroDivisionError)
+    worker.source.fail = None
+    table.insert()
+    wait_for(lambda: delivered(worker) == [1])
+    wait_for(lambda: worker.poller.problem is None)
+
+
+def test_a_log_that_cannot_be_written_does_not_end_the_loop(
+    table: SimulatedTable, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ClosedPipe:
+        def __getattr__(self, name: str) -> object:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(loop, "LONGEST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(tell, "log", ClosedPipe())
+    worker.source.fail = OSError("away")
+    worker.poller.start()
+    wait_for(lambda: worker.poller._failures > 2)
+    worker.source.fail = None
+    table.insert(2)
+    table.committed[1] = "\ud800"
+    wait_for(lambda: delivered(worker) == [1, 2])
+
+
+def test_waking_polls_at_once(table: SimulatedTable) -> None:
+    worker = Worker(table, poll_interval_s=1000.0)
+    worker.poller.start()
+    wait_for(lambda: worker.log.ready)
+    table.insert()
+    worker.poller.wake()
+    wait_for(lambda: delivered(worker) == [1])
+    worker.poller.stop()
+
+
+def test_nobody_listening_slows_it_down_but_never_speeds_it_up(table: SimulatedTable) -> None:
+    worker = Worker(table, poll_interval_s=0.5, idle_interval_s=5.0)
+    worker.poller._listening = lambda: False
+    assert worker.poller.poll() == 5.0
+    slow = Worker(table, poll_interval_s=60.0, idle_interval_s=5.0)
+    slow.poller._listening = lambda: False
+    assert slow.poller.poll() == 60.0
+
+
+def test_starting_twice_and_stopping_without_start_or_twice_are_allowed(worker: Worker) -> None:
+    worker.poller.stop()
+    worker.poller.start()
+    greenlet = worker.poller._greenlet
+    worker.poller.start()
+    assert worker.poller._greenlet is greenlet
+    worker.poller.stop()
+    worker.poller.stop()
+    assert not worker.poller.started
+
+
+def test_while_the_database_is_away_waking_does_not_hurry_it(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "FIRST_BACKOFF_S", 1000.0)
+    monkeypatch.setattr(loop, "LONGEST_BACKOFF_S", 1000.0)
+    worker.source.fail = OSError("away")
+    worker.poller.start()
+    wait_for(lambda: worker.poller._failures == 1)
+    for _ in range(20):
+        worker.poller.wake()
+        gevent.sleep(0)
+    assert worker.poller._failures == 1
+
+
+def test_after_a_failure_the_history_is_looked_at_before_rows_are_read(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    table.insert(2)
+    worker.poll_until_quiet()
+    worker.poller._failed(OSError("away"))
+    table.make_anew()
+    table.insert(5)
+    reads = worker.source.reads
+    assert worker.poller.poll() == 0.0
+    assert worker.source.reads == reads
+    worker.poller._recovered()
+    worker.poll_until_quiet()
+    assert worker.log.epoch == "ef01"
+
+
+def test_a_row_s_problem_is_told_to_the_client() -> None:
+    from poller.wire.row import body
+
+    sent, readable = body(Row(7, None, "the database driver could not read this row"))
+    assert not readable
+    assert sent.startswith(b'event: unreadable\ndata: {"id":7,"reason":"the database driver')

@@ -1,0 +1,197 @@
+"""Calls that never block the hub, and what they do about faults."""
+
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import gevent
+import pytest
+from sqlalchemy.exc import SQLAlchemyError
+
+from poller.reading.database import Database, DatabaseTimeout
+from tests.harness import sql
+
+PROJECT = Path(__file__).parents[3]
+LONGEST_FREEZE_S = 0.1  # what users may notice; the measured one was 0.021
+
+
+@pytest.fixture
+def database(sqlite_url: str) -> Iterator[Database]:
+    database = Database(sqlite_url, query_timeout_s=5.0)
+    database.write(lambda c: c.exec_driver_sql("CREATE TABLE notes (id INTEGER PRIMARY KEY)"))
+    yield database
+    database.close()
+
+
+def insert(database: Database) -> None:
+    database.write(lambda c: c.exec_driver_sql("INSERT INTO notes DEFAULT VALUES"))
+
+
+def count(database: Database) -> int:
+    return database.read(
+        lambda c: int(c.exec_driver_sql("SELECT count(*) FROM notes").scalar_one())
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "driver"),
+    [
+        ("postgresql://u:p@h/d", "postgresql+psycopg"),
+        ("postgres://u:p@h/d", "postgresql+psycopg"),
+        ("mysql://u:p@h/d", "mysql+pymysql"),
+        ("mariadb://u:p@h/d", "mariadb+pymysql"),
+        ("postgresql+pg8000://u:p@h/d", "postgresql+pg8000"),
+    ],
+)
+def test_a_plain_url_gets_a_driver_that_waits_cooperatively(url: str, driver: str) -> None:
+    if "pg8000" in driver:
+        with pytest.raises(ModuleNotFoundError):  # the user's choice is kept
+            Database(url)
+    else:
+        assert Database(url).url.drivername == driver
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_an_in_memory_database_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="name a file"):
+        Database(url)
+
+
+def test_sqlite_is_in_wal_mode(database: Database) -> None:
+    mode = database.read(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar_one())
+    assert mode == "wal"
+
+
+def test_a_lock_of_another_process_is_waited_for_and_freezes_nobody(
+    database: Database, sqlite_url: str
+) -> None:
+    ticks: list[float] = []
+
+    def tick() -> None:
+        while True:
+            ticks.append(time.monotonic())
+            gevent.sleep(0.005)
+
+    ticker = gevent.spawn(tick)
+    other = sqlite3.connect(sql.sqlite_path(sqlite_url), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writers = [gevent.spawn(insert, database) for _ in range(20)]
+    held_until = time.monotonic() + 1.0
+    while time.monotonic() < held_until:
+        assert count(database) == 0  # readers go on
+    other.execute("COMMIT")
+    other.close()
+    gevent.joinall(writers, timeout=10, raise_error=True)
+    ticker.kill()
+    assert count(database) == 20
+    assert max(b - a for a, b in pairwise(ticks)) < LONGEST_FREEZE_S * 5
+
+
+def test_a_lock_that_stays_is_an_error_in_the_end(sqlite_url: str) -> None:
+    database = Database(sqlite_url, query_timeout_s=0.3)
+    database.write(lambda c: c.exec_driver_sql("CREATE TABLE notes (id INTEGER PRIMARY KEY)"))
+    other = sqlite3.connect(sql.sqlite_path(sqlite_url), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises((SQLAlchemyError, DatabaseTimeout)):
+        insert(database)
+    other.close()
+    insert(database)
+    assert count(database) == 1
+    database.close()
+
+
+def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
+    def work(connection: "object") -> None:
+        connection.exec_driver_sql("INSERT INTO notes DEFAULT VALUES")  # type: ignore[attr-defined]
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        database.write(work)
+    assert count(database) == 0
+
+
+def test_a_query_that_takes_too_long_is_given_up_and_its_connection_closed(
+    postgresql_url: str,
+) -> None:
+    from gevent import socket  # noqa: F401 - this process is not patched: see below
+
+    database = Database(postgresql_url, query_timeout_s=0.5)
+    # psycopg waits cooperatively only where gevent has patched the process, so the timer is let
+    # fire from inside the work, as it would from psycopg's wait.
+    with pytest.raises(DatabaseTimeout, match=r"0\.5 s"):
+        database.read(lambda _: gevent.sleep(30))
+    assert database._engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert database.read(lambda c: c.exec_driver_sql("SELECT 1").scalar_one()) == 1
+    database.close()
+
+
+def test_a_dead_pooled_connection_costs_nobody_an_error(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    for call in (database.read, database.write):
+        pid = database.read(lambda c: c.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+        sql.execute(postgresql_url, f"SELECT pg_terminate_backend({pid})")
+        assert call(lambda c: c.exec_driver_sql("SELECT 1").scalar_one()) == 1
+    database.close()
+
+
+def test_a_query_that_we_gave_up_does_not_stay_on_the_server(postgresql_url: str) -> None:
+    database = Database(postgresql_url, query_timeout_s=2.0)
+    shown = database.read(lambda c: c.exec_driver_sql("SHOW statement_timeout").scalar_one())
+    assert shown == "3s"
+    database.close()
+
+
+STRESS = """
+from gevent import monkey
+
+monkey.patch_all()
+
+import sys
+
+import gevent
+
+from poller.reading.database import Database
+
+for round in range(15):
+    database = Database(sys.argv[1])
+
+    def use(number):
+        if number % 4 == 0:
+            database.dispose()
+        if number % 3 == 0:
+            database.write(lambda c: c.exec_driver_sql("INSERT INTO notes DEFAULT VALUES"))
+        return database.read(lambda c: c.exec_driver_sql("SELECT count(*) FROM notes").scalar_one())
+
+    users = [gevent.spawn(use, number) for number in range(24)]
+    gevent.joinall(users, timeout=20)
+    assert all(user.ready() for user in users), "stuck"
+    assert all(user.successful() for user in users)
+    database.close()
+"""
+
+
+def test_under_gevent_s_patches_many_first_calls_at_once_do_not_block_each_other(
+    sqlite_url: str,
+) -> None:
+    sql.execute(sqlite_url, "CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+    command = [sys.executable, "-c", STRESS, sqlite_url]
+    subprocess.run(command, check=True, timeout=60, cwd=PROJECT)
+    assert sql.execute(sqlite_url, "SELECT count(*) FROM notes") == [(15 * 8,)]
+
+
+def test_times_come_in_utc(database_url: str) -> None:
+    database = Database(database_url)
+    asks = {
+        "sqlite": "SELECT 'UTC'",
+        "postgresql": "SHOW timezone",
+        "mysql": "SELECT @@session.time_zone",
+    }
+    zone = database.read(
+        lambda c: c.exec_driver_sql(asks[database.dialect.replace("mariadb", "mysql")]).scalar_one()
+    )
+    assert zone in ("UTC", "+00:00")
+    database.close()

@@ -1,0 +1,260 @@
+"""Each fence's judgement, and a proof by schedules: no gap is closed that fills later.
+
+The state machine plays transactions of any interleaving against the real bookkeeping of holders
+and gaps, as PostgreSQL keeps them: ids taken before the insert, savepoints, prepared transactions
+that change their name, statements of the poller that fall between any two of these.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from poller.ids.cursor import MAX_ID, Cursor, ranges_of
+from poller.ids.gaps import NOTHING_KNOWN, Gaps
+from poller.reading.dialects.mysql import DirtyRead, MetadataLocks, Pending
+from poller.reading.fence import GracePeriod, Holder, HolderFence, HoldersSeen, SingleWriter
+
+NO_CONNECTION: Any = None
+GAP = (3, 4)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Locks(HolderFence):
+    name = "locks"
+
+
+def holders(*names: str, prepared: tuple[str, ...] = ()) -> HoldersSeen:
+    return HoldersSeen(
+        [*(Holder(n, f"pid {n}") for n in names), *(Holder(n, "", True) for n in prepared)]
+    )
+
+
+def test_on_sqlite_a_gap_is_dead_in_the_pass_that_sees_it() -> None:
+    assert SingleWriter().judge(GAP, None, None) is None
+
+
+def test_a_gap_is_dead_only_after_it_was_seen_open_for_the_grace() -> None:
+    clock = Clock()
+    fence = GracePeriod(5.0, clock)
+    since = fence.judge(GAP, None, None)
+    clock.now += 4.9
+    assert fence.judge(GAP, since, None) == since
+    clock.now += 0.2
+    assert fence.judge(GAP, since, None) is None
+
+
+def test_a_grace_begins_anew_where_another_fence_was_before() -> None:
+    clock = Clock()
+    assert GracePeriod(5.0, clock).judge(GAP, NOTHING_KNOWN, None) == clock.now
+
+
+def test_the_pass_that_discovers_a_gap_proves_nothing_about_it() -> None:
+    """Its look at the holders is older than the gap."""
+    assert Locks().judge(GAP, None, holders()) == NOTHING_KNOWN
+
+
+def test_a_gap_is_dead_when_no_holder_of_the_first_look_is_left() -> None:
+    fence = Locks()
+    witness = fence.judge(GAP, NOTHING_KNOWN, holders("a", "b"))
+    assert fence.judge(GAP, witness, holders("b", "c")) == holders("b").keys
+    assert fence.judge(GAP, witness, holders("c")) is None
+    assert fence.judge(GAP, NOTHING_KNOWN, holders()) is None
+
+
+def test_a_holder_that_is_gone_may_have_been_prepared_under_another_name() -> None:
+    fence = Locks()
+    witness = fence.judge(GAP, NOTHING_KNOWN, holders("a"))
+    witness = fence.judge(GAP, witness, holders("c", prepared=("p",)))
+    assert witness == holders("p").keys
+    assert fence.judge(GAP, witness, holders("c", prepared=("q",))) is not None
+    assert fence.judge(GAP, witness, holders("c")) is None
+
+
+def test_a_prepared_transaction_of_somebody_else_keeps_no_gap_open() -> None:
+    fence = Locks()
+    witness = fence.judge(GAP, NOTHING_KNOWN, holders("a"))
+    witness = fence.judge(GAP, witness, holders("a", prepared=("p",)))
+    assert witness == holders("a").keys
+
+
+def test_without_evidence_a_gap_keeps_what_is_known_of_it() -> None:
+    witness = holders("a").keys
+    assert Locks().judge(GAP, witness, None) == witness
+
+
+def test_nobody_idle_means_nobody_holds_a_lock() -> None:
+    assert Locks().idle(holders())
+    assert not Locks().idle(holders("a"))
+
+
+def test_an_uncommitted_row_begins_the_grace_anew() -> None:
+    clock = Clock()
+    fence = DirtyRead(NO_CONNECTION, GracePeriod(5.0, clock))
+    since = fence.judge(GAP, None, Pending([]))
+    clock.now += 9
+    since = fence.judge(GAP, since, Pending([4]))
+    assert since == clock.now
+    clock.now += 4
+    assert fence.judge(GAP, since, Pending([9])) == since
+    clock.now += 2
+    assert fence.judge(GAP, since, Pending([9])) is None
+
+
+def test_an_uncommitted_row_keeps_a_gap_open_that_no_lock_shows() -> None:
+    fence = MetadataLocks(sa.table("posts"), NO_CONNECTION)  # type: ignore[arg-type]
+    witness = fence.judge(GAP, None, (holders("a"), Pending([])))
+    witness = fence.judge(GAP, witness, (holders("a"), Pending([3])))
+    witness = fence.judge(GAP, witness, (holders(), Pending([3])))
+    assert witness is not None
+    assert fence.judge(GAP, witness, (holders("later"), Pending([]))) is None
+
+
+def test_ids_beyond_those_looked_at_count_as_pending() -> None:
+    some = Pending([5, 9], covered=9)
+    assert some.touches((8, 9))
+    assert some.touches((20, 21))
+    assert not some.touches((6, 8))
+
+
+class AnySchedule(RuleBasedStateMachine):
+    """One poller, and transactions that take ids, insert, roll back, are prepared and end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_id = 0
+        self.names = 0
+        self.committed: set[int] = set()
+        self.open: dict[str, list[int]] = {}  # transaction → ids it may yet commit
+        self.prepared: set[str] = set()
+        self.fence = Locks()
+        self.gaps = Gaps()
+        self.cursor = Cursor()
+        self.delivered: list[int] = []
+        self.evidence: HoldersSeen | None = None
+        self.looked = False
+
+    def any_of(self, which: int) -> str:
+        return sorted(self.open)[which % len(self.open)]
+
+    def new_name(self) -> str:
+        self.names += 1
+        return f"t{self.names}"
+
+    @rule()
+    def a_transaction_takes_its_first_id(self) -> None:
+        self.last_id += 1
+        self.open[self.new_name()] = [self.last_id]
+
+    @rule()
+    def one_row_overtakes_all(self) -> None:
+        """What makes gaps of all that is open."""
+        self.last_id += 1
+        self.committed.add(self.last_id)
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0, 9), ids=st.integers(1, 3))
+    def it_takes_more(self, which: int, ids: int) -> None:
+        name = self.any_of(which)
+        if name not in self.prepared:
+            self.open[name] += range(self.last_id + 1, self.last_id + 1 + ids)
+            self.last_id += ids
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0, 9))
+    def it_rolls_back_to_a_savepoint(self, which: int) -> None:
+        """Its newest id is dead, and its lock stays."""
+        name = self.any_of(which)
+        if name not in self.prepared:
+            self.open[name] = self.open[name][:-1]
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0, 9), renamed=st.booleans())
+    def it_is_prepared(self, which: int, renamed: bool) -> None:
+        name = self.any_of(which)
+        if name not in self.prepared:
+            ids = self.open.pop(name)
+            name = f"p{name}" if renamed else name
+            self.open[name] = ids
+            self.prepared.add(name)
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0, 9), commits=st.booleans())
+    def it_ends(self, which: int, commits: bool) -> None:
+        """Its rows can be seen before its locks are gone; here both go at once."""
+        name = self.any_of(which)
+        ids = self.open.pop(name)
+        if commits:
+            self.committed.update(ids)
+
+    @rule()
+    def the_poller_looks(self) -> None:
+        """Step 1 of a pass, where a gap is open."""
+        self.looked = bool(self.gaps.open)
+        self.evidence = None
+        if self.looked:
+            self.evidence = HoldersSeen(
+                Holder(name, name, prepared=name in self.prepared) for name in self.open
+            )
+
+    @rule(between=st.booleans())
+    def the_poller_passes(self, between: bool) -> None:
+        """In one go; or a gap arises between its two steps."""
+        self.the_poller_looks()
+        if between:
+            self.a_transaction_takes_its_first_id()
+            self.one_row_overtakes_all()
+        self.the_poller_reads(limit=100)
+
+    @rule(limit=st.sampled_from([1, 2, 100]))
+    def the_poller_reads(self, limit: int) -> None:
+        """Step 2; also without a look before it, as while no gap is open."""
+        if self.gaps.open and not self.looked:
+            return
+        rows = sorted(i for i in self.committed if i not in self.cursor)[:limit]
+        covered = rows[-1] if len(rows) == limit else MAX_ID
+        self.cursor = self.cursor.retire(ranges_of(rows))
+        evidence = self.evidence
+        self.gaps, dead = self.gaps.after_pass(
+            self.cursor.gaps,
+            covered,
+            lambda gap, witness: self.fence.judge(gap, witness, evidence),
+            0.0,
+        )
+        self.cursor = self.cursor.retire(dead)
+        self.delivered += rows
+        self.looked, self.evidence = False, None
+
+    @invariant()
+    def no_row_is_given_up_that_may_still_come(self) -> None:
+        owed = self.committed.union(*self.open.values()) - set(self.delivered)
+        assert not [row_id for row_id in owed if row_id in self.cursor]
+
+    @invariant()
+    def nothing_comes_twice(self) -> None:
+        assert len(self.delivered) == len(set(self.delivered))
+
+    def teardown(self) -> None:
+        """Everything ends: every row arrives, and no gap stays."""
+        while self.open:
+            self.it_ends(0, commits=True)
+        for _ in range(self.last_id + 3):
+            self.the_poller_looks()
+            self.the_poller_reads(limit=4)
+        assert set(self.delivered) == self.committed
+        assert self.cursor.gaps == ()
+
+
+TestAnySchedule = AnySchedule.TestCase
+TestAnySchedule.settings = hypothesis_settings(
+    max_examples=1000, stateful_step_count=40, deadline=None
+)

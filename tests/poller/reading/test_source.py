@@ -1,0 +1,112 @@
+"""The order of a pass and of a start, on which every fence's safety rests."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from poller.ids.cursor import Cursor
+from poller.reading.database import Database
+from poller.reading.dialects import Examined
+from poller.reading.fence import FenceVoid, HolderFence, HoldersSeen
+from poller.reading.source import Source
+from poller.reading.table import Table
+from poller.runtime.settings import Settings
+from tests.harness import sql
+
+
+class Recorded(HolderFence):
+    """Notes when it is asked; `holders` says whether anybody is there."""
+
+    name = "recorded"
+
+    def __init__(self, steps: list[str]) -> None:
+        self.steps = steps
+        self.held: list[Any] = []
+        self.void = False
+
+    def look(self, connection: Any, gaps: Any) -> HoldersSeen:
+        self.steps.append("holders")
+        if self.void:
+            raise FenceVoid("the test says so")
+        return HoldersSeen(self.held)
+
+    def idle(self, evidence: Any) -> bool:
+        return not self.held
+
+
+@pytest.fixture
+def recorded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Source, Recorded]]:
+    sql.execute(sqlite_url, "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT)")
+    for row_id in (2, 5, 6, 9):
+        sql.execute(sqlite_url, "INSERT INTO notes VALUES (%s)", [row_id])
+    fence = Recorded([])
+    describe = Table.describe
+
+    def described(table: Table, connection: Any) -> None:
+        fence.steps.append("describe")
+        describe(table, connection)
+        known = table.known
+        table.examined = Examined(known.status, fence, known.findings, known.file)
+
+    def noted(name: str) -> None:
+        method = getattr(Table, name)
+
+        def run(*arguments: Any) -> Any:
+            fence.steps.append(name)
+            return method(*arguments)
+
+        monkeypatch.setattr(Table, name, run)
+
+    monkeypatch.setattr(Table, "describe", described)
+    for name in ("poll", "start_below", "gaps_below", "history"):
+        noted(name)
+    database = Database(sqlite_url)
+    yield Source(Table("notes"), database, Settings.model_construct(history_rows=1)), fence
+    database.close()
+
+
+def test_the_holders_are_read_before_the_rows(recorded: tuple[Source, Recorded]) -> None:
+    source, fence = recorded
+    source.open()
+    fence.steps.clear()
+    source.read(Cursor.at(6, [(3, 4)]), 9, look=True)
+    assert fence.steps == ["holders", "poll"]
+    fence.steps.clear()
+    source.read(Cursor.at(9), 9, look=False)
+    assert fence.steps == ["poll"]
+
+
+def test_a_start_knows_where_it_begins_before_it_asks_who_is_there(
+    recorded: tuple[Source, Recorded],
+) -> None:
+    """A transaction that takes an id below the start after the look would be overlooked."""
+    source, fence = recorded
+    opening = source.open()
+    assert fence.steps == ["describe", "history", "start_below", "holders"]
+    assert (opening.cursor, opening.floor) == (Cursor.at(6), 0)
+
+
+def test_a_start_with_holders_looks_for_the_gaps_afterwards(
+    recorded: tuple[Source, Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poller.reading.table.GAPS_AT_START", 1)
+    source, fence = recorded
+    fence.held = [("t1", "pid 1", False)]
+    fence.look = lambda *_: fence.steps.append("holders")  # type: ignore[method-assign,assignment]
+    opening = source.open()
+    assert fence.steps == ["describe", "history", "start_below", "holders", "gaps_below"]
+    assert (opening.cursor, opening.floor) == (Cursor.at(6, [(3, 4)]), 2)
+
+
+def test_a_void_proof_has_the_table_looked_at_again_and_proves_nothing(
+    recorded: tuple[Source, Recorded],
+) -> None:
+    source, fence = recorded
+    source.open()
+    fence.steps.clear()
+    fence.void = True
+    evidence, reading = source.read(Cursor.at(6, [(3, 4)]), 9, look=True)
+    assert fence.steps == ["holders", "describe", "history", "poll"]
+    assert evidence is None
+    assert [row.id for row in reading.rows] == [9]

@@ -1,0 +1,109 @@
+"""What the hand-over relies on in gunicorn and gevent, and what it leaves to the response.
+
+When one of the first tests fails, gunicorn has changed: read `poller/handover.py` before mending.
+With a real server: `tests/serving/test_handover.py`.
+"""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gevent import socket as gevent_socket
+from gevent.ssl import SSLSocket
+from gunicorn.http import wsgi
+from gunicorn.http.message import Message
+from gunicorn.http.parser import Parser
+from gunicorn.http2.response import HTTP2Response
+from gunicorn.workers import base_async, ggevent
+
+from poller.serving import handover
+
+assert ggevent  # the worker's module: where it is loaded, its sockets are gevent's
+
+
+class Config:
+    """What gunicorn's response reads of its settings."""
+
+    protocol = "http"
+    sendfile = None
+    is_ssl = False
+
+
+class Request:
+    version = (1, 1)
+    method = "GET"
+    must_close = False
+
+    def should_close(self) -> bool:
+        return self.must_close
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Any, Any]]:
+    served, client = gevent_socket.socketpair()
+    yield served, client
+    served.close()
+    client.close()
+
+
+def started(client: Any, kind: Any = wsgi.Response) -> tuple[Any, Any]:
+    """gunicorn's response after the application's start_response, and what that returned."""
+    response = kind.__new__(kind)
+    wsgi.Response.__init__(response, Request(), client, Config())
+    return response, response.start_response("200 OK", [("Content-Type", "text/event-stream")])
+
+
+def test_a_response_of_gunicorns_writes_its_head_and_then_has_nothing_more_to_say(
+    pair: tuple[Any, Any],
+) -> None:
+    served, client = pair
+    response, write = started(served)
+    taken = handover.take({"gunicorn.socket": served}, write)
+    assert taken is not None
+    response.close()  # as gunicorn does when the application's iterable is used up
+    assert response.should_close()
+    head = client.recv(4096)
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert head.endswith(b"Connection: close\r\nContent-Type: text/event-stream\r\n\r\n")
+    taken.send(b"data")
+    taken.close()
+    assert client.recv(4096) == b"data"
+    assert client.recv(4096) == b""
+
+
+def test_gunicorn_is_left_with_a_socket_that_reaches_nobody(pair: tuple[Any, Any]) -> None:
+    served, _ = pair
+    _, write = started(served)
+    taken = handover.take({"gunicorn.socket": served}, write)
+    assert taken is not None
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        served.send(b"HTTP/1.1 400 Bad Request")
+    served.close()
+    assert taken.send(b"still ours") == 10
+    taken.close()
+
+
+def test_the_worker_ends_a_connection_whose_response_says_close() -> None:
+    """Read from gunicorn's source, since nothing public says it."""
+    handles = inspect.getsource(base_async.AsyncWorker.handle_request)
+    assert "if resp.should_close():\n                raise StopIteration()" in handles
+    assert "self.must_close" in inspect.getsource(Message)
+    assert "should_close" in inspect.getsource(Parser)
+
+
+def test_what_cannot_be_taken_over_is_left_to_the_response(
+    pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, client = pair
+    _, write = started(served)
+    assert handover.take({}, write) is None
+    assert handover.take({"gunicorn.socket": object()}, write) is None
+    assert handover.take({"gunicorn.socket": served}, print) is None
+    _, http2 = started(served, HTTP2Response)
+    assert handover.take({"gunicorn.socket": served}, http2) is None
+    assert handover.take({"gunicorn.socket": SSLSocket.__new__(SSLSocket)}, write) is None
+    monkeypatch.setattr(handover, "_is_gevent_worker", lambda: False)
+    assert handover.take({"gunicorn.socket": served}, write) is None
+    served.send(b"nothing has happened")
+    assert client.recv(100) == b"nothing has happened"

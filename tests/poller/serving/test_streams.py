@@ -1,0 +1,132 @@
+"""The streams of a feed on real sockets, without a server: turns, rounds and silence."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import gevent
+import pytest
+from gevent import monkey
+
+from poller.access.admission import Slots
+from poller.delivery.event_log import Entry, EventLog
+from poller.ids.cursor import Cursor
+from poller.runtime.settings import Settings
+from poller.serving import fanout
+from poller.serving.client import OwnConnection
+from poller.serving.streams import Opening, Streams
+
+EPOCH = "57c20f"
+HEARTBEAT_S = 0.3
+
+
+class Bench:
+    """Streams of a log on socket pairs, with no server around them."""
+
+    def __init__(self) -> None:
+        self.clients: list[socket.socket] = []
+        self.log = EventLog(10_000, 64 * 2**20)
+        settings = Settings(heartbeat_s=HEARTBEAT_S)
+        self.streams = Streams("bench", self.log, lambda _r, _n: [], settings, lambda: None)
+
+    def row(self, row_id: int, size_bytes: int = 50) -> None:
+        cursor = self.log.cursor.add(row_id)
+        head = b"id: %s.%d\n" % (EPOCH.encode(), row_id)
+        frame = head + b"data: " + b"x" * size_bytes + b"\n\n"
+        self.log.extend([Entry(row_id, cursor, frame, len(head))], cursor)
+
+    def open(self, last_event_id: str | None = None) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        plain = monkey.get_original("socket", "SocketType")
+        taken = plain(ours.family, ours.type, ours.proto, fileno=ours.detach())
+        taken.setblocking(False)
+        slot = Slots(10_000).slot(None)
+        self.streams.fan_out(Opening(last_event_id, "", slot), OwnConnection(taken))
+        theirs.settimeout(0.01)
+        self.clients.append(theirs)
+        return theirs
+
+    def close(self) -> None:
+        self.streams.end("over")
+        for client in self.clients:
+            client.close()
+        gevent.sleep(HEARTBEAT_S)  # the fanout ends at its next tick
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.close()
+
+
+def received(client: socket.socket) -> bytes:
+    data = b""
+    while True:
+        try:
+            data += client.recv(65536)
+        except TimeoutError:
+            return data
+
+
+def test_client_that_is_ahead_gets_heartbeats_while_rows_come_that_it_has(bench: Bench) -> None:
+    bench.log.begin(EPOCH, Cursor.at(50))
+    bench.log.passed(1000)
+    client = bench.open(f"{EPOCH}.1000")
+    gevent.sleep(0.05)
+    received(client)
+    until = time.monotonic() + 5 * HEARTBEAT_S
+    row_id = 50
+    while time.monotonic() < until:
+        row_id += 1
+        bench.row(row_id)
+        gevent.sleep(HEARTBEAT_S / 6)
+    assert received(client) != b"", f"nothing in 5 heartbeats, while {row_id - 50} rows came"
+
+
+def test_first_row_after_a_time_without_streams_takes_one_round(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.log.begin(EPOCH, Cursor.at(0))
+    for row_id in range(1, 2000):
+        bench.row(row_id, 2000)
+    bench.log.passed(None)
+    rounds: list[float] = []
+    whole: Callable[[fanout.Fanout], None] = fanout.Fanout._round
+
+    def counted(self: fanout.Fanout) -> None:
+        rounds.append(time.monotonic())
+        whole(self)
+
+    monkeypatch.setattr(fanout.Fanout, "_round", counted)
+    client = bench.open()
+    gevent.sleep(0.05)
+    rounds.clear()
+    bench.row(2000)
+    gevent.sleep(0.2)
+    assert b"id: 57c20f.2000" in received(client)
+    assert len(rounds) <= 2, f"{len(rounds)} rounds over all streams for one row"
+
+
+def test_timers_run_while_a_round_goes_on() -> None:
+    """gevent looks at timers and sockets after 50 turns of `sleep(0)` only."""
+    ticks = 0
+
+    def tick() -> None:
+        nonlocal ticks
+        while True:
+            gevent.sleep(0.005)
+            ticks += 1
+
+    ticker = gevent.spawn(tick)
+    gevent.sleep(0.02)
+    ticks, began_at = 0, time.monotonic()
+    for _ in fanout._in_slices([None] * 3200):  # type: ignore[list-item]
+        until = time.monotonic() + 0.0002
+        while time.monotonic() < until:
+            pass
+    took_s = time.monotonic() - began_at
+    ticker.kill()
+    assert ticks >= took_s / 0.05, f"{ticks} ticks of 5 ms in a round of {took_s:.2f} s"

@@ -1,0 +1,400 @@
+"""The doctor's verdict on tables of every kind, and that what it says to do is right."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from models.post import create_tables
+from poller.doctor import EXCEPTIONS, NOT_WATCHED, WHOLE, Report, diagnose
+from poller.reading.database import Database
+from poller.reading.dialects import Finding
+from poller.runtime.settings import Settings
+from tests.harness import sql
+from tests.harness.mariadb import MariaDB
+from tests.harness.postgres import Postgres, Standby
+from tests.harness.process import free_port
+from wall.settings import PROJECT
+
+SETTINGS = Settings()
+
+
+def verdict(url: str, table: str = "notes", key: str | None = None) -> Report:
+    return diagnose(url, table, SETTINGS, key)
+
+
+def made(url: str, *statements: str) -> str:
+    for statement in statements:
+        sql.execute(url, statement)
+    return url
+
+
+def lacking(report: Report) -> str:
+    """The facts that take from the promise."""
+    return "; ".join(finding.fact for finding in report.lacking)
+
+
+# What makes the table `notes`, the exit status, and what is said of it.
+Case = tuple[Sequence[str], int, str]
+
+SQLITE: dict[str, Case] = {
+    "AUTOINCREMENT": (["CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, b)"], WHOLE, ""),
+    "without": (
+        ["CREATE TABLE notes (id INTEGER PRIMARY KEY, b DEFAULT 'AUTOINCREMENT')"],
+        EXCEPTIONS,
+        "notes.id has no AUTOINCREMENT",
+    ),
+    "no rowid": (["CREATE TABLE notes (id BIGINT PRIMARY KEY, b)"], EXCEPTIONS, "does not give it"),
+    "no primary key": (["CREATE TABLE notes (id int, b)"], NOT_WATCHED, "no primary key"),
+    "text key": (["CREATE TABLE notes (id TEXT PRIMARY KEY)"], NOT_WATCHED, "no integer"),
+    "view": (["CREATE VIEW notes AS SELECT 1 AS id"], NOT_WATCHED, "no primary key"),
+}
+IDENTITY = "id bigint GENERATED ALWAYS AS IDENTITY {} PRIMARY KEY"
+POSTGRESQL: dict[str, Case] = {
+    "identity": ([f"CREATE TABLE notes ({IDENTITY.format('')}, b text)"], WHOLE, ""),
+    "serial": (["CREATE TABLE notes (id serial PRIMARY KEY, b text)"], WHOLE, ""),
+    "CACHE": (
+        [f"CREATE TABLE notes ({IDENTITY.format('(CACHE 10)')})"],
+        EXCEPTIONS,
+        "notes_id_seq has CACHE 10",
+    ),
+    "CYCLE": ([f"CREATE TABLE notes ({IDENTITY.format('(CYCLE)')})"], EXCEPTIONS, "has CYCLE"),
+    "downwards": (
+        [f"CREATE TABLE notes ({IDENTITY.format('(INCREMENT -1 MAXVALUE 99)')})"],
+        EXCEPTIONS,
+        "counts downwards",
+    ),
+    "INCREMENT": (
+        [f"CREATE TABLE notes ({IDENTITY.format('(INCREMENT 50)')})"],
+        EXCEPTIONS,
+        "has INCREMENT 50",
+    ),
+    "several sequences": (
+        [
+            "CREATE TABLE notes (id bigserial PRIMARY KEY)",
+            "CREATE SEQUENCE another OWNED BY notes.id",
+        ],
+        EXCEPTIONS,
+        "several sequences",
+    ),
+    "set by hand": (["CREATE TABLE notes (id int PRIMARY KEY)"], EXCEPTIONS, "no sequence gives"),
+    "partitioned": (
+        [
+            "CREATE TABLE notes (id bigserial PRIMARY KEY) PARTITION BY RANGE (id)",
+            "CREATE TABLE notes_1 PARTITION OF notes DEFAULT",
+        ],
+        WHOLE,
+        "",
+    ),
+    "no primary key": (["CREATE TABLE notes (id bigserial)"], NOT_WATCHED, "no primary key"),
+    "text key": (["CREATE TABLE notes (id text PRIMARY KEY)"], NOT_WATCHED, "no integer"),
+    "view": (["CREATE VIEW notes AS SELECT 1 AS id"], NOT_WATCHED, "no primary key"),
+}
+AUTO_INCREMENT = "CREATE TABLE notes (id bigint AUTO_INCREMENT PRIMARY KEY, b text)"
+MARIADB: dict[str, Case] = {
+    "AUTO_INCREMENT": ([AUTO_INCREMENT], EXCEPTIONS, "performance_schema is off"),
+    "MyISAM": ([f"{AUTO_INCREMENT} ENGINE = MyISAM"], EXCEPTIONS, "engine MyISAM"),
+    "set by hand": (["CREATE TABLE notes (id int PRIMARY KEY)"], EXCEPTIONS, "not AUTO_INCREMENT"),
+    "no primary key": (["CREATE TABLE notes (id int)"], NOT_WATCHED, "no primary key"),
+    "text key": (["CREATE TABLE notes (id varchar(9) PRIMARY KEY)"], NOT_WATCHED, "no integer"),
+    "view": (["CREATE VIEW notes AS SELECT 1 AS id"], NOT_WATCHED, "no primary key"),
+}
+
+
+def assert_verdict(url: str, case: Case) -> None:
+    statements, status, said = case
+    report = verdict(made(url, *statements))
+    assert report.status == status, list(report.lines())
+    assert said in (report.problem or lacking(report))
+
+
+@pytest.mark.parametrize("case", SQLITE.values(), ids=SQLITE)
+def test_verdict_on_sqlite(sqlite_url: str, case: Case) -> None:
+    assert_verdict(sqlite_url, case)
+
+
+@pytest.mark.parametrize("case", POSTGRESQL.values(), ids=POSTGRESQL)
+def test_verdict_on_postgresql(postgresql_url: str, case: Case) -> None:
+    assert_verdict(postgresql_url, case)
+
+
+@pytest.mark.parametrize("case", MARIADB.values(), ids=MARIADB)
+def test_verdict_on_mariadb(mariadb_url: str, case: Case) -> None:
+    assert_verdict(mariadb_url, case)
+
+
+def test_mariadb_that_shows_its_metadata_locks_gives_the_whole_promise(
+    mariadb_mdl_url: str,
+) -> None:
+    report = verdict(made(mariadb_mdl_url, AUTO_INCREMENT))
+    assert (report.status, report.fence) == (WHOLE, "metadata locks"), list(report.lines())
+
+
+def test_mariadb_that_interleaves_ids_is_named() -> None:
+    with MariaDB("--innodb-autoinc-lock-mode=2") as server:
+        report = verdict(made(server.create_database(), AUTO_INCREMENT))
+    assert "innodb_autoinc_lock_mode is 2" in lacking(report)
+    assert "INSERT ... SELECT" in report.lacking[0].lacking
+
+
+def test_a_hot_standby_is_named(postgresql_url: str, postgres_server: Postgres) -> None:
+    made(postgresql_url, *POSTGRESQL["identity"][0])
+    with Standby(postgres_server) as standby:
+        standby.wait_replayed()
+        report = verdict(standby.url_of(postgresql_url.rsplit("/", 1)[1]))
+    assert (report.status, report.fence) == (EXCEPTIONS, "grace period")
+    assert "this is a hot standby" in lacking(report)
+
+
+@pytest.mark.parametrize("named", ["CACHE", "CYCLE"])
+def test_the_remedy_for_a_sequence_gives_the_whole_promise(postgresql_url: str, named: str) -> None:
+    made(postgresql_url, *POSTGRESQL[named][0])
+    remedy = verdict(postgresql_url).lacking[0].remedy
+    sql.execute(postgresql_url, remedy.split(",")[0])
+    assert verdict(postgresql_url).status == WHOLE
+
+
+def test_a_view_with_a_key_is_named_on_every_database(database_url: str) -> None:
+    made(database_url, "CREATE TABLE other (id int)", "CREATE VIEW notes AS SELECT id FROM other")
+    report = verdict(database_url, key="id")
+    assert report.status == EXCEPTIONS
+    assert "notes is a view" in lacking(report)
+    assert "index" not in lacking(report)
+
+
+# -- a key other than the primary key -------------------------------------------------------------
+
+INDEXES = {
+    "none": ("", "notes.number has no index"),
+    "plain": ("CREATE INDEX numbers ON notes (number)", "not a unique one"),
+    "with another column": ("CREATE UNIQUE INDEX numbers ON notes (number, b)", "not a unique one"),
+    "unique": ("CREATE UNIQUE INDEX numbers ON notes (number)", ""),
+}
+
+
+@pytest.mark.parametrize(("index", "said"), INDEXES.values(), ids=INDEXES)
+def test_a_key_without_a_unique_index_is_named(database_url: str, index: str, said: str) -> None:
+    made(database_url, "CREATE TABLE notes (id int PRIMARY KEY, number int NOT NULL, b int)")
+    if index:
+        sql.execute(database_url, index)
+    report = verdict(database_url, key="number")
+    assert report.status == EXCEPTIONS  # also since nothing gives the numbers
+    assert said in lacking(report)
+    assert ("index" in lacking(report)) == bool(said)
+
+
+@pytest.mark.parametrize("server", ["sqlite", "postgresql"])
+def test_a_partial_index_does_not_count(request: pytest.FixtureRequest, server: str) -> None:
+    url = made(
+        str(request.getfixturevalue(f"{server}_url")),
+        "CREATE TABLE notes (id int PRIMARY KEY, number int NOT NULL)",
+        "CREATE UNIQUE INDEX numbers ON notes (number) WHERE number > 5",
+    )
+    assert "notes.number has no index" in lacking(verdict(url, key="number"))
+
+
+def test_a_key_that_may_be_null_is_named(database_url: str) -> None:
+    made(database_url, "CREATE TABLE notes (id int PRIMARY KEY, number int UNIQUE)")
+    assert "notes.number may be NULL" in lacking(verdict(database_url, key="number"))
+
+
+def test_a_key_that_is_no_column_is_said(sqlite_url: str) -> None:
+    made(sqlite_url, "CREATE TABLE notes (id int PRIMARY KEY)")
+    report = verdict(sqlite_url, key="number")
+    assert (report.status, report.problem) == (
+        NOT_WATCHED,
+        "notes has no column number: name an integer one",
+    )
+
+
+# -- privileges -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def reader(url: str) -> Iterator[str]:
+    """The same database for a user who may only connect, and read the table `other`."""
+    parts = urlsplit(url)
+    postgresql = sql.dialect_of(url) == "postgresql"
+    name = "reader" if postgresql else "reader@'%'"
+    made(url, f"CREATE USER {name}", "CREATE TABLE other (id int)")
+    sql.execute(url, f"GRANT SELECT ON other TO {name}")
+    try:
+        yield parts._replace(netloc=f"reader@{parts.hostname}:{parts.port}").geturl()
+    finally:
+        if postgresql:
+            sql.execute(url, "DROP OWNED BY reader")
+        sql.execute(url, f"DROP USER {name}")
+
+
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_a_table_that_may_not_be_read_is_said(request: pytest.FixtureRequest, server: str) -> None:
+    url = str(request.getfixturevalue(f"{server}_url"))
+    made(url, "CREATE TABLE notes (id int PRIMARY KEY)")
+    with reader(url) as reader_url:
+        report = verdict(reader_url)
+        assert report.status == NOT_WATCHED
+        assert report.problem.startswith("this user may not read notes; grant it SELECT")
+
+
+def test_a_sequence_that_may_not_be_read_is_named_until_the_remedy(postgresql_url: str) -> None:
+    made(postgresql_url, *POSTGRESQL["serial"][0])
+    with reader(postgresql_url) as reader_url:
+        sql.execute(postgresql_url, "GRANT SELECT ON notes TO reader")
+        report = verdict(reader_url)
+        assert lacking(report) == "the sequence notes_id_seq cannot be read"
+        assert report.fence == "sequence locks"
+        remedy = report.lacking[0].remedy
+        sql.execute(postgresql_url, remedy.replace("this user", "reader"))
+        assert verdict(reader_url).status == WHOLE
+
+
+def test_what_may_not_be_read_on_mariadb_is_named_until_the_remedy(mariadb_mdl_url: str) -> None:
+    made(mariadb_mdl_url, AUTO_INCREMENT)
+    with reader(mariadb_mdl_url) as reader_url:
+        sql.execute(mariadb_mdl_url, "GRANT SELECT ON notes TO reader@'%'")
+        report = verdict(reader_url)
+        assert "InnoDB's own id of the table cannot be seen" in lacking(report)
+        assert "may not read the tables of performance_schema" in lacking(report)
+        for granted, finding in zip(
+            ("PROCESS ON *.*", "SELECT ON performance_schema.*"), report.lacking, strict=True
+        ):
+            assert f"GRANT {granted} to this user" in finding.remedy
+            sql.execute(mariadb_mdl_url, f"GRANT {granted} TO reader@'%'")
+        assert verdict(reader_url).status == WHOLE
+
+
+# -- what cannot be asked -------------------------------------------------------------------------
+
+
+def test_a_table_that_is_not_there_is_said(database_url: str) -> None:
+    made(database_url, "CREATE TABLE other (id int)")
+    report = verdict(database_url)
+    assert report.status == NOT_WATCHED
+    assert report.problem == "there is no table notes; create it, or watch another"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_a_database_that_is_away_is_said_without_the_password(scheme: str) -> None:
+    report = verdict(f"{scheme}://me:geheim@127.0.0.1:{free_port()}/shop?sslkey=geheim")
+    assert report.status == NOT_WATCHED
+    assert report.problem.startswith("the database cannot be asked: ")
+    assert "geheim" not in "".join(report.lines())
+
+
+@pytest.mark.parametrize("url", ["posts.db", "postgresql://me:ge/heim@localhost/shop", "foo://x/y"])
+def test_an_url_that_cannot_be_used_is_said(url: str) -> None:
+    report = verdict(url)
+    assert report.status == NOT_WATCHED
+    assert "heim" not in "".join(report.lines())
+
+
+def test_a_missing_sqlite_file_is_said_and_not_made(sqlite_url: str) -> None:
+    path = Path(sql.sqlite_path(sqlite_url))
+    report = verdict(sqlite_url)
+    assert report.status == NOT_WATCHED
+    assert report.problem == f"there is no file {path}; start what makes it, or name another"
+    assert not any(path.parent.iterdir())
+
+
+def test_an_sqlite_file_stays_as_it_is(sqlite_url: str) -> None:
+    made(sqlite_url, *SQLITE["AUTOINCREMENT"][0])
+    path = Path(sql.sqlite_path(sqlite_url))
+    before = path.read_bytes()
+    assert verdict(sqlite_url).status == WHOLE
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_sqlite_file_in_use_by_others_is_read(sqlite_url: str) -> None:
+    made(sqlite_url, *SQLITE["AUTOINCREMENT"][0], "PRAGMA journal_mode = WAL")
+    with sql.Transaction(sqlite_url) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("INSERT INTO notes (b) VALUES ('x')")
+        assert verdict(sqlite_url).status == WHOLE
+
+
+# -- the report -----------------------------------------------------------------------------------
+
+
+def test_a_lacking_finding_says_what_is_not_promised_and_what_to_do() -> None:
+    cache = Finding("the sequence has CACHE 10", "late rows", "ALTER SEQUENCE")
+    report = Report("notes", "sqlite:///x", "grace period", [Finding("all is well"), cache])
+    assert list(report.lines()) == [
+        "notes in sqlite:///x",
+        "",
+        "ok     all is well",
+        "lacks  the sequence has CACHE 10",
+        "         not promised: late rows",
+        "         what to do: ALTER SEQUENCE",
+        "fence  grace period",
+        "",
+        "notes can be watched, with the exception named above.",
+    ]
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def doctor(*arguments: str, **env: str) -> tuple[int, str]:
+    """The exit status, and what was printed: plain ASCII without colours."""
+    ended = subprocess.run(
+        [sys.executable, str(PROJECT / "app.py"), "doctor", *arguments],
+        env={**os.environ, **env},
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert b"Traceback" not in ended.stderr
+    assert b"\x1b" not in ended.stdout
+    return ended.returncode, (ended.stdout + ended.stderr).decode("ascii")
+
+
+def test_the_command_says_it_of_the_walls_own_posts(tmp_path: Path) -> None:
+    instance = {"ROWCAST_INSTANCE": str(tmp_path), "DATABASE_URL": ""}
+    status, said = doctor(**instance)
+    assert (status, "there is no file" in said) == (NOT_WATCHED, True)
+    assert not any(tmp_path.iterdir())
+    database = Database(f"sqlite:///{tmp_path / 'rowcast.db'}")
+    create_tables(database)
+    database.close()
+    status, said = doctor(**instance)
+    assert status == WHOLE
+    assert said.splitlines()[-1] == "posts can be watched with the whole promise."
+
+
+def test_the_command_takes_a_table_of_any_name_and_a_key(sqlite_url: str) -> None:
+    made(sqlite_url, 'CREATE TABLE "Gr\u00fc\u00dfe" (a int, "n\u00ba" int)')
+    arguments = (sqlite_url, "Gr\u00fc\u00dfe", "--key", "n\u00ba")
+    status, said = doctor(*arguments, PYTHONIOENCODING="ascii")
+    assert status == EXCEPTIONS
+    assert "Gr\\xfc\\xdfe.n\\xba has no index" in said
+
+
+def test_the_command_gives_a_frozen_database_up(
+    postgresql_url: str, postgres_server: Postgres
+) -> None:
+    postgres_server.freeze()
+    status, said = doctor(postgresql_url, "notes", ROWCAST_QUERY_TIMEOUT="0.5")
+    assert status == NOT_WATCHED
+    assert "the database cannot be asked: " in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "said"),
+    [
+        (("posts.db", "posts"), {}, "posts cannot be watched: not a database URL; write sqlite"),
+        (("sqlite:///posts.db",), {}, "name the table, too"),
+        ((), {"ROWCAST_GRACE": "1"}, "ROWCAST_GRACE is not a setting of Rowcast."),
+    ],
+)
+def test_a_command_that_cannot_be_followed_is_said_in_a_line(
+    arguments: Sequence[str], env: dict[str, str], said: str
+) -> None:
+    status, printed = doctor(*arguments, **env)
+    assert status == NOT_WATCHED
+    assert said in printed.splitlines()[-1]

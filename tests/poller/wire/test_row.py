@@ -1,0 +1,57 @@
+"""Rows as JSON that every browser reads."""
+
+import base64
+import json
+import math
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from poller.wire.row import Row, body, to_json
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (2**53 - 1, 2**53 - 1),
+        (2**53, str(2**53)),
+        (-(2**53), str(-(2**53))),
+        (2**63 - 1, str(2**63 - 1)),
+        ({"deep": [2**60]}, {"deep": [str(2**60)]}),
+        (True, True),
+        (math.nan, None),
+        (math.inf, None),
+        (Decimal("1.10"), "1.10"),
+        (b"\x00\xff", base64.b64encode(b"\x00\xff").decode()),
+        (datetime(2026, 11, 22, 14, 56, tzinfo=UTC), "2026-11-22T14:56:00Z"),
+        (date(2026, 11, 22), "2026-11-22"),
+        (UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+        (3 + 4j, "(3+4j)"),
+        (None, None),
+    ],
+)
+def test_a_value_is_read_back_by_any_json_reader(value: object, read: object) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    assert json.loads(to_json(value), parse_constant=refuse) == read
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "\u2028", "\x00", "data: x\n\nid: 9", "🎉"])
+def test_hostile_text_stays_on_one_line(text: str) -> None:
+    sent, readable = body(Row(1, {"text": text}))
+    assert readable
+    assert sent.count(b"\n") == 2
+    assert json.loads(sent.removeprefix(b"data: ")) == {"text": text}
+
+
+def test_what_json_cannot_hold_becomes_a_placeholder() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for columns in ({"t": "\ud800"}, {"t": deep}):
+        sent, readable = body(Row(2**60, columns))
+        assert not readable
+        assert sent.startswith(b'event: unreadable\ndata: {"id":"1152921504606846976","reason":')
