@@ -1,0 +1,170 @@
+"""Every command and every block of code in README and docs is run, or says why not."""
+
+import ast
+import configparser
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import PAGES, PROJECT, Block, blocks
+from tests.docs.session import Session, commands, matches
+from tests.harness.http import request
+from tests.harness.process import Child, free_port, wait_until
+
+LANGUAGES = {"console", "python", "javascript", "nginx", "ini", "dockerfile", "text"}
+OPTIONS = {
+    "console": {"serve", "open", "more", "status", "in"},
+    "python": {"file", "fragment", "in"},
+}
+TYPED = ("console", "python")
+MOST_NOT_RUN = 5
+INSTRUCTIONS = {"FROM", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "CMD", "ENV", "ENTRYPOINT"}
+DOCUMENTED_UPSTREAM = "http://127.0.0.1:8000"
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+TYPED_PAGES = [page for page in PAGES if any(one.language in TYPED for one in blocks(page))]
+
+
+def of(language: str) -> list[Block]:
+    return [one for one in BLOCKS if one.language == language and "no-run" not in one.options]
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    reader = Session(tmp_path)
+    yield reader
+    reader.end()
+
+
+@pytest.fixture
+def nginx() -> str:
+    places = f"/usr/sbin:/usr/local/sbin:{sys.prefix}/nchan/usr/sbin"
+    found = shutil.which("nginx") or shutil.which("nginx", path=places)
+    if found is None:
+        pytest.skip("nginx is not installed")
+    return found
+
+
+@pytest.mark.parametrize("page", TYPED_PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_a_reader_who_types_the_page_sees_what_it_shows(page: Path, session: Session) -> None:
+    for block in blocks(page):
+        if block.language in TYPED and "no-run" not in block.options:
+            try:
+                session.run(block)
+            except (AssertionError, SyntaxError) as error:
+                raise AssertionError(f"{block}\n{error}") from error
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_each_block_says_how_it_is_tested(block: Block) -> None:
+    assert block.language in LANGUAGES, f"{block}: no language that is tested"
+    unknown = block.options.keys() - OPTIONS.get(block.language, set()) - {"no-run"}
+    assert not unknown, f"{block}: {unknown}"
+    assert len(block.options.get("no-run", "a reason")) >= 8, f"{block}: no reason"
+    if block.language == "console" and "more" not in block.options:
+        assert list(commands(block.text)), f"{block}: no line begins with $"
+
+
+def test_few_blocks_are_not_run() -> None:
+    left_out = [str(one) for one in BLOCKS if "no-run" in one.options]
+    assert len(left_out) <= MOST_NOT_RUN, left_out
+
+
+def test_what_is_shown_is_compared() -> None:
+    shown = 'retry: 2000\n\nid: 01beef.7\ndata: {"id":7}\n'
+    assert matches('retry: 2000\n\nid: 3f2a09.7\ndata: {"id":7}', shown)
+    assert matches("retry: 2000\n…\ndata: {…}", shown)
+    assert not matches('retry: 2000\n\nid: 3f2a09.8\ndata: {"id":7}', shown)
+    assert not matches("retry: 2000", shown)
+
+
+@pytest.mark.parametrize("block", of("javascript"), ids=str)
+def test_javascript_can_be_parsed(block: Block) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    command = [node, "--check", "--input-type=module", "-"]
+    subprocess.run(command, input=block.text, text=True, check=True, timeout=30)
+
+
+@pytest.mark.parametrize("block", of("nginx"), ids=str)
+def test_nginx_takes_the_configuration(block: Block, nginx: str, tmp_path: Path) -> None:
+    command = [nginx, "-t", "-p", str(tmp_path), "-c", str(configured(block, tmp_path, 8080))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
+def test_nginx_as_documented_keeps_readers_while_rowcast_is_away(
+    nginx: str, tmp_path: Path
+) -> None:
+    (block,) = [one for one in of("nginx") if "@away" in one.text]
+    port = free_port()
+    command = [nginx, "-p", str(tmp_path), "-c", str(configured(block, tmp_path, port))]
+    server = Child(command, tmp_path / "nginx.log", cwd=tmp_path)
+    url = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        assert server.alive, server.log()
+        try:
+            return bool(request(f"{url}/").status)
+        except OSError:
+            return False
+
+    try:
+        wait_until(answers, 20, "nginx answers")
+        stream = request(f"{url}/stream/orders")
+        assert (stream.status, stream.text) == (200, "retry: 2000\n\n")
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert request(f"{url}/").status == 502
+        assert request(f"{url}/metrics").status == 403
+    finally:
+        server.end()
+
+
+def configured(block: Block, folder: Path, port: int) -> Path:
+    """nginx.conf around the block; where Rowcast would listen, nobody does."""
+    kept = [
+        f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    ]
+    text = block.text.replace(DOCUMENTED_UPSTREAM, f"http://127.0.0.1:{free_port()}")
+    config = folder / "nginx.conf"
+    config.write_text(
+        "daemon off; master_process off; pid nginx.pid; error_log stderr;\n"
+        f"events {{}}\nhttp {{ access_log off; {' '.join(kept)}\n"
+        f"server {{ listen 127.0.0.1:{port};\n{text}\n}} }}\n"
+    )
+    return config
+
+
+@pytest.mark.parametrize("block", of("ini"), ids=str)
+def test_a_unit_starts_the_documented_worker_and_may_end(block: Block) -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(block.text)
+    service = unit["Service"]
+    assert "-k poller.Worker" in service["ExecStart"]
+    assert int(service["LimitNOFILE"]) == 21_100  # as docs/settings.md says of 20,000 streams
+    assert int(service["TimeoutStopSec"]) > 30  # gunicorn's graceful timeout
+
+
+@pytest.mark.parametrize("block", of("dockerfile"), ids=str)
+def test_an_image_starts_the_documented_worker(block: Block) -> None:
+    lines = [line.split(" ", 1) for line in block.text.splitlines()]
+    assert {instruction for instruction, _ in lines} <= INSTRUCTIONS
+    (command,) = [json.loads(rest) for instruction, rest in lines if instruction == "CMD"]
+    assert command[:3] == ["gunicorn", "-k", "poller.Worker"]
+
+
+@pytest.mark.parametrize("block", of("python"), ids=str)
+def test_python_imports_the_public_names_only(block: Block) -> None:
+    """What the docs show of the notifier can be had from `poller` itself."""
+    if block.options.get("in") == "clone":
+        return
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("poller"):
+            assert node.module in ("poller", "poller.testing"), f"{block}: {node.module}"
