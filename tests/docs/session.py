@@ -34,6 +34,7 @@ class Session:
         self._seen = 0  # characters of the open command's output
         self._logs = 0
         self._folders["app"].mkdir()
+        (folder / ".curlrc").write_text("no-progress-meter\n")  # as where it writes to a terminal
         _installed(folder / "installed")
         _commands(folder / "bin")
 
@@ -77,14 +78,17 @@ class Session:
         ((command, _),) = commands(block.text)
         server = self._server = self._child(command, block)
 
-        def answers() -> bool:
+        def ready() -> bool:
             assert server.alive, f"$ {command}\nended with {server.exit_code}:\n{server.log()}"
             try:
-                return request(f"http://127.0.0.1:{self._port}/healthz").status == 200
+                return request(f"http://127.0.0.1:{self._port}/readyz").status == 200
             except OSError:
                 return False
 
-        wait_until(answers, START_TIMEOUT_S, f"$ {command} answers")
+        try:
+            wait_until(ready, START_TIMEOUT_S, f"$ {command} is ready")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{server.log()}") from None
 
     def _start_open(self, block: Block) -> None:
         if self._open is not None:

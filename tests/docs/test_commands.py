@@ -50,6 +50,7 @@ def nginx() -> str:
     return found
 
 
+@pytest.mark.serving
 @pytest.mark.parametrize("page", TYPED_PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 def test_a_reader_who_types_the_page_sees_what_it_shows(page: Path, session: Session) -> None:
     for block in blocks(page):

@@ -91,5 +91,6 @@ def table(heading: str) -> list[list[str]]:
     """The rows under a heading of the operations page whose first cell is code."""
     _, _, after = OPERATIONS.read_text(encoding="utf-8").partition(f"{heading}\n")
     section = re.split(r"^## ", after, flags=re.MULTILINE)[0]
-    rows = [line.strip("| ").split(" | ") for line in section.splitlines()]
-    return [[cells[0].strip("`"), *cells[1:]] for cells in rows if cells[0].startswith("`")]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    cells = [row.strip("| ").split(" | ") for row in rows]
+    return [[first.strip("`"), *others] for first, *others in cells]
