@@ -100,10 +100,10 @@ def test_nginx_takes_the_configuration(block: Block, nginx: str, tmp_path: Path)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("block", of("nginx"), ids=str)
 def test_nginx_as_documented_keeps_readers_while_rowcast_is_away(
-    nginx: str, tmp_path: Path
+    block: Block, nginx: str, tmp_path: Path
 ) -> None:
-    (block,) = [one for one in of("nginx") if "@away" in one.text]
     port = free_port()
     command = [nginx, "-p", str(tmp_path), "-c", str(configured(block, tmp_path, port))]
     server = Child(command, tmp_path / "nginx.log", cwd=tmp_path)
@@ -143,7 +143,7 @@ def configured(block: Block, folder: Path, port: int) -> Path:
 
 
 @pytest.mark.parametrize("block", of("ini"), ids=str)
-def test_a_unit_starts_the_documented_worker_and_may_end(block: Block) -> None:
+def test_a_unit_starts_the_documented_worker_and_may_end(block: Block, tmp_path: Path) -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(block.text)
@@ -151,6 +151,14 @@ def test_a_unit_starts_the_documented_worker_and_may_end(block: Block) -> None:
     assert "-k poller.Worker" in service["ExecStart"]
     assert int(service["LimitNOFILE"]) == 21_100  # as docs/settings.md says of 20,000 streams
     assert int(service["TimeoutStopSec"]) > 30  # gunicorn's graceful timeout
+    if analyze := shutil.which("systemd-analyze"):
+        program = service["ExecStart"].split(" ")[0]
+        path = tmp_path / "shop.service"
+        path.write_text(block.text.replace(program, sys.executable))
+        done = subprocess.run(
+            [analyze, "verify", path], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("block", of("dockerfile"), ids=str)

@@ -8,7 +8,8 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
 from poller.runtime import metrics
-from tests.docs.pages import AROUND, PAGES, PROJECT, anchors, links, prose, quoted
+from tests.docs.pages import AROUND, PAGES, PROJECT, anchors, blocks, links, prose, quoted
+from tests.docs.session import commands
 from wall.settings import WallSettings
 
 EVERY_PAGE = [*PAGES, *AROUND]
@@ -51,6 +52,16 @@ def test_files_that_are_named_exist(page: Path) -> None:
     named = {text for text in quoted(page) if FILE.fullmatch(text)}
     missing = sorted(name for name in named if not (PROJECT / name).exists())
     assert not missing
+
+
+@each_page
+def test_make_targets_that_are_named_exist(page: Path) -> None:
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z]+):", makefile, re.MULTILINE)
+    typed = [command for block in blocks(page) for command, _ in commands(block.text)]
+    found = [re.match(r"make ([a-z]+)", text) for text in [*quoted(page), *typed]]
+    named = {target[1] for target in found if target}
+    assert named <= set(targets)
 
 
 def test_files_of_the_map_exist() -> None:

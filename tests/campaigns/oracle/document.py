@@ -43,8 +43,8 @@ locks the file instead.
 `mariadb-mdl` is a MariaDB with `performance_schema` and its metadata locks on. `mariadb` is one
 as it is installed. They use different fences.
 
-At the end everything works again, and a last row is written. Every client must have it within 30
-s. Then the journals of all clients are compared with the table.
+At the end everything works again, and a last row is written. Every client must have it within
+30 s. Then the journals of all clients are compared with the table.
 
 ## What was found
 
