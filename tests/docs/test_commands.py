@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
+from poller.doctor import diagnose
+from poller.runtime.settings import Settings
 from tests.docs.pages import PAGES, PROJECT, Block, blocks
 from tests.docs.session import Session, commands, matches
 from tests.harness.http import request
 from tests.harness.process import Child, free_port, wait_until
 
-LANGUAGES = {"console", "python", "javascript", "nginx", "ini", "dockerfile", "text"}
+LANGUAGES = {"console", "python", "javascript", "sql", "nginx", "ini", "dockerfile", "text"}
 OPTIONS = {
     "console": {"serve", "open", "more", "status", "in"},
     "python": {"file", "fragment", "in"},
@@ -93,6 +96,17 @@ def test_javascript_can_be_parsed(block: Block) -> None:
     subprocess.run(command, input=block.text, text=True, check=True, timeout=30)
 
 
+@pytest.mark.parametrize("block", of("sql"), ids=str)
+def test_sql_makes_a_table_that_can_be_watched(block: Block, postgresql_url: str) -> None:
+    database = create_engine(postgresql_url.replace("postgresql:", "postgresql+psycopg:"))
+    with database.begin() as connection:
+        connection.execute(text("CREATE TABLE orders (id uuid PRIMARY KEY, customer text)"))
+        connection.execute(text(block.text))
+    database.dispose()
+    report = diagnose(postgresql_url, "orders", Settings(), "number")
+    assert report.status == 0, [*report.lines()]
+
+
 @pytest.mark.parametrize("block", of("nginx"), ids=str)
 def test_nginx_takes_the_configuration(block: Block, nginx: str, tmp_path: Path) -> None:
     command = [nginx, "-t", "-p", str(tmp_path), "-c", str(configured(block, tmp_path, 8080))]
@@ -132,12 +146,12 @@ def configured(block: Block, folder: Path, port: int) -> Path:
     kept = [
         f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     ]
-    text = block.text.replace(DOCUMENTED_UPSTREAM, f"http://127.0.0.1:{free_port()}")
+    location = block.text.replace(DOCUMENTED_UPSTREAM, f"http://127.0.0.1:{free_port()}")
     config = folder / "nginx.conf"
     config.write_text(
         "daemon off; master_process off; pid nginx.pid; error_log stderr;\n"
         f"events {{}}\nhttp {{ access_log off; {' '.join(kept)}\n"
-        f"server {{ listen 127.0.0.1:{port};\n{text}\n}} }}\n"
+        f"server {{ listen 127.0.0.1:{port};\n{location}\n}} }}\n"
     )
     return config
 
