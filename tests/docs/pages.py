@@ -75,3 +75,11 @@ def anchors(page: Path) -> set[str]:
 def quoted(page: Path) -> list[str]:
     """What its prose has in backticks."""
     return INLINE_CODE.findall(prose(page))
+
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+
+
+def of(language: str) -> list[Block]:
+    """Every block in this language that is run."""
+    return [one for one in BLOCKS if one.language == language and "no-run" not in one.options]

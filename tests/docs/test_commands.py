@@ -14,10 +14,8 @@ from sqlalchemy import create_engine, text
 
 from poller.doctor import diagnose
 from poller.runtime.settings import Settings
-from tests.docs.pages import PAGES, PROJECT, Block, blocks
+from tests.docs.pages import BLOCKS, PAGES, PROJECT, Block, blocks, of
 from tests.docs.session import Session, commands, matches
-from tests.harness.http import request
-from tests.harness.process import Child, free_port, wait_until
 
 LANGUAGES = {"console", "python", "javascript", "sql", "nginx", "ini", "dockerfile", "text"}
 OPTIONS = {
@@ -27,14 +25,8 @@ OPTIONS = {
 TYPED = ("console", "python")
 MOST_NOT_RUN = 5
 INSTRUCTIONS = {"FROM", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "CMD", "ENV", "ENTRYPOINT"}
-DOCUMENTED_UPSTREAM = "http://127.0.0.1:8000"
 
-BLOCKS = [block for page in PAGES for block in blocks(page)]
 TYPED_PAGES = [page for page in PAGES if any(one.language in TYPED for one in blocks(page))]
-
-
-def of(language: str) -> list[Block]:
-    return [one for one in BLOCKS if one.language == language and "no-run" not in one.options]
 
 
 @pytest.fixture
@@ -42,15 +34,6 @@ def session(tmp_path: Path) -> Iterator[Session]:
     reader = Session(tmp_path)
     yield reader
     reader.end()
-
-
-@pytest.fixture
-def nginx() -> str:
-    places = f"/usr/sbin:/usr/local/sbin:{sys.prefix}/nchan/usr/sbin"
-    found = shutil.which("nginx") or shutil.which("nginx", path=places)
-    if found is None:
-        pytest.skip("nginx is not installed")
-    return found
 
 
 @pytest.mark.serving
@@ -105,55 +88,6 @@ def test_sql_makes_a_table_that_can_be_watched(block: Block, postgresql_url: str
     database.dispose()
     report = diagnose(postgresql_url, "orders", Settings(), "number")
     assert report.status == 0, [*report.lines()]
-
-
-@pytest.mark.parametrize("block", of("nginx"), ids=str)
-def test_nginx_takes_the_configuration(block: Block, nginx: str, tmp_path: Path) -> None:
-    command = [nginx, "-t", "-p", str(tmp_path), "-c", str(configured(block, tmp_path, 8080))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("block", of("nginx"), ids=str)
-def test_nginx_as_documented_keeps_readers_while_rowcast_is_away(
-    block: Block, nginx: str, tmp_path: Path
-) -> None:
-    port = free_port()
-    command = [nginx, "-p", str(tmp_path), "-c", str(configured(block, tmp_path, port))]
-    server = Child(command, tmp_path / "nginx.log", cwd=tmp_path)
-    url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        assert server.alive, server.log()
-        try:
-            return bool(request(f"{url}/").status)
-        except OSError:
-            return False
-
-    try:
-        wait_until(answers, 20, "nginx answers")
-        stream = request(f"{url}/stream/orders")
-        assert (stream.status, stream.text) == (200, "retry: 2000\n\n")
-        assert stream.headers["content-type"].startswith("text/event-stream")
-        assert request(f"{url}/").status == 502
-        assert request(f"{url}/metrics").status == 403
-    finally:
-        server.end()
-
-
-def configured(block: Block, folder: Path, port: int) -> Path:
-    """nginx.conf around the block; where Rowcast would listen, nobody does."""
-    kept = [
-        f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    ]
-    location = block.text.replace(DOCUMENTED_UPSTREAM, f"http://127.0.0.1:{free_port()}")
-    config = folder / "nginx.conf"
-    config.write_text(
-        "daemon off; master_process off; pid nginx.pid; error_log stderr;\n"
-        f"events {{}}\nhttp {{ access_log off; {' '.join(kept)}\n"
-        f"server {{ listen 127.0.0.1:{port};\n{location}\n}} }}\n"
-    )
-    return config
 
 
 @pytest.mark.parametrize("block", of("ini"), ids=str)
