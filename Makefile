@@ -36,12 +36,12 @@ lint: $(VENV)/dev.stamp  ## ruff and mypy
 	@$(BIN)/mypy
 
 CASES ?=
-bench: $(VENV)/bench.stamp test-parts  ## delivery beside others; writes docs/benchmarks.md; CASES="one-row burst"
+bench: $(VENV)/bench.stamp test-parts  ## delivery next to others; writes docs/benchmarks.md; CASES="one-row burst"
 	@sh benchmarks/install.sh "$(CURDIR)/$(VENV)/nchan"
 	@$(BIN)/python -m benchmarks run $(CASES) </dev/null
 
 OTHER ?= .
-bench-compare: $(VENV)/bench.stamp  ## this checkout beside the one in OTHER, in turns; CASES="one-row"
+bench-compare: $(VENV)/dev.stamp  ## this checkout next to the one in OTHER; CASES="one-row burst"
 	@$(BIN)/python -m benchmarks compare --other "$(OTHER)" $(CASES) </dev/null
 
 format: $(VENV)/dev.stamp  ## ruff's formatting and safe fixes

@@ -20,7 +20,7 @@ from benchmarks.contenders import Contender, Floor, Rowcast
 from benchmarks.load import Load
 from benchmarks.machine import PROJECT, commit
 from benchmarks.measure import pss_bytes
-from benchmarks.tables import number, table
+from benchmarks.tables import figure, table
 
 THIS, OTHER, FLOOR = "this", "other", "floor"
 FIGURES = {  # title and unit, in the order of the table
@@ -60,8 +60,8 @@ def burst_round(bench: Bench, sides: Sides, samples: Samples) -> None:
         figures = burst.flow(server, load, per_s, plan.compare_burst_s, plan.settle_s)
         missing = figures["undelivered"]
         assert name == FLOOR or not missing, f"{missing} deliveries missing from {name}"
-        for figure in ("per_cpu_s", "p99_ms"):
-            samples[figure][name].append(figures[figure])
+        for key in ("per_cpu_s", "p99_ms"):
+            samples[key][name].append(figures[key])
 
 
 CASES: dict[str, Callable[[Bench, Sides, Samples], None]] = {
@@ -114,23 +114,27 @@ def ratios(above: list[float], below: list[float]) -> list[float]:
     return [one / base for one, base in zip(above, below, strict=True) if base > 0]
 
 
-def middle_half(values: list[float]) -> tuple[float, float]:
-    """The quartiles; of one value, itself."""
+def middle(values: list[float], digits: int) -> str:
+    """The median; a dash where there is no value."""
+    return f"{statistics.median(values):.{digits}f}" if values else "–"
+
+
+def middle_half(values: list[float], digits: int) -> str:
+    """From the first to the third quartile; a dash where there are no two values."""
     if len(values) < 2:
-        return values[0], values[0]
+        return "–"
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, high
+    return f"{low:.{digits}f} – {high:.{digits}f}"
 
 
 def _line(title: str, unit: str, samples: dict[str, list[float]]) -> tuple[object, ...]:
     this, other, floor = (samples[name] for name in (THIS, OTHER, FLOOR))
     pairs = ratios(this, other)
-    low, high = middle_half(pairs)
     return (
         title,
-        *(f"{number(statistics.median(side))} {unit}".rstrip() for side in (this, other)),
-        f"{statistics.median(pairs):.3f}",
-        f"{low:.3f} – {high:.3f}",
+        *(figure(statistics.median(side), unit) for side in (this, other)),
+        middle(pairs, 3),
+        middle_half(pairs, 3),
         len(pairs),
-        *(f"{statistics.median(ratios(side, floor) or [0.0]):.2f}" for side in (this, other)),
+        *(middle(ratios(side, floor), 2) for side in (this, other)),
     )

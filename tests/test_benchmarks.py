@@ -205,6 +205,15 @@ def test_slow_clients_get_every_row_once_they_read() -> None:
     assert figures["resets"] == 0
 
 
+def test_the_published_page_is_written_from_the_kept_figures(tmp_path: Path) -> None:
+    published = PROJECT / "docs"
+    folder = shutil.copytree(published / "benchmarks", tmp_path / "benchmarks")
+    again = "run `python -m benchmarks render`"
+    assert page_of(tmp_path, Results(folder)) == (published / "benchmarks.md").read_text(), again
+    for plot in folder.glob("*.svg"):
+        assert plot.read_text() == (published / "benchmarks" / plot.name).read_text(), again
+
+
 def test_the_page_keeps_cases_that_are_not_run_again(tmp_path: Path) -> None:
     folder = tmp_path / "benchmarks"
     poll = {"contender": "SQLite", "gaps": 0, "polls": 9, "worker_us": 1.2345, "database_us": 0.0}
@@ -258,16 +267,22 @@ def test_another_checkout_runs_its_own_code(other_checkout: Path, tmp_path: Path
         assert "the other poller" in server.server.log()
 
 
-@pytest.mark.parametrize(("case", "pairs"), [("one-row", ["2", "1"]), ("burst", ["2", "2"])])
+@pytest.mark.parametrize(
+    ("case", "titles"),
+    [("one-row", ["CPU per delivery", "memory per stream"]),
+     ("burst", ["burst, deliveries per CPU second", "burst, p99"])],
+)  # fmt: skip
 def test_two_checkouts_and_the_floor_are_compared_in_pairs(
-    case: str, pairs: list[str], other_checkout: Path
+    case: str, titles: list[str], other_checkout: Path
 ) -> None:
     table = compare.compare(Bench(SHORT), other_checkout, case, rounds=1)
-    _, _, *lines = table.splitlines()
-    assert [line.split(" | ")[5] for line in lines] == pairs
+    cells = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    assert [line[0] for line in cells] == titles
+    assert cells[0][5] == f"{SHORT.compare_turns}"
 
 
 def test_a_ratio_is_that_of_neighbours_and_its_spread_the_middle_half() -> None:
     assert compare.ratios([1.0, 3.0, 5.0], [2.0, 3.0, 0.0]) == [0.5, 1.0]
-    assert compare.middle_half([4.0, 1.0, 3.0, 2.0, 5.0]) == (2.0, 4.0)
-    assert compare.middle_half([7.0]) == (7.0, 7.0)
+    assert compare.middle([4.0, 1.0, 3.0], 1) == "3.0"
+    assert compare.middle_half([4.0, 1.0, 3.0, 2.0, 5.0], 1) == "2.0 – 4.0"
+    assert compare.middle([], 1) == compare.middle_half([7.0], 1) == "–"
