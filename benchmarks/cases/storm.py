@@ -14,9 +14,11 @@ from benchmarks.load import Load
 from benchmarks.plan import FULL
 from benchmarks.tables import left_out, measured, ratio, table
 from tests.harness.postgres import Postgres
+from tests.harness.process import wait_until
 
 ROWS_PER_S = 2
 BACK_S = 60.0  # until the last stream is back and has every row
+ROW_S = 5.0  # until a row is everywhere, or some stream began after it
 WORKERS = 2
 FEW_STREAMS = 10  # no storm: what a worker asks the database when it starts
 
@@ -43,9 +45,22 @@ def _storms(bench: Bench) -> Iterator[Figures]:
         with Rowcast(place, database_url=url, workers=WORKERS) as server, Load(server.url) as load:
             for streams in (FEW_STREAMS, bench.plan.storm_streams):
                 load.open(streams - load.streams, "exact")
+                _wait_until_live(server, load)
                 for kind, signalled in (("reload", _reload), ("killed", _kill)):
                     bench.say(f"{streams:,} streams, {kind}")
                     yield {"kind": kind, **_storm(bench, postgres, server, load, signalled)}
+
+
+def _wait_until_live(server: Rowcast, load: Load) -> None:
+    """A stream that opens before its worker's first poll begins there, after rows inserted
+    meanwhile. So rows are sent until one has reached every stream."""
+    load.mark()
+
+    def live() -> bool:
+        server.publish()
+        return load.wait_each(1, ROW_S) >= 1
+
+    wait_until(live, BACK_S, "a row reaches every stream")
 
 
 def _storm(
