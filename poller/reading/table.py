@@ -26,6 +26,7 @@ from poller.reading.conditions import LOW, ROWS, above, conditions, selects
 from poller.reading.description import Describer, Description, TableError
 from poller.reading.dialects import examine
 from poller.reading.dialects.facts import TableFacts
+from poller.reading.questions import Questions
 from poller.reading.snapshot import History, Reading
 from poller.wire.row import Row
 
@@ -54,11 +55,13 @@ class Table:
         self._grace_s = grace_s
         self._seen: tuple[Description, TableFacts] | None = None
         self._above: sa.Select[Any] = sa.select()  # a poll without gaps, which nearly every one is
+        self._questions: Questions  # of pages; made when the table is looked at
 
     def describe(self, connection: Connection) -> None:
         """Look at the table in the database. Raises TableError if it cannot be watched."""
         found = self._describer.describe(connection)
         self._seen = found, examine(connection, found.table, found.key, self._grace_s)
+        self._questions = Questions(found.key, found.columns)
         self._above = self._with_status(above(found.key, found.columns))
 
     @property
@@ -116,8 +119,10 @@ class Table:
         """At most `limit` rows whose ids are in `ranges`, lowest first."""
         found: list[Any] = []
         try:
-            for statement in selects(self._key, self._description.columns, ranges, limit):
-                found += connection.execute(statement).all()
+            for statement, bounds in self._questions.about(ranges, limit):
+                found += connection.execute(statement, bounds).all()
+                if len(found) >= limit:
+                    break
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             return self._one_by_one(connection, ranges, limit, error)
         return self._lowest(map(self._description.row, found), limit)

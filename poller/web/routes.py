@@ -42,8 +42,9 @@ def stream(name: str | None) -> Response:
         return _turn_away(feed, "draining", DRAINING_RETRY_MS)
     if reason := service.admission.refusal(request.remote_addr):
         return _turn_away(feed, reason, FULL_RETRY_MS)
-    ticket = service.admission.ticket(request.remote_addr)
-    asked = StreamRequest(_last_event_id(), request.remote_addr or "", ticket)
+    address = request.remote_addr
+    ticket, turn = service.admission.ticket(address), service.turns.of(address)
+    asked = StreamRequest(_last_event_id(), address or "", ticket, turn)
     return StreamResponse(feed.streams, asked, direct=service.settings.fanout)
 
 
