@@ -9,6 +9,7 @@ from __future__ import annotations
 import gevent
 import msgspec
 from flask import request
+from werkzeug.exceptions import HTTPException
 
 from models.post import AUTHOR_LENGTH, BODY_LENGTH
 from wall import text
@@ -74,10 +75,16 @@ def _too_many(written: str, longest: int) -> str:
 
 
 def _whole_body() -> bytes:
-    """What was sent. Raises Refused(408), and 413 also where the length was not told beforehand:
-    Werkzeug then stops reading at the limit, but hands out what it has as if it were all."""
-    with gevent.Timeout(BODY_DEADLINE_S, Refused(408)):
-        body = request.get_data()
+    """What was sent. Raises Refused(400, 408), and 413 also where the length was not told
+    beforehand: Werkzeug then stops reading at the limit, but hands out what it has as if it were
+    all."""
+    try:
+        with gevent.Timeout(BODY_DEADLINE_S, Refused(408)):
+            body = request.get_data()
+    except (Refused, HTTPException):
+        raise
+    except Exception:  # noqa: BLE001 - each server has errors of its own for a body cut off or malformed
+        raise Refused(400, "Your post did not arrive whole. Please send it again.") from None
     if request.content_length is None and len(body) >= LARGEST_BODY_BYTES:
         raise Refused(413)
     return body

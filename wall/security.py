@@ -84,11 +84,18 @@ def refuse_cross_site() -> None:
         ours = site in ("same-origin", "none")
     elif origin is not None:
         # The scheme is left out: behind a proxy that ends TLS we do not know ours.
-        ours = urlsplit(origin).netloc == request.host
+        ours = _host_of(origin) == request.host
     else:
         ours = True
     if not ours:
         raise Refused(403, "Posts are taken from the wall's own page only.")
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # as for `http://[`
+        return ""
 
 
 def require_form_token() -> None:

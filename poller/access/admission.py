@@ -17,13 +17,15 @@ from poller.runtime import log
 # One address cannot fill a worker, and a school behind one address still finds room.
 ADDRESS_SHARE = 4
 FEWEST_PER_ADDRESS = 20  # the tabs of a household, on however small a worker
+STREAMS_FULL = "an address has all the streams it may have"
+CONNECTIONS_FULL = "an address has all the connections it may have"
 LOG_AGAIN_S = 60.0  # an address that is turned away asks again every few seconds
 
 
 class Admission:
     """`most` places, of which one address may hold `per_address`; None: its share, 0: any number.
 
-    `clock` is monotonic, in seconds.
+    `clock` is monotonic, in seconds; `full` is the log's event where an address has its share.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Admission:
         most: int,
         per_address: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        full: str = STREAMS_FULL,
     ) -> None:
         self.most = most
         self.per_address = per_address
@@ -39,6 +42,8 @@ class Admission:
         self.taken = 0
         self.by_client: Counter[str] = Counter()
         self._clock = clock
+        self._full = full
+        self._said_hidden = False
         self._log_at = float("-inf")
 
     def refusal(self, remote_addr: str | None) -> str | None:
@@ -63,15 +68,26 @@ class Admission:
             if not self.by_client[client]:
                 del self.by_client[client]  # or the memory of everyone who ever came stays
 
+    def note_forwarded(self, remote_addr: str | None) -> None:
+        """For a request with a proxy's headers, which the application did not believe: behind a
+        proxy on this machine nobody is told apart, and no cap holds. Said once."""
+        if single_client(remote_addr) is None and self.per_address and not self._said_hidden:
+            self._said_hidden = True
+            log.warning(
+                "clients come through a proxy that is not configured, and count as one",
+                address=remote_addr or "",
+                what_to_do="set ROWCAST_PROXIES, or use ProxyFix, so that each address has its cap",
+            )
+
     def _log_full(self, client: str) -> None:
         """For the operator, who may have a proxy that was not configured."""
         if self._clock() < self._log_at:
             return
         self._log_at = self._clock() + LOG_AGAIN_S
         log.warning(
-            "an address has all the streams it may have",
+            self._full,
             address=client,
-            streams=self.per_address,
+            most=self.per_address,
             what_to_do="if it is a proxy of yours, set ROWCAST_PROXIES; if many people share it, "
             "raise ROWCAST_MAX_STREAMS_PER_ADDRESS",
         )

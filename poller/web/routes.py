@@ -15,6 +15,9 @@ from poller.web.service import EXTENSION, current_service
 from poller.wire import sse
 
 FULL_RETRY_MS = (5_000, 15_000)  # over a cap: come back somewhere in between
+# What a proxy tells, and what Werkzeug's ProxyFix leaves where it was believed.
+PROXIED = frozenset(["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP"])
+BELIEVED = "werkzeug.proxy_fix.orig"
 DRAINING_RETRY_MS = (1_000, 2_000)  # this process ends: soon another one answers
 
 
@@ -43,6 +46,8 @@ def stream(name: str | None) -> Response:
     if reason := service.admission.refusal(request.remote_addr):
         return _turn_away(feed, reason, FULL_RETRY_MS)
     address = request.remote_addr
+    if PROXIED & request.environ.keys() and BELIEVED not in request.environ:
+        service.admission.note_forwarded(address)
     ticket, turn = service.admission.ticket(address), service.turns.of(address)
     asked = StreamRequest(_last_event_id(), address or "", ticket, turn)
     return StreamResponse(feed.streams, asked, direct=service.settings.fanout)
