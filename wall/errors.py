@@ -89,6 +89,8 @@ def _log_exception(exc_info: Any) -> None:
 
 
 def _answer(refused: Refused) -> ResponseReturnValue:
+    if isinstance(request.routing_exception, SecurityError):
+        return _unknown_host()
     if wants_json():
         return refused.as_json()
     page = render_template("error.html", refused=refused, request_id=request_id())
@@ -98,15 +100,16 @@ def _answer(refused: Refused) -> ResponseReturnValue:
 def _answer_http(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     if isinstance(error, SecurityError):
-        # An untrusted Host: no address of ours can be built, hence no page.
-        return make_response(
-            "Unknown host name. ROWCAST_TRUSTED_HOSTS lists those that are answered.\n",
-            400,
-            {"Content-Type": "text/plain"},
-        )
+        return _unknown_host()
     if status >= 500:
         log.error("request failed id=%s path=%r status=%d", request_id(), request.path, status)
     response = make_response(_answer(Refused(status)))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(error.valid_methods)
     return response
+
+
+def _unknown_host() -> Response:
+    """No address of ours can be built, hence no page, whatever else is wrong with the request."""
+    said = "Unknown host name. ROWCAST_TRUSTED_HOSTS lists those that are answered.\n"
+    return make_response(said, 400, {"Content-Type": "text/plain"})

@@ -54,6 +54,7 @@ def install(app: Flask, settings: WallSettings) -> None:
     )
     app.session_interface = _Sessions()
     csrf.init_app(app)
+    app.before_request(refuse_unreadable)
     app.before_request(refuse_cross_site)
     app.after_request(_add_headers)
     if settings.proxies:
@@ -72,6 +73,14 @@ def trusted_hosts(settings: WallSettings) -> list[str] | None:
     if not settings.trusted_hosts and not settings.proxies and settings.host in LOOPBACK:
         return [*LOOPBACK]
     return list(settings.trusted_hosts) or None
+
+
+def refuse_unreadable() -> None:
+    """Raises Refused(400) for a query that is no UTF-8: Werkzeug fails where it is looked at."""
+    try:
+        _ = request.args
+    except UnicodeDecodeError:
+        raise Refused(400) from None
 
 
 def refuse_cross_site() -> None:
