@@ -20,7 +20,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass
 
 import gevent
 from gevent.event import Event
@@ -60,7 +60,7 @@ class Subscriber:
     signal: InitVar[Event]
     _why_waiting: Callable[[], str]
     _pause: Callable[[float], object] = gevent.sleep
-    _turn: AbstractContextManager[object] = field(default_factory=nullcontext)
+    _turn: Callable[[], AbstractContextManager[None]] = nullcontext
     rows: int = 0
     stopped: bool = False
     _placed_in: int = 0  # the log's generation; 0: not placed yet
@@ -207,7 +207,7 @@ class Subscriber:
 
     def _in_turn(self) -> bytes:
         """What takes time to find out: where a long id stands, and the next rows of a catch-up."""
-        with self._turn:
+        with self._turn():
             if self.stopped or not self._log.ready:
                 return b""
             placed = self._placed_in == self._log.generation  # a reset may have come meanwhile

@@ -8,13 +8,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gevent
 from gevent.event import Event
 
 from poller.access.admission import Ticket
+from poller.access.turns import Turn
 from poller.delivery.backfill import Backfill, PageReader
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
@@ -44,7 +44,7 @@ class StreamRequest(NamedTuple):
     last_event_id: str | None
     client: str
     ticket: Ticket
-    turn: AbstractContextManager[Any]
+    turn: Turn
 
 
 class Streams:

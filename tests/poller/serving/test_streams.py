@@ -46,7 +46,7 @@ class Bench:
         taken.setblocking(False)
         ticket = Admission(10_000).ticket(None)
         self.streams.fan_out(
-            StreamRequest(last_event_id, "", ticket, nullcontext()), OwnedSocket(taken)
+            StreamRequest(last_event_id, "", ticket, nullcontext), OwnedSocket(taken)
         )
         theirs.settimeout(0.01)
         self.clients.append(theirs)
