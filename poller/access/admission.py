@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from poller.access.address import single_client
 from poller.runtime import log
@@ -59,6 +60,19 @@ class Admission:
     def ticket(self, remote_addr: str | None) -> Ticket:
         """For a place that is not taken yet. Ask `refusal()` before."""
         return Ticket(self, single_client(remote_addr))
+
+    @contextmanager
+    def place(self, remote_addr: str | None) -> Iterator[bool]:
+        """Whether this address gets a place; it is taken while the block runs."""
+        if self.refusal(remote_addr):
+            yield False
+            return
+        ticket = self.ticket(remote_addr)
+        ticket.take()
+        try:
+            yield True
+        finally:
+            ticket.free()
 
     def count(self, client: str | None, change: int) -> None:
         """For `Ticket`: one place more, or one less."""

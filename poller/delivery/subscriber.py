@@ -8,8 +8,7 @@ it is in one of two states:
   joined once for everybody, under the worker's own ids.
 - catching up: it holds some other set. What it lacks comes from the table in pages, then from the
   ring, each row under an id made of the client's own set. Once it lacks nothing it is live. A
-  client that is ahead of a lagging worker stays here, and gets only what it has not, until the
-  worker has caught up.
+  client that is ahead of a lagging worker stays here until the worker has caught up.
 
 So a stream dropped after any byte resumes exactly: the last id the client took names the set of
 rows it was sent.
@@ -48,9 +47,8 @@ class Subscriber:
 
     `last_event_id` is what the client sent, None for "from now". `why_waiting()` says why the feed
     is not ready. `pause(seconds)` waits while the database is away. `turn` is held for each step of
-    a catch-up: see `access/turns.py`. `rows` counts what was sent.
-
-    Once it is `stopped` nothing more is done for the client, which has left.
+    a catch-up: see `access/turns.py`. `rows` counts what was sent. Once the stream is `stopped`,
+    nothing more is done for its client.
     """
 
     _feed: str
@@ -127,9 +125,8 @@ class Subscriber:
             return b""
         if asked.reason:
             return self._reset(asked.reason)
-        return self._from_now() if asked.cursor is None else self._resume(asked.cursor)
-
-    def _from_now(self) -> bytes:
+        if asked.cursor is not None:
+            return self._resume(asked.cursor)
         self._begin(self._log.cursor, self._log.head)
         return self._start(resumed=False)
 
@@ -151,8 +148,9 @@ class Subscriber:
         At its beginning `start` has no id: dropped before the reset, the client is to get it again.
         """
         metrics.resets.labels(self._feed, reason).inc()
-        begins = not self._placed_in
-        start = sse.without_id(notices.start(self._feed, resumed=False)) if begins else b""
+        start = b""
+        if not self._placed_in:
+            start = sse.without_id(notices.start(self._feed, resumed=False))
         self._begin(self._log.cursor, self._log.head)
         return start + self._frame(notices.reset(reason)) + self._live_event()
 
@@ -183,9 +181,7 @@ class Subscriber:
 
     def advance(self, batch: Batch) -> bool:
         """Count `batch` as sent, where it is just what a live client lacks; otherwise do nothing.
-
-        This runs for every delivery: it is short for that reason.
-        """
+        This runs for every delivery: it is short for that reason."""
         if self._seq != batch.seq or not self._live or self._placed_in != batch.generation:
             return False
         self.rows += batch.next_seq - batch.seq
@@ -226,19 +222,14 @@ class Subscriber:
             return self._read_page(missing)
         self._seq = max(self._seq, self._log.oldest)
         entries = self._log.entries(self._seq, REPLAY_ENTRIES)
-        chunk, self._held, looked_at, rows = replay(
-            self._epoch, self._held, entries, self._waits_for
-        )
-        self._seq += looked_at
+        chunk, self._held, seen, rows = replay(self._epoch, self._held, entries, self._waits_for)
+        self._seq += seen
         self.rows += rows
         if self._seq == self._log.head:
-            self._settle()
+            # The client has every row. What else the worker's cursor holds is dead.
+            self._held = self._held.union(self._log.cursor).without(self._waits_for)
+            self._live = self._held == self._log.cursor
         return chunk
-
-    def _settle(self) -> None:
-        """The client has every row up to the head. What else the worker's cursor holds is dead."""
-        self._held = self._held.union(self._log.cursor).without(self._waits_for)
-        self._live = self._held == self._log.cursor
 
     def _read_page(self, missing: Sequence[Range]) -> bytes | None:
         # Nothing may yield between `_missing()` and here: see backfill.py for what `as_of` says.

@@ -63,7 +63,8 @@ def parts(ranges: Sequence[Range], limit: int) -> Iterator[_Part]:
             yield part
             part, wanted = _Part(), wanted * WIDER
         part.add(low, high)
-    yield part
+    if part.ids:
+        yield part
 
 
 class Questions:

@@ -129,15 +129,11 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         give up, after this it comes back.
         """
         address = addr[0] if isinstance(addr, tuple) else ""
-        if self._pages.refusal(address) == "address":
-            client.close()
-            return
-        place = self._pages.ticket(address)
-        place.take()
-        try:
-            super().handle(listener, client, addr)
-        finally:
-            place.free()
+        with self._pages.place(address) as served:
+            if served:
+                super().handle(listener, client, addr)
+            else:
+                client.close()
 
 
 def _drain() -> None:

@@ -107,6 +107,7 @@ class SimulatedSource:
         self.fail: Exception | None = None
         self.history_rows = history_rows
         self.reads = 0
+        self.reads_of_pages: list[int] = []  # how many ranges each asked for
 
     def open(self) -> Start:
         self._fail()
@@ -136,6 +137,7 @@ class SimulatedSource:
 
     def page(self, ranges: Sequence[Range], limit: int) -> list[Row]:
         self._fail()
+        self.reads_of_pages.append(len(ranges))
         rows = self.table.rows_in(ranges, limit)
         gevent.sleep(0)  # what is committed from here on is not in it
         return rows

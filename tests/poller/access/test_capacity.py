@@ -103,19 +103,46 @@ def test_more_than_a_worker_may_hold_is_an_error() -> None:
         ("", "unknown"),
         (None, "unknown"),
         ("a proxy's joke", "unknown"),
+        ("unknown", "unknown"),
+        ("198.51.100.7:5555", "198.51.100.7"),
+        (" 198.51.100.7 ", "198.51.100.7"),
+        ("[2001:db8:1:2::1]:99", "2001:db8:1:2::/64"),
+        ("[2001:db8:1:2::1]", "2001:db8:1:2::/64"),
+        ("[::ffff:198.51.100.7]:5555", "198.51.100.7"),
+        ("[2001:db8::1", "unknown"),
+        ("[]", "unknown"),
+        ("198.51.100.7:x", "unknown"),
+        (":5555", "unknown"),
     ],
 )
 def test_a_client_is_an_ipv4_address_or_an_ipv6_network(address: str | None, network: str) -> None:
     assert client_network(address) == network
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "", None])
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "127.0.0.1:80", "[::1]:80", "", None],
+)
 def test_loopback_and_no_address_may_be_everybody(address: str | None) -> None:
     assert single_client(address) is None
 
 
-@pytest.mark.parametrize("address", ["198.51.100.7", "10.0.0.7", "2001:db8::1", "fd00::1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "198.51.100.7",
+        "10.0.0.7",
+        "2001:db8::1",
+        "fd00::1",
+        "198.51.100.7:5555",
+        "[2001:db8::1]:99",
+        "unknown",
+        "_hidden",
+        "198.51.100.7, 10.0.0.7",
+    ],
+)
 def test_any_other_address_is_a_client(address: str) -> None:
+    """Also a word in place of one, or it would lift the cap for everybody who sends it."""
     assert single_client(address) == client_network(address)
 
 
@@ -185,6 +212,16 @@ def test_nought_means_any_number() -> None:
     assert places.refusal(ANN) is None
 
 
+def test_a_place_is_given_back_however_its_block_ends() -> None:
+    places = Admission(10, per_address=1)
+    with places.place(ANN) as first, places.place(ANN) as second, places.place(BEN) as other:
+        assert (first, second, other) == (True, False, True)
+        assert places.taken == 2
+    with pytest.raises(ConnectionResetError), places.place(ANN):
+        raise ConnectionResetError
+    assert (places.taken, dict(places.by_client)) == (0, {})
+
+
 addresses = st.sampled_from([ANN, BEN, "2001:db8::1", "2001:db8::2", "127.0.0.1", ""])
 
 
@@ -216,9 +253,25 @@ def test_the_log_names_an_address_at_its_cap_once_a_minute() -> None:
     with logged() as said:
         for _ in range(100):
             places.refusal(ANN)
-    assert [line["address"] for line in said] == [ANN]
+    assert [(line["event"], line["address"]) for line in said] == [(admission.STREAMS_FULL, ANN)]
     assert "ROWCAST_PROXIES" in said[0]["what_to_do"]
     now += admission.LOG_AGAIN_S
     with logged() as said:
         places.refusal(ANN)
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(("address", "told"), [("127.0.0.1", 1), ("", 1), (ANN, 0)])
+def test_the_log_names_a_proxy_that_nobody_told_of_once(address: str, told: int) -> None:
+    places = Admission(10)
+    with logged() as said:
+        for _ in range(3):
+            places.note_forwarded(address)
+    assert len(said) == told
+    assert all("ROWCAST_PROXIES" in line["what_to_do"] for line in said)
+
+
+def test_where_any_number_is_allowed_a_proxy_hides_nothing_of_interest() -> None:
+    with logged() as said:
+        Admission(10, per_address=0).note_forwarded("127.0.0.1")
+    assert not said

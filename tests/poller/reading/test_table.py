@@ -125,6 +125,38 @@ def test_a_page_brings_rows_of_the_given_ranges(database: Database) -> None:
     assert [row.id for row in rows] == [2, 3, 5, 7]
 
 
+def test_a_page_of_many_ranges_brings_the_same_rows_in_few_statements(database: Database) -> None:
+    sparse = [1_000 * n for n in range(1, 81)]
+    dense = range(100_000, 100_400)
+    database.write(
+        lambda c: c.execute(
+            sa.text("INSERT INTO notes (id, body) VALUES (:id, 'x')"),
+            [{"id": i} for i in (*sparse, *dense)],
+        )
+    )
+    table = described(database)
+    wide = [(i - 400, i + 400) for i in sparse[1::2]]
+    single = [(i, i) for i in dense[::2]]
+    statements: list[str] = []
+
+    def page(limit: int) -> list[int]:
+        def read(connection: sa.Connection) -> list[Row]:
+            sa.event.listen(
+                connection, "before_cursor_execute", lambda *told: statements.append(told[2])
+            )
+            return table.page(connection, [*wide, *single], limit)
+
+        statements.clear()
+        return [row.id for row in database.read(read)]
+
+    expected = [*sparse[1::2], *dense[::2]]
+    assert page(1_000) == expected
+    assert len(statements) <= 4
+    for limit in (1, 30, 41, 200):
+        assert page(limit) == expected[:limit]
+        assert len(statements) <= 4
+
+
 def test_the_start_has_so_many_rows_above_it(database: Database) -> None:
     table = described(database)
     assert database.read(lambda c: table.start_below(c, 2)) == 0
