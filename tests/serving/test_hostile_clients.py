@@ -7,6 +7,8 @@ from typing import Any
 import psutil
 import pytest
 
+from poller.access.admission import FEWEST_PER_ADDRESS
+from poller.access.capacity import Capacity
 from tests.harness import raw, sql
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.process import wait_until
@@ -63,6 +65,23 @@ def test_slow_bodies_are_ended_and_hold_up_nobody(
     # Who was still talking when the server closed gets a reset, and may lose the answer to it.
     assert {answer[:12] for answer in refused if answer} == {b"HTTP/1.1 408"}
     assert sql.post_ids(sqlite_url) == stream.row_ids
+
+
+def test_half_sent_bodies_of_one_address_leave_places_for_the_others(
+    start_wall: Wall, sqlite_url: str
+) -> None:
+    """Of a worker that is small: 31 places for pages, of which one address may hold 20."""
+    wall = start_wall(sqlite_url, app="tests.serving.counted_app:app", open_files=256)
+    places, share = Capacity.within(256).pages, FEWEST_PER_ADDRESS
+    assert share < places
+    with raw.connections(wall.port, places, HALF_A_POST, source="127.0.0.2") as slow:
+        above = places - share
+        wait_until(lambda: len(ended(slow)) >= above, SETTLED_S, "those above it are closed")
+        assert wall.get("/healthz").status == 200
+        assert len(ended(slow)) == above
+    assert "an address has all the connections it may have" in wall.log()
+    with raw.connections(wall.port, 1, SECOND_REQUEST, source="127.0.0.2") as again:
+        assert raw.answers(again, SETTLED_S)[0].startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +240,7 @@ def test_client_that_asks_for_pages_and_reads_none_is_dropped(
 
 
 def ended(clients: list[socket.socket]) -> list[socket.socket]:
-    """Those whose connection the server closed, once there is one."""
+    """Those whose connection the server closed."""
     return [one for one in clients if not still_open(one)]
 
 
