@@ -45,6 +45,7 @@ class Feed:
 
     def __init__(self, watch: Watch, database: Database, settings: Settings) -> None:
         self.name = watch.name
+        self.watch, self.database = watch, database
         self.closed = False
         self.log = EventLog(settings.log_capacity_rows, settings.log_capacity_bytes)
         grace_s = settings.gap_grace_s
