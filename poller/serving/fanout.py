@@ -87,7 +87,7 @@ class Fanout:
         """Close an ended stream, at once where no greenlet has it."""
         if stream not in self._busy:
             self._close(stream)
-        elif stream.farewell is None:
+        elif not stream.farewell:
             stream.cut()
 
     # -- rounds -----------------------------------------------------------------------------
