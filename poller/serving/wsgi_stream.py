@@ -110,8 +110,9 @@ class WsgiStream:
     def _drop_if_stuck(self) -> None:
         """Cut off a client that took nothing for the write deadline. It may come back and resume.
 
-        A slow client is left alone: what the kernel holds for it changes. For one that takes nothing,
-        the server's write would block its greenlet for ever; shutting the socket down ends it.
+        A slow client is left alone: what the kernel holds for it changes. For one that takes
+        nothing, the server's write would block its greenlet for ever; shutting the socket down
+        ends it.
         """
         if (unsent := self._client.unsent_bytes()) != self._unsent_bytes:
             self._unsent_bytes, self._writing_since = unsent, time.monotonic()
