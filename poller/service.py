@@ -32,8 +32,7 @@ class Service:
         self.admission = Admission(self.capacity.streams, settings.max_streams_per_address)
         self.draining = False
         self.by_hand = False  # polled by its owner alone: see testing.py
-        self._started = False
-        self._refused = False
+        self._started = self._stopped = self._refused = False
         self._patched_when_made = server.is_patched()
         server.check_threads()
         registry.register(self)
@@ -47,6 +46,11 @@ class Service:
         """How many are open."""
         return sum(len(feed.streams) for feed in self.feeds.values())
 
+    def ensure_started(self, met: Server) -> None:
+        """Begin to poll when the first request comes, unless polling was stopped on purpose."""
+        if not self._stopped:
+            self.start(met)
+
     def start(self, met: Server | None = None) -> None:
         """Begin to poll, in this process. Starting a started service does nothing.
 
@@ -55,6 +59,7 @@ class Service:
         """
         if self.by_hand:
             return
+        self._stopped = False
         if not self._started:
             self._check()
             self._started = True
@@ -82,7 +87,8 @@ class Service:
         self.capacity.announce()
 
     def stop(self) -> None:
-        """Stop polling."""
+        """Stop polling until `start()`."""
+        self._stopped = True
         for feed in self.feeds.values():
             feed.stop()
 

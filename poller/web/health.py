@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from poller.runtime import metrics
-from poller.web.service import current_service, start
+from poller.web.service import current_service, ensure_started
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -16,14 +16,14 @@ def add_to(blueprint: Blueprint) -> None:
 
 def healthz() -> Response:
     """This process lives and can serve streams, whatever the database does."""
-    start(current_service())
+    ensure_started(current_service())
     return Response("ok\n", content_type="text/plain; charset=utf-8")
 
 
 def readyz() -> tuple[Response, int]:
     """200 if every feed polled lately, else 503 and why."""
     service = current_service()
-    start(service)
+    ensure_started(service)
     feeds = {name: feed.status() for name, feed in service.feeds.items()}
     ready = not service.draining and all(status["ready"] for status in feeds.values())
     answer = {"ready": ready, "draining": service.draining, "feeds": feeds}

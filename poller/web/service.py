@@ -25,10 +25,10 @@ def current_service() -> Service:
     return service_of(current_app)
 
 
-def start(service: Service) -> None:
+def ensure_started(service: Service) -> None:
     """Begin to poll with the first request. Where streams would hang, answers 503 and why."""
     try:
-        service.start(server.met(request.environ))
+        service.ensure_started(server.met(request.environ))
     except UnfitServerError as error:
         text = f"This process cannot serve streams: {error}.\n"
         abort(Response(text, 503, content_type="text/plain; charset=utf-8"))
