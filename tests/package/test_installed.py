@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 import poller
+from tests.docs.pages import blocks
 from tests.harness import sql
-from tests.package.helpers import DATABASE, TEN_LINES, Environment, write
+from tests.package.helpers import DATABASE, PROJECT, TEN_LINES, Environment, write
 
 pytestmark = pytest.mark.package
 
@@ -85,3 +86,12 @@ def test_a_setting_of_the_wall_is_told_as_such(installed: Environment, shop: Pat
     assert "ProxyFix" in told
     common = {**DATABASE, "HOST": "0.0.0.0", "PORT": "http"}
     installed.run("python", "-c", "import shop", folder=shop, **common)
+
+
+def test_the_users_own_tests_pass(installed: Environment, shop: Path) -> None:
+    """Those of docs/testing.md, in a process that is not patched."""
+    for block in blocks(PROJECT / "docs" / "testing.md"):
+        if "file" in block.options:
+            (shop / block.options["file"]).write_text(block.text)
+    told = installed.run("python", "-m", "pytest", "-q", "-W", "error", folder=shop)
+    assert "3 passed" in told.stdout
