@@ -25,6 +25,7 @@ from poller.reading.table import Table
 from poller.runtime.settings import Settings, checked_url
 
 WHOLE, EXCEPTIONS, NOT_WATCHED = 0, 1, 2
+EXTRAS = {"psycopg": "rowcast[postgresql]", "pymysql": "rowcast[mysql]"}  # by the driver's module
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +152,6 @@ def _only_to_read(url: URL) -> URL:
 def _why(error: Exception) -> str:
     """The driver's own words, of which the first line tells."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if isinstance(cause, ModuleNotFoundError) and cause.name in EXTRAS:
+        return f"its driver is not installed: pip install '{EXTRAS[cause.name]}'"
     return next(iter(str(cause).splitlines()), type(cause).__name__)

@@ -70,6 +70,11 @@ def test_doctor_looks_at_a_table(installed: Environment, shop: Path) -> None:
     assert (misspelt.returncode, "Did you mean orders?" in misspelt.stdout) == (2, True)
 
 
+def test_doctor_says_which_extra_is_missing(installed: Environment, shop: Path) -> None:
+    told = installed.run_any("rowcast", "doctor", "mysql://127.0.0.1/shop", "orders", folder=shop)
+    assert (told.returncode, "pip install 'rowcast[mysql]'" in told.stdout) == (2, True)
+
+
 def test_doctor_looks_at_the_applications_own_feeds(installed: Environment, shop: Path) -> None:
     write(shop, shop=TEN_LINES)
     sql.execute(f"sqlite:///{shop / 'shop.db'}", "ALTER TABLE orders DROP COLUMN total")
