@@ -15,7 +15,8 @@ from typing import ClassVar, Self
 
 from benchmarks import payload
 from benchmarks.machine import on_server_cores
-from tests.harness.process import Child, PartMissing, free_port, wait_until
+from tests.harness.ports import free_port
+from tests.harness.process import Child, PartMissing, wait_until
 
 START_S = 30.0
 SPARE_DESCRIPTORS = 500

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Any
 
 from benchmarks.contenders.base import Contender, needs
-from tests.harness.process import free_port
+from tests.harness.ports import free_port
 
 CONNECTIONS = 40_000
 

@@ -16,7 +16,8 @@ from typing import Literal, Self
 import psutil
 
 from tests.harness.http import Reply, post_json, request
-from tests.harness.process import Child, free_port, has_ended, wait_until
+from tests.harness.ports import free_port
+from tests.harness.process import Child, has_ended, wait_until
 from tests.harness.sse import Stream
 
 PROJECT = Path(__file__).resolve().parents[2]

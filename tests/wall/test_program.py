@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.http import request
-from tests.harness.process import Child, free_port, wait_until
+from tests.harness.ports import free_port
+from tests.harness.process import Child, wait_until
 from wall.settings import PROJECT
 
 
