@@ -153,9 +153,8 @@ class Child:
         """To the process and its children at once, as a terminal does with Ctrl-C."""
         os.killpg(self.pid, number)
 
-    def wait(self, timeout_s: float) -> float:
-        """Waits for its end; seconds taken, or AssertionError with the end of its log."""
-        start_s = time.monotonic()
+    def wait(self, timeout_s: float) -> None:
+        """Waits for its end; AssertionError with the end of its log when there is none."""
         try:
             self._popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -163,7 +162,6 @@ class Child:
             raise AssertionError(
                 f"pid {self.pid} still runs after {timeout_s} s:\n{tail}"
             ) from None
-        return time.monotonic() - start_s
 
     def freeze(self) -> None:
         """SIGSTOP to all of it; the parent first, so that it makes no child meanwhile."""

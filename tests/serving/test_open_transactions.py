@@ -27,14 +27,15 @@ POSTGRESQL = pytest.mark.parametrize("site", SERVERS[:1], indirect=True)
 GRACE = {"ROWCAST_GAP_GRACE": "0.3"}
 HOLD_S = float(os.environ.get("TEST_HOLD_S", "1"))  # well beyond the grace; a campaign sets 30
 OTHER_ROWS = 1_000
+SLOW_S = 0.2
 
 HOLDER = """
-import sys, time
+import signal, sys
 from tests.harness import sql
 with sql.Transaction(sys.argv[1]) as holder:
     holder.insert_post("never committed")
     print("held", flush=True)
-    time.sleep(600)
+    signal.pause()
 """
 
 
@@ -183,8 +184,8 @@ def test_open_transaction_on_another_table_holds_no_gap_open(watch: Watch) -> No
 
 
 def test_statement_that_inserts_slowly_loses_no_row(watch: Watch) -> None:
-    """It takes an id every 0.2 s, which is longer than a poll interval, and commits at its end."""
-    wait = "pg_sleep(0.2)::text" if watch.url.startswith("postgresql") else "SLEEP(0.2)"
+    """It takes an id every two poll intervals, and commits at its end."""
+    wait = f"pg_sleep({SLOW_S})::text" if watch.url.startswith("postgresql") else f"SLEEP({SLOW_S})"
     rows = " UNION ALL ".join(f"SELECT 'slow', CONCAT('slow {n}', {wait})" for n in range(4))
     slow = f"INSERT INTO posts (author, body) {rows}"
     writer = threading.Thread(target=sql.execute, args=(watch.url, slow))

@@ -16,6 +16,7 @@ from poller.wire.row import Row
 from tests.harness.simulation import Client, SimulatedTable, Worker
 
 BOUND_S = 10
+STEP_S = 0.005
 NOW = (1, 0)  # generation, floor
 
 
@@ -333,5 +334,5 @@ def test_memory_is_given_back_when_nobody_asks_any_more(monkeypatch: pytest.Monk
     assert shared._kept_bytes > 0
     with gevent.Timeout(BOUND_S):
         while shared._timer is not None:
-            gevent.sleep(0.01)
+            gevent.sleep(STEP_S)
     assert (len(shared._kept), shared._kept_bytes) == (0, 0)

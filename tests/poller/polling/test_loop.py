@@ -18,13 +18,14 @@ from poller.wire.row import Row
 from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
 
 BOUND_S = 10
+STEP_S = 0.005
 
 
 def wait_for(fact: Callable[[], bool], bound_s: float = BOUND_S) -> None:
     """Lets greenlets run until `fact()` is true."""
     with gevent.Timeout(bound_s):
         while not fact():
-            gevent.sleep(0.005)
+            gevent.sleep(STEP_S)
 
 
 @pytest.fixture
