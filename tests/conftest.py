@@ -203,6 +203,25 @@ def _server(
         running_servers.remove(server)
 
 
+SERVER_OF_KIND = {
+    "postgresql": "postgres_server",
+    "mariadb": "mariadb_server",
+    "mariadb_mdl": "mariadb_mdl_server",
+}
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def shared_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """One database of each kind for the tests of a module that do not mind the others' rows."""
+    if request.param == "sqlite":
+        EXERCISED.use("SQLite", sqlite3.sqlite_version)
+        yield f"sqlite:///{tmp_path_factory.mktemp('shared') / 'rowcast.sqlite3'}"
+    else:
+        yield from _fresh_database(request.getfixturevalue(SERVER_OF_KIND[request.param]))
+
+
 def _fresh_database(server: Postgres | MariaDB) -> Iterator[str]:
     server.ensure_running()
     url = server.create_database()
