@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from models.types import UTCDateTime, utc_now
-from poller.reading.database import Database
+from poller import Database
 
 AUTHOR_LENGTH = 80  # characters: a name, not a text
 BODY_LENGTH = 2000  # characters: what one reads in a minute

@@ -1,33 +1,79 @@
-"""Rowcast's notifier: any SQL table as a live stream of Server-Sent Events.
+"""Rowcast turns any SQL table into a live stream of Server-Sent Events.
 
-Where a row goes, from the table to the wire, and the file that takes it there:
+Where a row goes, from the table to the wire, and the room that takes it there:
 
     SQL table
-       │  table.py      one query a poll: rows above the cursor's position or in its gaps
-       │  dialects/     is it still the same table?         (read in the same statement)
-       │  fence.py      which gaps may still fill?          (source.py asks it first)
+       │  reading/     the only SQL: one query a poll, above the cursor's position or in its gaps;
+       │               is it still the same table; which gaps may still fill (fence.py)?
        ▼
-    loop.py             Poller: one pass, cursor moved, each row encoded once (row.py, sse.py);
-       │                gaps.py keeps what may still fill, report.py tells of it,
-       │                newest.py vouches for a table that was only altered
+    polling/           one pass: cursor moved, each row encoded once (wire/), gaps judged (ids/)
        ▼
-    event_log.py        the ring of encoded frames, one for all streams of this worker
+    delivery/          event_log.py, the ring of encoded frames, one for all streams of a worker;
+       │               subscriber.py, what one stream is sent next: from the ring or the table
        ▼
-    delivery.py         Subscriber: live from the ring; behind, from the ring or the table, of
-       │                which backfill.py shares the pages (page.py) among all who lack the same
+    serving/           the sockets: fanout.py writes one batch to all live streams; access/ says
+       │               who may open one
        ▼
-    fanout.py           writes one batch to all live sockets (connection.py), which handover.py took
-       │                over from gunicorn; response_stream.py serves where that cannot be done
-       ▼
-    notifier.py         the Flask routes; stream_response.py begins a stream, streams.py counts and
-                        ends them, slots.py says who may open one, capacity.py how many fit;
-                        feed.py puts all of this together for one table
+    web/               the Flask routes
 
-The idea that holds it together is in cursor.py: what was delivered is not a number but a set; and
-what makes it safe in fence.py: a gap is given up only when nobody is left who could fill it.
-doctor.py says how far that holds for a table. It knows nothing of the wall that is built on it.
+feed.py puts this together for one table, service.py for one application, notifier.py is the
+Flask extension, doctor.py says what is promised of a table. runtime/ has what all rooms use:
+settings, log, metrics. The idea that holds it together is in ids/cursor.py: what was delivered is
+not a number but a set; what makes it safe is in reading/fence.py: a gap is given up only when
+nobody is left who could fill it.
+
+Names are imported when they are asked for: gunicorn imports `poller.Worker` before anything is
+patched, and the command line's help needs none of the rest.
 """
 
-from poller.notifier import Notifier
+from __future__ import annotations
 
-__all__ = ["Notifier"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from poller.access.address import client_network
+    from poller.feed import Feed
+    from poller.notifier import Notifier
+    from poller.reading.database import Database, DatabaseTimeout
+    from poller.reading.description import TableError
+    from poller.runtime.settings import Settings, SettingsError
+    from poller.serving.worker import Worker
+
+__version__ = "0.2.0.dev0"
+
+__all__ = [
+    "Database",
+    "DatabaseTimeout",
+    "Feed",
+    "Notifier",
+    "Settings",
+    "SettingsError",
+    "TableError",
+    "Worker",
+    "__version__",
+    "client_network",
+]
+
+_HOMES = {
+    "Database": "poller.reading.database",
+    "DatabaseTimeout": "poller.reading.database",
+    "Feed": "poller.feed",
+    "Notifier": "poller.notifier",
+    "Settings": "poller.runtime.settings",
+    "SettingsError": "poller.runtime.settings",
+    "TableError": "poller.reading.description",
+    "Worker": "poller.serving.worker",
+    "client_network": "poller.access.address",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -17,8 +17,9 @@ from sqlalchemy.exc import DBAPIError
 
 from poller.ids.cursor import Cursor
 from poller.reading.database import Database
-from poller.reading.dialects import Examined, Finding
-from poller.reading.table import Table, TableError, source_name
+from poller.reading.description import TableError, source_name
+from poller.reading.dialects.facts import Finding, TableFacts
+from poller.reading.table import Table
 from poller.runtime.settings import Settings, checked_url
 
 WHOLE, EXCEPTIONS, NOT_WATCHED = 0, 1, 2
@@ -35,7 +36,7 @@ class Report:
     problem: str = ""
 
     @property
-    def lacking(self) -> list[Finding]:
+    def exceptions(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.lacking]
 
     @property
@@ -43,7 +44,7 @@ class Report:
         """0: the whole promise; 1: with exceptions; 2: it cannot be watched, or not be asked."""
         if self.problem:
             return NOT_WATCHED
-        return EXCEPTIONS if self.lacking else WHOLE
+        return EXCEPTIONS if self.exceptions else WHOLE
 
     def lines(self) -> Iterator[str]:
         """For a person; the last line is the verdict."""
@@ -61,7 +62,7 @@ class Report:
         yield self._verdict()
 
     def _verdict(self) -> str:
-        match self.status, len(self.lacking):
+        match self.status, len(self.exceptions):
             case 0, _:
                 return f"{self.name} can be watched with the whole promise."
             case 1, 1:
@@ -94,14 +95,14 @@ def diagnose(url: str, source: object, settings: Settings, key: str | None = Non
     return Report(name, place, examined.fence.name, examined.findings)
 
 
-def _look(url: URL, table: Table, query_timeout_s: float) -> Examined:
+def _look(url: URL, table: Table, query_timeout_s: float) -> TableFacts:
     database = Database(url.render_as_string(hide_password=False), query_timeout_s=query_timeout_s)
 
-    def work(connection: Connection) -> Examined:
+    def work(connection: Connection) -> TableFacts:
         table.describe(connection)
         newest = table.start_below(connection, 0)
         table.poll(connection, Cursor.at(newest), limit=1)
-        return table.known
+        return table.facts
 
     try:
         return database.read(work)

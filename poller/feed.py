@@ -6,7 +6,7 @@ It knows no Flask: `Notifier` routes requests to it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,11 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from poller.delivery.event_log import EventLog
 from poller.polling.loop import Poller
 from poller.reading.database import Database, DatabaseTimeout
+from poller.reading.description import TableError, source_name
 from poller.reading.source import Source
-from poller.reading.table import Table, TableError, source_name
+from poller.reading.table import Table
 from poller.runtime.settings import Settings
 from poller.serving.streams import Streams
-from poller.wire import sse
+from poller.wire import event_id, row
 
 LATE_POLLS = 10  # so many intervals without a poll, and the feed is not ready
 LATE_AFTER_S = 5.0  # but not before this
@@ -74,17 +75,22 @@ class Feed:
         """Poll now: a row was inserted here."""
         self.poller.wake()
 
+    @staticmethod
+    def to_json(columns: Mapping[str, object]) -> str:
+        """A row as a stream shows it: one line of JSON. Raises ValueError for a lone surrogate."""
+        return row.to_json(dict(columns))
+
     # -- a page beside its stream -----------------------------------------------------------
 
     @property
-    def cursor(self) -> sse.Resume | None:
+    def cursor(self) -> event_id.Resume | None:
         """What this worker has delivered, None while it is not ready.
 
         A page takes it before it reads its rows: whatever it holds is then in their snapshot.
         """
-        return sse.Resume(self.log.epoch, self.log.cursor) if self.log.ready else None
+        return event_id.Resume(self.log.epoch, self.log.cursor) if self.log.ready else None
 
-    def page_token(self, before: sse.Resume | None, ids: Iterable[int]) -> str:
+    def page_token(self, before: event_id.Resume | None, ids: Iterable[int]) -> str:
         """The Last-Event-ID of a page that was rendered with `ids`, `before` taken first.
 
         A stream opened with it brings just what the page does not show. Empty where `before` is
@@ -95,18 +101,19 @@ class Feed:
         cursor = before.cursor
         for row_id in sorted(ids):
             cursor = cursor.add(row_id)
-        return sse.format_event_id(before.epoch, cursor)
+        return event_id.format_event_id(before.epoch, cursor)
 
     # -- health -----------------------------------------------------------------------------
 
     def status(self) -> dict[str, object]:
         """Whether streams are served with what the table holds now, and if not, why."""
-        problem, examined = self._problem(), self.source.table.examined
+        problem, table = self._problem(), self.source.table
+        facts = table.facts if table.described else None
         return {
             "ready": not problem,
             "problem": problem,
-            "fence": examined.fence.name if examined else None,
-            "degraded": [str(finding) for finding in examined.lacking] if examined else [],
+            "fence": facts.fence.name if facts else None,
+            "degraded": [str(finding) for finding in facts.exceptions] if facts else [],
             "streams": len(self.streams),
         }
 

@@ -12,9 +12,8 @@ from flask import Flask
 
 from models import Post
 from models.post import create_tables
-from poller import Notifier
-from poller.reading.database import Database
-from wall import posts, refusal, security
+from poller import Database, Notifier
+from wall import errors, posts, security
 from wall.rate import limited_posts
 from wall.secret import read_or_make
 from wall.settings import PROJECT, WallSettings
@@ -40,7 +39,7 @@ def create_app(settings: WallSettings | None = None) -> Flask:
     app.add_template_filter(hue)
     app.add_template_filter(iso)
     security.install(app, settings)
-    refusal.install(app)
+    errors.install(app)
 
     database = Database(settings.database(), query_timeout_s=settings.query_timeout_s)
     notifier = Notifier()

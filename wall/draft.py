@@ -12,7 +12,7 @@ from flask import request
 
 from models.post import AUTHOR_LENGTH, BODY_LENGTH
 from wall import text
-from wall.refusal import Refused
+from wall.errors import Refused
 from wall.security import LARGEST_BODY_BYTES
 
 # The server reads a body for as long as it takes. At 64 KiB this is slower than any modem.

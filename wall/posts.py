@@ -7,17 +7,17 @@ once more at most, and never missed.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import structlog
 from flask import (
     Blueprint,
+    Response,
     current_app,
-    jsonify,
     make_response,
     redirect,
     render_template,
@@ -29,15 +29,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models import PostRow, post
 from models.post import AUTHOR_LENGTH, BODY_LENGTH
-from poller import Notifier
-from poller.reading.database import Database, DatabaseTimeout, is_full
-from poller.wire.row import MAX_EXACT_INTEGER
+from poller import Database, DatabaseTimeout, Feed, Notifier
 from wall.draft import Draft, checked, read_draft
-from wall.refusal import Refused, wants_json
+from wall.errors import Refused, wants_json
 from wall.security import require_form_token
 from wall.settings import WallSettings
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger("rowcast.wall")
 
 PAGE_POSTS = 50
 GREATEST_ID = 2**63 - 1
@@ -95,7 +93,7 @@ def show(post_id: str) -> ResponseReturnValue:
     if found is None:
         raise Refused(404, "There is no such post, or not any more.")
     as_asked = (
-        jsonify(as_json(found))
+        as_json(found)
         if wants_json() and found.readable
         else make_response(render_template("post.html", post=found))
     )
@@ -117,7 +115,7 @@ def publish() -> ResponseReturnValue:
     if not wants_json():
         return redirect(url_for(".index"), 303)
     location = url_for(".show", post_id=row.id)
-    return make_response(jsonify(as_json(row)), 201, {"Location": location})
+    return make_response(as_json(row), 201, {"Location": location})
 
 
 def parse_id(written: str) -> int | None:
@@ -128,12 +126,15 @@ def parse_id(written: str) -> int | None:
     return number if 0 < number <= GREATEST_ID else None
 
 
-def as_json(row: PostRow) -> dict[str, object]:
-    """The row as the stream shows it; an id that JavaScript cannot count to is a string."""
-    shown_id = row.id if row.id <= MAX_EXACT_INTEGER else str(row.id)
-    created_at = row.created_at.astimezone(UTC).isoformat(timespec="microseconds")
-    written = created_at.replace("+00:00", "Z")
-    return {"id": shown_id, "author": row.author, "body": row.body, "created_at": written}
+def as_json(row: PostRow) -> Response:
+    """The row as its stream shows it."""
+    columns = {
+        "id": row.id,
+        "author": row.author,
+        "body": row.body,
+        "created_at": row.created_at.astimezone(UTC),
+    }
+    return Response(Feed.to_json(columns), content_type="application/json")
 
 
 def _wall() -> Wall:
@@ -204,7 +205,7 @@ def _publish(draft: Draft) -> PostRow:
     try:
         row = post.add(wall.database, author, body)
     except DATABASE_AWAY as error:
-        if is_full(error):
+        if Database.is_full(error):
             _log_database_failed(error)
             raise Refused(507, DATABASE_FULL_MESSAGE, retry_after_s=60) from None
         raise _database_away(error, DATABASE_AWAY_MESSAGE) from None
@@ -219,4 +220,4 @@ def _database_away(error: BaseException, message: str) -> Refused:
 
 def _log_database_failed(error: BaseException) -> None:
     # Never with the statement and its values: they are what somebody wrote.
-    log.warning("database_failed", error=str(getattr(error, "orig", None) or error)[:200])
+    log.warning("database failed error=%r", str(getattr(error, "orig", None) or error)[:200])

@@ -14,8 +14,8 @@ from limits import parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from poller.access.address import client_network
-from wall.refusal import Refused
+from poller import client_network
+from wall.errors import Refused
 
 
 def limited_posts(rate: str) -> Callable[[], None]:

@@ -16,7 +16,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
-from wall.refusal import Refused
+from wall.errors import Refused
 from wall.settings import WallSettings
 
 LARGEST_BODY_BYTES = 64 * 1024  # a post of 2,000 characters has at most 24 KB, also as a form

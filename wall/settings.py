@@ -10,7 +10,7 @@ from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field
 from sqlalchemy.engine import URL
 
-from poller.runtime.settings import Settings, SettingsError
+from poller import Settings, SettingsError
 
 __all__ = ["SettingsError", "WallSettings"]
 

@@ -15,7 +15,8 @@ from contextlib import ExitStack, contextmanager
 from benchmarks.case import Bench, Case, Figures
 from benchmarks.plan import FULL
 from benchmarks.tables import table
-from poller.ids.cursor import Cursor, Range
+from poller.ids.cursor import Cursor
+from poller.ids.ranges import Range
 from poller.reading.database import Database
 from poller.reading.table import Table
 from tests.harness import sql
@@ -59,7 +60,7 @@ def measure(url: str, passes: int) -> tuple[str, list[float]]:
     """The fence's name, and the median milliseconds of a poll, a pass with 1 and with 500 gaps."""
     database, table = Database(url), Table("notes")
     database.read(table.describe)
-    fence = table.known.fence
+    fence = table.facts.fence
 
     def passing(cursor: Cursor) -> Callable[[], object]:
         def run() -> object:

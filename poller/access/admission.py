@@ -1,7 +1,7 @@
 """Who may open a stream: the places of one worker, and how many of them one address may hold.
 
 Invariant: a place is taken when a stream begins and given back once, however often its end is told.
-Between `refusal()` and `take()` the response's head is written; should that wait, as on a
+Between `refusal()` and `take()` the response's head is written; if that has to wait, as on a
 connection that is full already, a few streams more than the cap may begin.
 """
 
@@ -9,57 +9,66 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from poller.access.address import single_client
-from poller.runtime.log import tell
+from poller.runtime import log
 
-# One address can fill no worker, and a school behind one address still finds room.
+# One address cannot fill a worker, and a school behind one address still finds room.
 ADDRESS_SHARE = 4
 FEWEST_PER_ADDRESS = 20  # the tabs of a household, on however small a worker
-SAY_AGAIN_S = 60.0  # an address that is turned away asks again every few seconds
+LOG_AGAIN_S = 60.0  # an address that is turned away asks again every few seconds
 
 
-class Slots:
-    """`most` places, of which one address may hold `per_address`; None: its share, 0: any."""
+class Admission:
+    """`most` places, of which one address may hold `per_address`; None: its share, 0: any number.
 
-    def __init__(self, most: int, per_address: int | None = None) -> None:
+    `clock` is monotonic, in seconds.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        per_address: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.most = most
         self.per_address = per_address
         if per_address is None:
             self.per_address = max(FEWEST_PER_ADDRESS, most // ADDRESS_SHARE)
         self.taken = 0
         self.by_client: Counter[str] = Counter()
-        self._say_at = 0.0
+        self._clock = clock
+        self._log_at = float("-inf")
 
     def refusal(self, remote_addr: str | None) -> str | None:
-        """Why this address gets no place now: `full`, `address`; None where it does."""
+        """Why this address gets no place now: `full`, `address`; None if it gets one."""
         if self.taken >= self.most:
             return "full"
         client = single_client(remote_addr)
         if self.per_address and client and self.by_client[client] >= self.per_address:
-            self._say(client)
+            self._log_full(client)
             return "address"
         return None
 
-    def slot(self, remote_addr: str | None) -> Slot:
-        """A place for this address, not taken yet. Ask `refusal()` before."""
-        return Slot(self, single_client(remote_addr))
+    def ticket(self, remote_addr: str | None) -> Ticket:
+        """For a place that is not taken yet. Ask `refusal()` before."""
+        return Ticket(self, single_client(remote_addr))
 
     def count(self, client: str | None, change: int) -> None:
-        """For `Slot`: one place more, or one less."""
+        """For `Ticket`: one place more, or one less."""
         self.taken += change
         if client:
             self.by_client[client] += change
             if not self.by_client[client]:
-                del self.by_client[client]  # or the memory of all who ever came stays
+                del self.by_client[client]  # or the memory of everyone who ever came stays
 
-    def _say(self, client: str) -> None:
-        """To the operator, who may have a proxy that was not configured."""
-        if time.monotonic() < self._say_at:
+    def _log_full(self, client: str) -> None:
+        """For the operator, who may have a proxy that was not configured."""
+        if self._clock() < self._log_at:
             return
-        self._say_at = time.monotonic() + SAY_AGAIN_S
-        tell(
-            "warning",
+        self._log_at = self._clock() + LOG_AGAIN_S
+        log.warning(
             "an address has all the streams it may have",
             address=client,
             streams=self.per_address,
@@ -68,13 +77,13 @@ class Slots:
         )
 
 
-class Slot:
-    """One stream's place: taken when it begins, free when it has ended."""
+class Ticket:
+    """One stream's right to a place: taken when the stream begins, freed when it has ended."""
 
-    __slots__ = ("_client", "_held", "_slots")
+    __slots__ = ("_admission", "_client", "_held")
 
-    def __init__(self, slots: Slots, client: str | None) -> None:
-        self._slots = slots
+    def __init__(self, admission: Admission, client: str | None) -> None:
+        self._admission = admission
         self._client = client
         self._held = False
 
@@ -82,10 +91,10 @@ class Slot:
         """Twice does nothing."""
         if not self._held:
             self._held = True
-            self._slots.count(self._client, 1)
+            self._admission.count(self._client, 1)
 
     def free(self) -> None:
         """Twice, or before it was taken, does nothing."""
         if self._held:
             self._held = False
-            self._slots.count(self._client, -1)
+            self._admission.count(self._client, -1)

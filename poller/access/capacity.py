@@ -1,6 +1,6 @@
-"""How many streams one worker can hold: one file descriptor each, beside all else that takes one.
+"""How many streams one worker can hold: each takes one file descriptor.
 
-Of the limit of open files, a fixed number is kept back for what a worker has open for itself; the
+Of the limit of open files, a fixed number is reserved for what a worker has open for itself. The
 rest is shared between streams and the connections that ask for pages, so that neither can take the
 last descriptor.
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass
 
-from poller.runtime.log import tell
+from poller.runtime import log
+from poller.runtime.settings import MAX_STREAMS
 
-MAX_STREAMS = 20_000  # per worker; beyond it, add workers
+FEW_STREAMS = 5_000  # fewer than wanted, and than this, is worth a warning
 MOST_PAGES = 1_000  # connections for pages, posts and health checks at the same time
 PAGES_SHARE = 5  # where descriptors are few, one in so many is for pages
 # A worker at rest has about 20 open (standard streams, listener, hub, metrics), and its database
@@ -21,7 +22,7 @@ RESERVED_DESCRIPTORS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Capacity:
     """What fits into `open_files` descriptors: so many streams, and pages beside them."""
 
     open_files: int
@@ -30,21 +31,25 @@ class Room:
     pages: int
 
     @classmethod
-    def within(cls, open_files: int, configured: int | None = None) -> Room:
+    def within(cls, open_files: int, configured: int | None = None) -> Capacity:
         """Streams and pages in numbers above 0, whatever the limit."""
         wanted = MAX_STREAMS if configured is None else configured
         free = max(2, open_files - RESERVED_DESCRIPTORS)
         pages = min(MOST_PAGES, max(1, free // PAGES_SHARE, free - wanted))
         return cls(open_files, wanted, min(wanted, free - pages), pages)
 
+    @classmethod
+    def of_this_process(cls, configured: int | None = None) -> Capacity:
+        """What fits into this process, its limit of open files raised as far as it may be."""
+        return cls.within(raise_descriptor_limit(), configured)
+
     def announce(self) -> None:
-        """One line in the log: a warning with what to do where fewer streams fit than wanted."""
-        if self.streams >= self.wanted:
-            tell("info", "room for streams", streams=self.streams, open_files=self.open_files)
+        """One line in the log; a warning with what to do if the room is small."""
+        if self.streams >= min(self.wanted, FEW_STREAMS):
+            log.info("room for streams", streams=self.streams, open_files=self.open_files)
             return
         needed = self.wanted + MOST_PAGES + RESERVED_DESCRIPTORS
-        tell(
-            "warning",
+        log.warning(
             "room for fewer streams than wanted",
             streams=self.streams,
             wanted=self.wanted,
@@ -52,11 +57,6 @@ class Room:
             what_to_do=f"allow more open files: ulimit -Hn {needed} in the shell that starts the "
             f"server, LimitNOFILE={needed} in its systemd unit; or start more workers",
         )
-
-
-def room(configured: int | None = None) -> Room:
-    """What fits into this process, its limit of open files raised as far as it may be."""
-    return Room.within(raise_descriptor_limit(), configured)
 
 
 def raise_descriptor_limit() -> int:

@@ -37,15 +37,14 @@ import gevent
 from gevent.lock import BoundedSemaphore
 
 from poller.delivery.page import PAGE_BYTES, Body, Page, paged
-from poller.ids.cursor import Range, clip, subtract
-from poller.runtime.hub import give_turn
-from poller.runtime.log import tell
+from poller.ids.ranges import Range, clip, subtract
+from poller.runtime import log, metrics
+from poller.runtime.hub import in_slices
 from poller.wire import row
 from poller.wire.row import Row
 
 QUERIES_AT_ONCE = 4  # per feed: the poller and the pages need their connections
 FIRST_QUERY_ROWS = 50  # later ones are fitted to PAGE_BYTES
-ROWS_BETWEEN_YIELDS = 100  # encoding a full batch at once would hold the hub for milliseconds
 # A worker's clients come back over 2 to 12 s (see streams.py): within that each page is read a few
 # times, not hundreds. Longer would save little more, and send rows that are older.
 KEPT_S = 5.0
@@ -140,7 +139,7 @@ class Backfill:
             try:
                 pages = self._read(query.ranges)
             except Exception as error:  # noqa: BLE001 - raised again in those who wait
-                tell("warning", "backfill failed", feed=self._feed, error=type(error).__name__)
+                log.warning("backfill failed", feed=self._feed, error=type(error).__name__)
                 return error
             else:
                 for page in reversed(pages):
@@ -152,14 +151,17 @@ class Backfill:
     def _read(self, ranges: Sequence[Range]) -> list[Page]:
         limit = self._query_rows
         rows = self._read_page(ranges, limit)
-        bodies: list[Body] = []
-        for count, new in enumerate(rows, start=1):
-            bodies.append((new.id, row.body(new)[0]))
-            if count % ROWS_BETWEEN_YIELDS == 0:
-                give_turn()
+        bodies: list[Body] = [(new.id, self._body(new)) for new in in_slices(rows)]
         cut_off = len(rows) >= limit
         self._fit(sum(len(body) for _, body in bodies), cut_off=cut_off)
         return paged(clip(ranges, high=rows[-1].id) if cut_off else ranges, bodies)
+
+    def _body(self, new: Row) -> bytes:
+        body, problem = row.body(new)
+        if problem:
+            metrics.rows_unreadable.labels(self._feed).inc()
+            log.warning("row unreadable", feed=self._feed, id=new.id, reason=problem)
+        return body
 
     def _fit(self, size_bytes: int, *, cut_off: bool) -> None:
         """Ask for as many rows next time as make about a page."""

@@ -92,9 +92,10 @@ class EventLog:
         self.ready = False
 
     def rename(self, epoch: str) -> None:
-        """The same history under a new name; ids under the old ones stay valid."""
-        self.epoch = epoch
-        self.epochs |= {epoch}
+        """The same history under a new name, if it is one; ids under the old ones stay valid."""
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self.epochs |= {epoch}
 
     def extend(self, entries: Iterable[Entry], cursor: Cursor, floor: int = 0) -> None:
         """Append a batch; `cursor` is the worker's after it, dead gaps retired."""

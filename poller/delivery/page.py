@@ -6,21 +6,19 @@ there. It says nothing of any other id. Immutable but for the memo of its last f
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 
 from gevent.lock import BoundedSemaphore
 
-from poller.ids.cursor import Cursor, Range, clip, subtract
-from poller.runtime.hub import give_turn
-from poller.wire import sse
+from poller.ids.cursor import Cursor
+from poller.ids.ranges import Range, clip, contains, subtract
+from poller.runtime.hub import in_slices
+from poller.wire import event_id
 
 PAGE_BYTES = 64 * 1024  # of bodies; as CHUNK_BYTES of delivery.py, what a slow client can hold back
 PAGE_OVERHEAD_BYTES = 1000  # a Page with its lock, as CPython 3.11 keeps them
 ROW_OVERHEAD_BYTES = 150  # the tuple, the id and the head of the bytes object
 RANGE_BYTES = 120
-# Each is a cursor and its token; with many gaps that takes longer, and the pause comes earlier.
-ROWS_BETWEEN_YIELDS = 25
 
 Body = tuple[int, bytes]  # a row's id, and its frame without the `id:` line
 
@@ -49,8 +47,7 @@ class Page:
 
     def __contains__(self, row_id: int) -> bool:
         """Whether it says anything of this id."""
-        at = bisect_left(self.asked, row_id, key=_highest)
-        return at < len(self.asked) and self.asked[at][0] <= row_id
+        return contains(self.asked, row_id)
 
     def part(self, ranges: Sequence[Range]) -> Page:
         """What it says of the lowest ids in `ranges`, up to the first of which it says nothing.
@@ -62,7 +59,7 @@ class Page:
         if asked == self.asked:
             return self
         absent = subtract(((1, self.upto),), asked)
-        return Page(asked, [row for row in self.rows if not _within(absent, row[0])])
+        return Page(asked, [row for row in self.rows if not contains(absent, row[0])])
 
     def framed(self, epoch: str, held: Cursor, unproven: Sequence[Range]) -> tuple[bytes, Cursor]:
         """The rows' frames for a client that holds `held`, each under an id made of its own set;
@@ -83,13 +80,11 @@ class Page:
     def _frame(self, epoch: str, held: Cursor, unproven: Sequence[Range]) -> tuple[bytes, Cursor]:
         proven = subtract(self.asked, unproven)
         frames = []
-        for count, (row_id, body) in enumerate(self.rows, start=1):
+        for row_id, body in in_slices(self.rows):
             if held.gaps or row_id != held.position + 1:
                 held = held.retire(clip(proven, high=row_id - 1))
             held = held.add(row_id)
-            frames.append(sse.id_line(sse.format_event_id(epoch, held)) + body)
-            if count % max(1, ROWS_BETWEEN_YIELDS // len(held.holes)) == 0:
-                give_turn()
+            frames.append(event_id.under_id(epoch, held, body))
         return b"".join(frames), held.retire(proven)
 
 
@@ -104,12 +99,3 @@ def paged(asked: Sequence[Range], rows: Sequence[Body]) -> list[Page]:
             asked = subtract(asked, pages[-1].asked)
             start, size = at, len(body)
     return [*pages, Page(asked, rows[start:])]
-
-
-def _highest(one: Range) -> int:
-    return one[1]
-
-
-def _within(ranges: Sequence[Range], row_id: int) -> bool:
-    at = bisect_left(ranges, row_id, key=_highest)
-    return at < len(ranges) and ranges[at][0] <= row_id

@@ -25,21 +25,16 @@ from gevent.event import Event
 
 from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import Batch, EventLog
-from poller.ids.cursor import Cursor, Range, clip, intersect, subtract
+from poller.ids.cursor import Cursor
+from poller.ids.ranges import Range, clip, intersect, subtract
 from poller.runtime import metrics
-from poller.runtime.hub import give_turn
-from poller.runtime.settings import Settings
-from poller.wire import row, sse
+from poller.runtime.hub import yield_now
+from poller.wire import event_id, reset, sse
 
 CHUNK_BYTES = 64 * 1024  # of the ring, written at once: what a slow client can hold back in memory
 REPLAY_ENTRIES = 256  # entries looked at before others get their turn
 BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
 DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the log's floor
-
-MALFORMED_ID = "malformed-id"
-UNKNOWN_HISTORY = "unknown-history"
-AHEAD_OF_TABLE = "ahead-of-table"
-NOT_PROVEN = "not-proven"
 
 
 class Subscriber:
@@ -62,7 +57,6 @@ class Subscriber:
         "_pause",
         "_placed_in",
         "_seq",
-        "_settings",
         "_signal",
         "_unproven",
         "_waits_for",
@@ -74,7 +68,6 @@ class Subscriber:
         feed: str,
         event_log: EventLog,
         backfill: Backfill,
-        settings: Settings,
         last_event_id: str | None,
         signal: Event,
         pause: Callable[[float], object] = gevent.sleep,
@@ -83,7 +76,6 @@ class Subscriber:
         self._feed = feed
         self._log = event_log
         self._backfill = backfill
-        self._settings = settings
         self._last_event_id = last_event_id
         self._signal = signal
         self._pause = pause
@@ -134,40 +126,42 @@ class Subscriber:
         if self._placed_in:
             return self._reset(self._log.reset_reason)
         try:
-            resume = sse.parse_last_event_id(self._last_event_id)
+            resume = event_id.parse_last_event_id(self._last_event_id)
         except ValueError:
-            return self._reset(MALFORMED_ID)
+            return self._reset(reset.MALFORMED_ID)
         if resume is None:
             return self._from_now()
         if resume.epoch is not None and resume.epoch not in self._log.epochs:
-            return self._reset_after_a_pass(UNKNOWN_HISTORY)
+            return self._reset_after_a_pass(reset.UNKNOWN_HISTORY)
         if resume.cursor.position > self._log.counter:
-            return self._reset_after_a_pass(AHEAD_OF_TABLE)
+            return self._reset_after_a_pass(reset.AHEAD_OF_TABLE)
         return self._resume(resume.cursor)
 
     def _from_now(self) -> bytes:
-        self._last_event_id = None
-        self._placed_in, self._epoch = self._log.generation, self._log.epoch
-        self._seq, self._held, self._live = self._log.head, self._log.cursor, True
-        self._unproven = self._waits_for = ()
-        return self._id_frame()
+        self._begin(self._log.cursor, self._log.head)
+        self._unproven = ()
+        return self._greeting()
 
     def _resume(self, cursor: Cursor) -> bytes:
-        self._last_event_id = None
-        self._placed_in, self._epoch = self._log.generation, self._log.epoch
-        self._held = cursor
-        self._unproven, self._waits_for = clip(cursor.holes, high=self._log.floor), ()
-        seq = self._log.locate(cursor)
-        self._live = seq is not None
-        self._seq = self._log.oldest if seq is None else seq
+        self._begin(cursor, self._log.locate(cursor))
+        self._unproven = clip(cursor.holes, high=self._log.floor)
         kind = "log" if self._live else "table" if self._missing() else "ring"
         metrics.resumes.labels(self._feed, kind).inc()
-        return self._id_frame()
+        return self._greeting()
+
+    def _begin(self, held: Cursor, seq: int | None) -> None:
+        """In the log's present history; `seq` is where the client is live, None where it is not."""
+        self._last_event_id = None
+        self._placed_in, self._epoch = self._log.generation, self._log.epoch
+        self._held, self._live, self._waits_for = held, seq is not None, ()
+        self._seq = self._log.oldest if seq is None else seq
+
+    def _greeting(self) -> bytes:
+        return sse.id_frame(event_id.format_event_id(self._epoch, self._held))
 
     def _reset_after_a_pass(self, reason: str) -> bytes:
         """The client knows more than this worker: a greater id, or a name of the history. Another
-        worker may have been quicker: only after a pass that began later than now is it known that
-        the table itself is not so far, or that it never had that name."""
+        worker may have been quicker: only a pass that began later than now can tell."""
         if self._asked_at is None:
             self._asked_at = self._log.complete_passes
         if self._log.complete_passes >= self._asked_at + 2:  # the first may be under way already
@@ -178,11 +172,7 @@ class Subscriber:
     def _reset(self, reason: str) -> bytes:
         """Tell the client to load the rows again; the stream goes on from now."""
         metrics.resets.labels(self._feed, reason).inc()
-        notice = sse.frame(row.to_json({"reason": reason}), event="reset")
-        return notice + self._from_now()
-
-    def _id_frame(self) -> bytes:
-        return sse.id_frame(sse.format_event_id(self._epoch, self._held))
+        return reset.frame(reason) + self._from_now()
 
     # -- live -------------------------------------------------------------------------------
 
@@ -229,14 +219,15 @@ class Subscriber:
             # The client has the base and every earlier entry: all that the entry's cursor holds,
             # but for this row and ids that can never appear.
             self._held = self._held.union(entry.cursor).without(self._waits_for)
-            frames.append(self._under_own_id(entry.frame[entry.body_at :]))
+            body = entry.frame[entry.body_at :]
+            frames.append(event_id.under_id(self._epoch, self._held, body))
             size += len(frames[-1])
             if size > CHUNK_BYTES:
                 break
         if self._seq == self._log.head:
             self._settle()
         self.rows += len(frames)
-        give_turn()
+        yield_now()
         return b"".join(frames)
 
     def _settle(self) -> None:
@@ -256,9 +247,6 @@ class Subscriber:
         chunk, self._held = page.framed(self._epoch, self._held, self._unproven)
         self._waits_for = intersect(self._unproven, clip(self._held.holes, high=page.upto))
         if len(self._waits_for) > DOUBTS:
-            return self._reset(NOT_PROVEN)
+            return self._reset(reset.NOT_PROVEN)
         self.rows += len(page.rows)
         return chunk
-
-    def _under_own_id(self, body: bytes) -> bytes:
-        return sse.id_line(sse.format_event_id(self._epoch, self._held)) + body

@@ -5,13 +5,12 @@ with the runs 114 and 1.
 
     120          no gaps
     120!114,1    the runs in decimals, for a person to read: up to `PLAIN_GAPS` gaps
-    120!+…       the runs in base-64 digits: shorter where their lengths differ widely
-    120!-…       the runs in bits, six a character: shorter nearly always
+    120!-…       the runs in bits, six a character, where there are more gaps
 
-A token is at most `MAX_TOKEN_CHARS` of `[A-Za-z0-9_!,+-]`. In bits that is enough for the newest
+A token is at most `MAX_TOKEN_CHARS` of `[A-Za-z0-9_!,-]`. In bits that is enough for the newest
 6,000 ids where 30 % of them are missing at random, and for the newest 60,000 where 1 % are.
 
-This module is pure. A gap is a range of ids, `(lowest, highest)`, both included.
+This module is pure. A gap is a range of ids.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from functools import cache, lru_cache
 from itertools import accumulate, cycle, pairwise
 from operator import sub
 
-Gap = tuple[int, int]
+from poller.ids.ranges import Range
 
 MAX_TOKEN_CHARS = 1000  # with the epoch and its dot a token stays within 1,024 bytes
 ROOM_CHARS = 150  # left for the rows of a batch, and the gaps between them
-FEW_GAPS = 64  # not worth the trouble
+FEW_GAPS = 64  # so few nearly always fit; `format_token()` looks again
 PLAIN_GAPS = 8  # up to so many gaps a token is a list that a person can read
 
 _MOST_GAPS = 3 * MAX_TOKEN_CHARS  # two runs each, and a run takes at least one bit
@@ -39,74 +38,71 @@ _remembered = lru_cache(maxsize=4096)  # the next row's token has nearly all run
 _TOKEN = re.compile(
     r"(?P<position>0|[1-9][0-9]{0,18})"
     r"(?:!(?:(?P<decimals>[1-9][0-9]{0,18}(?:,[1-9][0-9]{0,18})*)"
-    r"|\+(?P<digits>[A-Za-z0-9_-]+)"
     r"|-(?P<bits>[A-Za-z0-9_-]{3,})))?",
     re.ASCII,
 )
 
 
-def format_token(position: int, gaps: Sequence[Gap]) -> str:
-    """The shortest token of all ids up to `position` but those in `gaps`.
+def format_token(position: int, gaps: Sequence[Range]) -> str:
+    """The token of all ids up to `position` but those in `gaps`.
 
-    `gaps` are sorted, and apart from each other and from the position. Where no form is short
-    enough, the nearest gaps are merged, as few as need be: the token then holds less than it was
-    given, so that a client may see a row twice, never miss one.
+    No two `gaps` touch each other or the position. If the text is too long, the nearest gaps are
+    merged, as few as possible: the token then holds less than it was given, so that a client may
+    see a row twice but never misses one.
     """
-    text = _shortest(position, gaps)
+    text = _text(position, gaps)
     if len(text) <= MAX_TOKEN_CHARS:
         return text
-    return _shortest(position, _merged(position, gaps, MAX_TOKEN_CHARS))
+    return _text(position, _merged(position, gaps, MAX_TOKEN_CHARS))
 
 
-def nameable_gaps(position: int, gaps: Sequence[Gap]) -> Sequence[Gap]:
-    """`gaps`, merged where their token would leave no room for a batch of rows more.
+def nameable_gaps(position: int, gaps: Sequence[Range]) -> Sequence[Range]:
+    """`gaps`, merged if their token would leave no room for another batch of rows.
 
-    To merge takes milliseconds: too long to be done again for every row.
+    Merging takes milliseconds: too long to repeat for every row.
     """
     few = len(gaps) <= FEW_GAPS
-    if few or len(_shortest(position, gaps)) <= MAX_TOKEN_CHARS - ROOM_CHARS:
+    if few or len(_text(position, gaps)) <= MAX_TOKEN_CHARS - ROOM_CHARS:
         return gaps
     return _merged(position, gaps, MAX_TOKEN_CHARS - ROOM_CHARS)
 
 
-def parse_token(token: str) -> tuple[int, list[Gap]]:
-    """The position and the gaps of a token. Raises ValueError where it is malformed.
+def parse_token(token: str) -> tuple[int, list[Range]]:
+    """The position and the gaps of a token. Raises ValueError if it is malformed.
 
-    The gaps lie below the position; whether that is one an id can have is not looked at.
+    The gaps lie below the position, which may be greater than any id.
     """
     match = _TOKEN.fullmatch(token) if len(token) <= MAX_TOKEN_CHARS else None
     if match is None:
         raise ValueError("not a cursor token")
     if match["decimals"]:
         runs = [int(run) for run in match["decimals"].split(",")]
-    elif match["digits"]:
-        runs = _parse_digits(match["digits"])
     else:
         runs = _parse_bits(match["bits"]) if match["bits"] else []
     position = int(match["position"])
     return position, _gaps_of_runs(position, runs)
 
 
-def _shortest(position: int, gaps: Sequence[Gap]) -> str:
+def _text(position: int, gaps: Sequence[Range]) -> str:
     if not gaps:
         return str(position)
     runs = _runs(position, gaps)
     if len(gaps) <= PLAIN_GAPS:
         return f"{position}!{','.join(map(str, runs))}"
-    return f"{position}!{min(_format_bits(runs), _format_digits(runs), key=len)}"
+    return f"{position}!{_format_bits(runs)}"
 
 
-def _merged(position: int, gaps: Sequence[Gap], max_chars: int) -> Sequence[Gap]:
-    """The same with as few of the nearest neighbours made one gap as make a token that fits."""
+def _merged(position: int, gaps: Sequence[Range], max_chars: int) -> Sequence[Range]:
+    """`gaps` with the nearest neighbours merged, as few as give a token that fits."""
     spaces = [right[0] - left[1] for left, right in pairwise(gaps)]
     nearest_first = sorted(range(1, len(gaps)), key=lambda index: spaces[index - 1])
 
-    def merged(times: int) -> list[Gap]:
+    def merged(times: int) -> list[Range]:
         starts = [0, *sorted(nearest_first[times:]), len(gaps)]
         return [(gaps[first][0], gaps[after - 1][1]) for first, after in pairwise(starts)]
 
     def fits(times: int) -> bool:
-        return len(_shortest(position, merged(times))) <= max_chars
+        return len(_text(position, merged(times))) <= max_chars
 
     trials = range(len(gaps) - 1)  # one gap, merged from all, needs none
     return merged(bisect_left(trials, True, lo=max(0, len(gaps) - _MOST_GAPS), key=fits))
@@ -115,7 +111,7 @@ def _merged(position: int, gaps: Sequence[Gap], max_chars: int) -> Sequence[Gap]
 # -- runs -----------------------------------------------------------------------------------
 
 
-def _runs(position: int, gaps: Sequence[Gap]) -> list[int]:
+def _runs(position: int, gaps: Sequence[Range]) -> list[int]:
     runs, top = [], position
     for low, high in reversed(gaps):
         runs.append(top - high)
@@ -124,42 +120,12 @@ def _runs(position: int, gaps: Sequence[Gap]) -> list[int]:
     return runs
 
 
-def _gaps_of_runs(position: int, runs: Sequence[int]) -> list[Gap]:
+def _gaps_of_runs(position: int, runs: Sequence[int]) -> list[Range]:
     if len(runs) % 2 or not all(runs) or sum(runs) > position:
         raise ValueError("the runs do not fit below the position")
     ends = list(accumulate(runs, sub, initial=position))
     gaps = [(low + 1, high) for high, low in zip(ends[1::2], ends[2::2], strict=True)]
     return gaps[::-1]
-
-
-# -- digits: five bits each, least first; all but a run's last have the sixth bit set -------
-
-
-def _format_digits(runs: Sequence[int]) -> str:
-    return "+" + "".join(map(_digits, runs))
-
-
-@_remembered
-def _digits(run: int) -> str:
-    digits = []
-    while run >= 32:
-        digits.append(_DIGITS[32 | run & 31])
-        run >>= 5
-    return "".join(digits) + _DIGITS[run]
-
-
-def _parse_digits(text: str) -> list[int]:
-    runs, run, shift = [], 0, 0
-    for char in text:
-        digit = _VALUE[char]
-        run |= (digit & 31) << shift
-        shift += 5
-        if digit < 32:
-            runs.append(run)
-            run = shift = 0
-    if shift:
-        raise ValueError("the last run is cut off")
-    return runs
 
 
 # -- bits: a Golomb-Rice code, near the shortest there is where gaps are random -------------

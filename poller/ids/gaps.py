@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from poller.ids.cursor import Range
+from poller.ids.ranges import Range
 
 Witness = object  # what a fence remembers of a gap; None: nothing yet
 NOTHING_KNOWN = "nothing known"  # the witness of a gap whose holders were not looked at yet

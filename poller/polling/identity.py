@@ -1,39 +1,68 @@
-"""The newest rows that were read, which vouch for a table that may have been made anew.
+"""Is the table still the one that is being streamed?
 
-A table that was only altered still shows them, in the columns that are left; one that was dropped,
-truncated or filled again does not.
+Another place is another table. In the same place, a new version may mean that the table was only
+altered, or that it was dropped, truncated or filled again. The newest rows that were read decide:
+an altered table still shows them, in the columns that are left; the others do not.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
-from poller.ids.cursor import Range, ranges_of
+from poller.ids.ranges import Range, ranges_of
+from poller.reading.snapshot import History
 from poller.wire.row import Row
 
 ROWS_COMPARED = 8
 
-PageReader = Callable[[Sequence[Range], int], list[Row]]
+
+class Witnesses(Protocol):
+    """What a `Source` offers to ask the table."""
+
+    def describe(self) -> History: ...
+    def page(self, ranges: Sequence[Range], limit: int) -> list[Row]: ...
 
 
-class Newest:
-    """The last rows of a stream, by the order in which they were read."""
+class Identity:
+    """The history that is being streamed, and the newest rows of it."""
 
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
-        self._rows = deque(rows, maxlen=ROWS_COMPARED)
+    def __init__(self, source: Witnesses, history: History) -> None:
+        self._source = source
+        self._history = history
+        self._newest: deque[Row] = deque(maxlen=ROWS_COMPARED)
 
-    def extend(self, rows: Sequence[Row]) -> None:
-        self._rows.extend(rows[-ROWS_COMPARED:])
+    @property
+    def epoch(self) -> str:
+        """The history's present name."""
+        return self._history.epoch
 
-    def __bool__(self) -> bool:
-        return bool(self._rows)
+    def remember(self, rows: Sequence[Row]) -> None:
+        """Rows that were just read, in that order."""
+        self._newest.extend(rows[-ROWS_COMPARED:])
 
-    def any_there(self, read_page: PageReader) -> bool:
-        """Whether one of them is in the table as it was."""
-        ids = sorted(row.id for row in self._rows)
-        there = {row.id: row for row in read_page(ranges_of(ids), ROWS_COMPARED)}
-        return any(row.id in there and _same(row, there[row.id]) for row in self._rows)
+    def is_another(self, seen: History, position: int) -> bool:
+        """Whether `seen` is not the history that is being streamed, up to id `position`.
+
+        If the table was only altered, its history has the new name from here on.
+        """
+        if seen == self._history:
+            return False
+        seen = self._source.describe()
+        if seen.place != self._history.place or self._is_recreated(position):
+            return True
+        self._history = seen
+        return False
+
+    def _is_recreated(self, position: int) -> bool:
+        """Whether none of the newest rows is there any more. If none was read that could tell, the
+        worst is assumed of a table that had any."""
+        if not self._newest:
+            return position > 0
+        ids = sorted(row.id for row in self._newest)
+        there = {row.id: row for row in self._source.page(ranges_of(ids), ROWS_COMPARED)}
+        return not any(row.id in there and _same(row, there[row.id]) for row in self._newest)
 
 
 def _same(one: Row, other: Row) -> bool:

@@ -1,7 +1,7 @@
 """The poller: reads the table every N seconds and appends what is new to the log.
 
 It knows neither Flask nor SQL nor sockets: a `Source` reads, an `EventLog` takes. It is the only
-writer of the log, and the only one who moves the worker's cursor.
+writer of the log, and alone moves the worker's cursor.
 
 `poll()` is one pass and returns how long to wait; `run()` calls it for ever. The loop never dies
 and never gives up: there is one catch, at its edge.
@@ -12,67 +12,36 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Protocol
 
 import gevent
 from gevent.event import Event
 
 from poller.delivery.event_log import Entry, EventLog
-from poller.ids.cursor import MAX_ID, Cursor, Range, ranges_of
+from poller.ids.cursor import Cursor
 from poller.ids.gaps import Gaps, Judge
-from poller.polling.identity import Newest
-from poller.polling.report import GapReport
+from poller.ids.ranges import MAX_ID, Range, ranges_of
+from poller.polling.identity import Identity
+from poller.polling.report import PollReport
 from poller.reading.fence import Evidence, Fence
-from poller.runtime import metrics
-from poller.runtime.hub import give_turn
-from poller.runtime.log import tell
+from poller.reading.snapshot import History, Reading, Start
+from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
-from poller.wire import row, sse
+from poller.wire import event_id, reset, row
 from poller.wire.row import Row
 
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
-# Encoding a full batch at once would hold the hub for milliseconds, and longer with gaps open.
-ROWS_BETWEEN_YIELDS = 100
-
-HISTORY_CHANGED = "history-changed"
-IDS_RESTARTED = "ids-restarted"
-
-
-class History(Protocol):
-    @property
-    def place(self) -> str: ...
-    @property
-    def epoch(self) -> str: ...
-
-
-class Opening(Protocol):
-    @property
-    def history(self) -> History: ...
-    @property
-    def cursor(self) -> Cursor: ...
-    @property
-    def floor(self) -> int: ...
-
-
-class Reading(Protocol):
-    @property
-    def history(self) -> History: ...
-    @property
-    def counter(self) -> int | None: ...
-    @property
-    def rows(self) -> list[Row]: ...
 
 
 class Source(Protocol):
-    """Where rows come from; `poller.reading.source.Source` is the one there is."""
+    """Where rows come from: `reading.source.Source`."""
 
     @property
     def fence(self) -> Fence: ...
     @property
-    def lacking(self) -> int: ...
-    def open(self) -> Opening: ...
+    def exceptions(self) -> int: ...
+    def open(self) -> Start: ...
     def describe(self) -> History: ...
     def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]: ...
     def page(self, ranges: Sequence[Range], limit: int) -> list[Row]: ...
@@ -101,11 +70,10 @@ class Poller:
         self._settings = settings
         self._listening = listening
         self._clock = clock
+        self._report = PollReport(name)
         self._cursor: Cursor | None = None
         self._gaps = Gaps()
-        self._report = GapReport(name, tell)
-        self._history: History | None = None
-        self._newest = Newest()
+        self._identity = Identity(source, History("", ""))
         self._reset_reason = ""
         self._failures = 0
         self._woken = Event()
@@ -119,21 +87,21 @@ class Poller:
 
         Raises what the source raises; nothing is lost by it, the next pass reads the same again.
         """
-        started = self._clock()
+        began = self._clock()
         cursor = self._cursor or self._open()
         if self._failures and self._is_another(self._source.describe()):
-            return self._reset(HISTORY_CHANGED)
-        look = bool(self._gaps.all)
-        evidence, reading = self._source.read(cursor, self._settings.batch_rows, look=look)
+            return self._reset(reset.HISTORY_CHANGED)
+        limit = self._settings.batch_rows
+        evidence, reading = self._source.read(cursor, limit, look=bool(self._gaps.all))
         if self._is_another(reading.history):
-            return self._reset(HISTORY_CHANGED)
+            return self._reset(reset.HISTORY_CHANGED)
         if reading.counter is not None and max(0, reading.counter) < cursor.position:
-            return self._reset(IDS_RESTARTED)
-        full = len(reading.rows) >= self._settings.batch_rows
+            return self._reset(reset.IDS_RESTARTED)
+        full = len(reading.rows) >= limit
         self._advance(cursor, evidence, reading.rows, full=full)
         if not full:
             self._log.passed(reading.counter)
-        self._observe(started)
+        self._report.polled(self._clock() - began, self._source.exceptions, self._log)
         return 0.0 if full else self.interval_s
 
     @property
@@ -143,47 +111,29 @@ class Poller:
         return interval if self._listening() else max(interval, self._settings.idle_interval_s)
 
     def _open(self) -> Cursor:
-        opening = self._source.open()
-        self._cursor, self._history = opening.cursor, opening.history
-        self._newest = Newest()
-        self._gaps = Gaps.at_start(
-            opening.cursor.gaps, opening.floor, self._judge(None), self._clock()
-        )
-        self._log.begin(opening.history.epoch, opening.cursor, self._reset_reason, opening.floor)
-        return opening.cursor
+        start = self._source.open()
+        self._cursor = start.cursor
+        self._identity = Identity(self._source, start.history)
+        self._gaps = Gaps.at_start(start.cursor.gaps, start.floor, self._judge(None), self._clock())
+        self._log.begin(start.history.epoch, start.cursor, self._reset_reason, start.floor)
+        return start.cursor
 
     def _judge(self, evidence: Evidence | None) -> Judge:
         fence = self._source.fence
         return lambda gap, witness: fence.judge(gap, witness, evidence)
 
     def _is_another(self, seen: History) -> bool:
-        """Whether `seen` is not the history that is being streamed.
-
-        In the same place, only the table may have been altered. Then it has another name from here
-        on, and ids under the old one stay valid.
-        """
-        if seen == self._history:
-            return False
-        seen = self._source.describe()
-        if self._history is None or seen.place != self._history.place or self._made_anew():
+        if self._identity.is_another(seen, self._log.cursor.position):
             return True
-        self._history = seen
-        self._log.rename(seen.epoch)
+        self._log.rename(self._identity.epoch)
         return False
-
-    def _made_anew(self) -> bool:
-        """Whether none of the newest rows is there any more. Where none was read that could tell,
-        the worse is believed of a table that had any."""
-        if not self._newest:
-            return self._log.cursor.position > 0
-        return not self._newest.any_there(self._source.page)
 
     def _reset(self, reason: str) -> float:
         """Begin again with the table as it is now; every stream will be told.
 
         At once, but not twice in a row without a pause.
         """
-        tell("warning", "reset", feed=self.name, reason=reason)
+        self._report.reset(reason)
         self._cursor, self._reset_reason = None, reason
         return 0.0 if self._log.ready else self.interval_s
 
@@ -197,35 +147,36 @@ class Poller:
         now = self._clock()
         gaps, dead = self._gaps.after_pass(reached.gaps, covered, self._judge(evidence), now)
         late = sum(new.id < cursor.position for new in rows)
+        entries, cursor = self._encode(rows, cursor, dead)
+        # From here to the end nothing yields: cursor, gaps and log change together.
+        self._cursor, self._gaps = cursor, gaps
+        self._identity.remember(rows)
+        self._log.extend(entries, cursor, floor=gaps.floor.high if gaps.floor else 0)
+        self._report.gaps(gaps, len(dead), late, self._source.fence.holders, now)
+
+    def _encode(
+        self, rows: list[Row], cursor: Cursor, dead: Sequence[Range]
+    ) -> tuple[list[Entry], Cursor]:
+        """The rows as entries of the log, each under the cursor that holds everything up to it, and
+        the cursor after them. The dead are retired as the rows pass them: no id names them."""
         entries: list[Entry] = []
-        passed = 0
         named = cursor.nameable()
-        for count, new in enumerate(rows, start=1):
-            # The dead are retired as the rows pass them: no id then needs a gap for them.
+        passed = 0
+        for new in in_slices(rows):
             while passed < len(dead) and dead[passed][1] < new.id:
                 cursor = cursor.retire(dead[passed : passed + 1])
                 named = named.retire(dead[passed : passed + 1])
                 passed += 1
             cursor, named = cursor.add(new.id), named.add(new.id)
             entries.append(self._entry(new, cursor, named))
-            if count % max(1, ROWS_BETWEEN_YIELDS // len(cursor.holes)) == 0:
-                give_turn()
-        cursor = cursor.retire(dead[passed:])
-        # From here to the end nothing yields: cursor, gaps and log change together.
-        self._cursor, self._gaps = cursor, gaps
-        self._newest.extend(rows)
-        self._log.extend(entries, cursor, floor=gaps.floor.high if gaps.floor else 0)
-        self._report.after_pass(gaps, len(dead), late, self._source.fence.holders, now)
+        return entries, cursor.retire(dead[passed:])
 
     def _entry(self, new: Row, cursor: Cursor, named: Cursor) -> Entry:
-        """`named` is `cursor`, or what of it a token can say."""
-        body, readable = row.body(new)
-        if not readable:
-            metrics.rows_unreadable.labels(self.name).inc()
-            tell("warning", "row unreadable", feed=self.name, id=new.id, reason=new.problem)
-        head = sse.id_line(sse.format_event_id(self._log.epoch, named))
-        self._observe_lag(new)
-        return Entry(new.id, cursor, head + body, len(head))
+        """`named` is `cursor`, or the part of it that a token has room for."""
+        body, problem = row.body(new)
+        self._report.encoded(new, problem, news=self._log.ready)
+        frame = event_id.under_id(self._log.epoch, named, body)
+        return Entry(new.id, cursor, frame, len(frame) - len(body))
 
     # -- the loop ---------------------------------------------------------------------------
 
@@ -262,42 +213,22 @@ class Poller:
                 delay_s = self.poll()
                 self._recovered()
             except Exception as error:  # noqa: BLE001 - the loop's one edge
-                # While the database is away only the backoff sets the pace, not those who wake.
+                # While the database is away only the backoff sets the pace, not who wakes.
                 self._stopped.wait(self._failed(error))
                 continue
             self._woken.wait(delay_s)
 
     def _failed(self, error: Exception) -> float:
-        """Note it, log the first of a row, and return the seconds to wait before the next try."""
-        if not self._failures:
-            kind, detail = type(error).__name__, str(error)
-            tell("error", "poll failed", feed=self.name, error=kind, detail=detail)
+        """The seconds to wait before the next try. What was seen before a fault proves nothing."""
+        self._report.failed(error, first=not self._failures)
         longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 16))
         self._failures += 1
         self._gaps = self._gaps.afresh()
         self.problem = error
-        metrics.poll_failures.labels(self.name).inc()
         return float(longest * random.uniform(0.5, 1.0))
 
     def _recovered(self) -> None:
         if self._failures:
-            tell("info", "poll recovered", feed=self.name, failures=self._failures)
+            self._report.recovered(self._failures)
         self._failures, self.problem = 0, None
         self.last_poll_at = self._clock()
-
-    # -- what is measured -------------------------------------------------------------------
-
-    def _observe(self, started: float) -> None:
-        metrics.polls.labels(self.name).inc()
-        metrics.poll_seconds.labels(self.name).observe(self._clock() - started)
-        metrics.degraded.labels(self.name).set(self._source.lacking)
-        metrics.log_rows.labels(self.name).set(self._log.head - self._log.oldest)
-        metrics.log_bytes.labels(self.name).set(self._log.size_bytes)
-
-    def _observe_lag(self, new: Row) -> None:
-        metrics.rows_encoded.labels(self.name).inc()
-        created = (new.columns or {}).get("created_at")
-        if self._log.ready and isinstance(created, datetime):
-            since = created if created.tzinfo else created.replace(tzinfo=UTC)
-            lag_s = (datetime.now(UTC) - since).total_seconds()
-            metrics.lag_seconds.labels(self.name).observe(max(0.0, lag_s))

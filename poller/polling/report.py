@@ -1,27 +1,71 @@
-"""What a poller tells of its gaps: the metrics, and one line for a gap that stays open."""
+"""What a poller reports: its metrics, and the log lines about rows, gaps and failures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
+from poller.delivery.event_log import EventLog
 from poller.ids.gaps import Gap, Gaps, Witness
-from poller.runtime import metrics
+from poller.runtime import log, metrics
+from poller.wire.row import Row
 
 LONG_OPEN_S = 60.0  # a gap that is open for longer is logged, once
 
 Holders = Callable[[Witness], Iterable[str]]
 
 
-class GapReport:
-    """`tell` logs: an event and its values."""
+class PollReport:
+    """The report of one feed."""
 
-    def __init__(self, feed: str, tell: Callable[..., None]) -> None:
+    def __init__(self, feed: str) -> None:
         self._feed = feed
-        self._tell = tell
-        self._told_since = float("-inf")  # gaps known since then or earlier were logged
+        self._logged_since = float("-inf")  # gaps known since then or earlier were logged
 
-    def after_pass(self, gaps: Gaps, dead: int, late: int, holders: Holders, now: float) -> None:
-        """`dead` gaps were closed by this pass, and `late` rows found in gaps."""
+    # -- passes -----------------------------------------------------------------------------
+
+    def polled(self, seconds: float, exceptions: int, event_log: EventLog) -> None:
+        """A pass succeeded. `exceptions`: reasons why the promise does not hold in full."""
+        metrics.polls.labels(self._feed).inc()
+        metrics.poll_seconds.labels(self._feed).observe(seconds)
+        metrics.degraded.labels(self._feed).set(exceptions)
+        metrics.log_rows.labels(self._feed).set(event_log.head - event_log.oldest)
+        metrics.log_bytes.labels(self._feed).set(event_log.size_bytes)
+
+    def failed(self, error: Exception, *, first: bool) -> None:
+        """A pass failed, `first` if the one before did not."""
+        metrics.poll_failures.labels(self._feed).inc()
+        if first:
+            kind, detail = type(error).__name__, str(error)
+            log.error("poll failed", feed=self._feed, error=kind, detail=detail)
+
+    def recovered(self, failures: int) -> None:
+        """A pass succeeded after so many failures."""
+        log.info("poll recovered", feed=self._feed, failures=failures)
+
+    def reset(self, reason: str) -> None:
+        """The feed begins again with the table as it is now."""
+        log.warning("reset", feed=self._feed, reason=reason)
+
+    # -- rows -------------------------------------------------------------------------------
+
+    def encoded(self, row: Row, problem: str, *, news: bool) -> None:
+        """A row was encoded; `problem` says why it could not be read. `news`: not read at start."""
+        metrics.rows_encoded.labels(self._feed).inc()
+        if problem:
+            metrics.rows_unreadable.labels(self._feed).inc()
+            log.warning("row unreadable", feed=self._feed, id=row.id, reason=problem)
+        created = (row.columns or {}).get("created_at")
+        if news and isinstance(created, datetime):
+            since = created if created.tzinfo else created.replace(tzinfo=UTC)
+            lag_s = (datetime.now(UTC) - since).total_seconds()
+            metrics.lag_seconds.labels(self._feed).observe(max(0.0, lag_s))
+
+    # -- gaps -------------------------------------------------------------------------------
+
+    def gaps(self, gaps: Gaps, dead: int, late: int, holders: Holders, now: float) -> None:
+        """After a pass: the gaps that are open, how many it proved dead, how many rows it found in
+        gaps. `now` is monotonic, in seconds."""
         known = gaps.all
         oldest = min((gap.since for gap in known), default=now)
         names = {name for witness in {gap.witness for gap in known} for name in holders(witness)}
@@ -30,20 +74,18 @@ class GapReport:
         metrics.gap_holders.labels(self._feed).set(len(names))
         metrics.gaps_dead.labels(self._feed).inc(dead)
         metrics.rows_late.labels(self._feed).inc(late)
-        self._tell_of([gap for gap in known if now - gap.since > LONG_OPEN_S], holders)
+        self._log_long_open([gap for gap in known if now - gap.since > LONG_OPEN_S], holders)
 
-    def _tell_of(self, long_open: list[Gap], holders: Holders) -> None:
-        new = [gap for gap in long_open if gap.since > self._told_since]
+    def _log_long_open(self, long_open: list[Gap], holders: Holders) -> None:
+        new = [gap for gap in long_open if gap.since > self._logged_since]
         if not new:
             return
-        self._told_since = max(gap.since for gap in new)
-        names = sorted({name for gap in new for name in holders(gap.witness)})
-        self._tell(
-            "warning",
+        self._logged_since = max(gap.since for gap in new)
+        log.warning(
             "gap open for long",
             feed=self._feed,
             ids=[[gap.low, gap.high] for gap in new[:10]],
             gaps=len(new),
             seconds=LONG_OPEN_S,
-            holders=names,
+            holders=sorted({name for gap in new for name in holders(gap.witness)}),
         )

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from poller.ids.cursor import MAX_ID, Range
+from poller.ids.ranges import MAX_ID, Range
 
 LISTED_RANGE = 32  # a range of fewer ids is listed id by id
 LISTED_IDS = 500  # ids in one list

@@ -37,6 +37,8 @@ SQLITE_BUSY_TIMEOUT_S = 0.0
 SQLITE_RETRY_WAIT_S = (0.005, 0.025)
 POSTGRESQL_DISK_FULL = "53100"
 MYSQL_FULL = ((1021,), (1114,))  # ER_DISK_FULL, ER_RECORD_FILE_FULL
+POSTGRESQL_REFUSED = "42501"  # insufficient_privilege
+MYSQL_REFUSED = ((1044,), (1142,), (1143,))  # access denied: to a database, a table, a column
 SERVER_GIVES_UP_LATER_S = 1.0  # than we: its error would not say that it was the timeout
 
 
@@ -106,6 +108,16 @@ class Database:
 
         return self._call(run)
 
+    @staticmethod
+    def is_full(error: BaseException) -> bool:
+        """Whether what `write()` raised means that there is no room: disk, quota or page limit."""
+        cause = _cause(error)
+        return (
+            getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+            or getattr(cause, "sqlstate", None) == POSTGRESQL_DISK_FULL
+            or cause.args[:1] in MYSQL_FULL
+        )
+
     def dispose(self) -> None:
         """Close what is idle in the pool. Calls under way keep their connection to their end."""
         self._call(self._engine.dispose)
@@ -174,21 +186,21 @@ class Database:
         return {**options, "connect_args": connect_args}
 
 
+def is_refused(error: BaseException) -> bool:
+    """Whether this user lacks the privilege, however often it tries."""
+    cause = _cause(error)
+    return getattr(cause, "sqlstate", None) == POSTGRESQL_REFUSED or cause.args[:1] in MYSQL_REFUSED
+
+
 def is_locked(error: BaseException) -> bool:
     """Whether SQLite refused because somebody else holds a lock."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    code = getattr(cause, "sqlite_errorcode", 0) or 0
+    code = getattr(_cause(error), "sqlite_errorcode", 0) or 0
     return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def is_full(error: BaseException) -> bool:
-    """Whether the database has no room left for what it was given: disk, quota or page limit."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return (
-        getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-        or getattr(cause, "sqlstate", None) == POSTGRESQL_DISK_FULL
-        or (cause is not None and cause.args[:1] in MYSQL_FULL)
-    )
+def _cause(error: BaseException) -> BaseException:
+    """The driver's own error."""
+    return error.orig or error if isinstance(error, DBAPIError) else error
 
 
 def _with_driver(url: URL) -> URL:

@@ -6,7 +6,7 @@ had. One pass while a gap is open is, each step its own statement with its own s
 order: (1) `look()` at who may own an id, (2) read the rows. What a fence remembers of a gap is its
 *witness*; a gap without one left is dead, if the read of step 2 covered it and did not show it.
 
-Here are the fences that ask nothing and what the others share. Those that ask a database stand in
+Here are the grace period, which has no proof, and what fences share. The others are in
 `dialects/`, each with its safety argument.
 """
 
@@ -18,8 +18,8 @@ from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
-from poller.ids.cursor import Range
 from poller.ids.gaps import NOTHING_KNOWN, Witness
+from poller.ids.ranges import Range
 
 Evidence = object
 
@@ -53,31 +53,6 @@ class Fence(Protocol):
 
     def holders(self, witness: Witness) -> Iterable[str]:
         """Who may still fill a gap, in words, where that is visible."""
-
-
-class SingleWriter:
-    """SQLite: no gap can fill.
-
-    There is one writer at a time, and it takes its ids after it took the write lock, which it holds
-    to the end of its transaction. So commit order is id order: whoever sees id 7 sees every id
-    below it that will ever be. With AUTOINCREMENT no id is given out twice.
-    """
-
-    name = "single writer"
-
-    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
-        return None
-
-    def idle(self, evidence: Evidence) -> bool:
-        return True
-
-    def judge(
-        self, gap: Range, witness: Witness | None, evidence: Evidence | None
-    ) -> Witness | None:
-        return None
-
-    def holders(self, witness: Witness) -> Iterable[str]:
-        return ()
 
 
 class GracePeriod:

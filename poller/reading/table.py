@@ -13,45 +13,25 @@ connection and is called where blocking is allowed (`Database.read`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, NoSuchTableError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
-from poller.ids.cursor import MAX_ID, Cursor, Range
+from poller.ids.cursor import Cursor
+from poller.ids.ranges import MAX_ID, Range
 from poller.reading.conditions import LOW, ROWS, above, conditions, selects
-from poller.reading.dialects import Examined, History, examine, is_refused
+from poller.reading.description import Describer, Description, TableError
+from poller.reading.dialects import examine
+from poller.reading.dialects.facts import TableFacts
+from poller.reading.snapshot import History, Reading
 from poller.wire.row import Row
 
-STATUS_COLUMNS = 3  # place, version, counter: see poller/dialects
+STATUS_COLUMNS = 3  # place, version, counter: see dialects/
 GAPS_LOOKED_FOR_IN = 100_000  # rows below the start
 GAPS_AT_START = 256  # no more: each is in the token of every row that is then encoded
-
-
-class TableError(Exception):
-    """The table cannot be watched as it is; the text says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one poll saw, in one snapshot. Rows are in id order.
-
-    `counter` is the greatest id that the database ever gave out for the table, or None where it
-    does not tell.
-    """
-
-    history: History
-    counter: int | None
-    rows: list[Row]
-
-
-def source_name(source: object) -> str:
-    """The name under which a table, a mapped class or a table name is watched."""
-    table = getattr(source, "__table__", source)
-    return table.name if isinstance(table, sa.Table) else str(table).rpartition(".")[2]
 
 
 class Table:
@@ -69,56 +49,47 @@ class Table:
         columns: Sequence[str] | None = None,
         grace_s: float = 5.0,
     ) -> None:
-        self.source = source
-        self.name = source_name(source)
-        self._key_name = key
-        self._column_names = columns
-        self._first_columns: list[str] = []
-        self._selected: list[ColumnElement[Any]] = []
-        self._names: list[str] = []
-        self._key: ColumnElement[int] = sa.column("id", sa.BigInteger)
+        self._describer = Describer(source, key, columns)
+        self.name = self._describer.name
         self._grace_s = grace_s
+        self._seen: tuple[Description, TableFacts] | None = None
         self._above: sa.Select[Any] = sa.select()  # a poll without gaps, which nearly every one is
-        self.examined: Examined | None = None  # what the database tells of it, once looked at
 
     def describe(self, connection: Connection) -> None:
-        """Look at the table in the database. Raises TableError where it cannot be watched."""
-        try:
-            self._look(connection)
-        except NoSuchTableError:
-            table = getattr(self.source, "__table__", self.source)
-            raise TableError(f"there is no table {table}; create it, or watch another") from None
-        except DBAPIError as error:
-            if is_refused(error):
-                raise TableError(
-                    f"this user may not read {self.name}; grant it SELECT, and on PostgreSQL USAGE "
-                    "of its schema"
-                ) from None
-            raise
-
-    def _look(self, connection: Connection) -> None:
-        table = self._reflected(connection)
-        key = self._find_key(table)
-        self._selected = self._find_columns(connection, table)
-        self._names = [column.name for column in self._selected]
-        self._key = key
-        connection.execute(sa.select(key, *self._selected).limit(0))  # whether it may be read
-        self.examined = examine(connection, table, key, self._grace_s)
-        self._above = self._with_status(above(key, self._selected))
+        """Look at the table in the database. Raises TableError if it cannot be watched."""
+        found = self._describer.describe(connection)
+        self._seen = found, examine(connection, found.table, found.key, self._grace_s)
+        self._above = self._with_status(above(found.key, found.columns))
 
     @property
-    def known(self) -> Examined:
-        """What the database told. Raises TableError before the first look."""
-        if self.examined is None:
+    def described(self) -> bool:
+        """Whether it was looked at. Before that the queries raise TableError."""
+        return self._seen is not None
+
+    @property
+    def facts(self) -> TableFacts:
+        """What the database told at the last look."""
+        return self._last_look()[1]
+
+    @property
+    def _description(self) -> Description:
+        return self._last_look()[0]
+
+    @property
+    def _key(self) -> ColumnElement[int]:
+        return self._description.key
+
+    def _last_look(self) -> tuple[Description, TableFacts]:
+        if self._seen is None:
             raise TableError(f"{self.name} has not been looked at yet")
-        return self.examined
+        return self._seen
 
     # -- queries ----------------------------------------------------------------------------
 
     def poll(self, connection: Connection, cursor: Cursor, limit: int) -> Reading:
         """At most `limit` rows not in `cursor`, lowest ids first."""
         if cursor.gaps:
-            first, *more = selects(self._key, self._selected, cursor.holes, limit)
+            first, *more = selects(self._key, self._description.columns, cursor.holes, limit)
             statement, bounds = self._with_status(first), {}
         else:
             statement, more = self._above, []
@@ -130,11 +101,11 @@ class Table:
                 found += connection.execute(another).all()
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             return self._poll_around(connection, cursor, limit, error)
-        return self._reading(told[0], self._lowest(map(self._row, found), limit))
+        return self._reading(told[0], self._lowest(map(self._description.row, found), limit))
 
     def _with_status(self, of_rows: sa.Select[Any]) -> sa.Select[Any]:
         """One statement a poll: the outer join yields the status also where there is no row."""
-        status, rows = self.known.status.subquery(), of_rows.subquery()
+        status, rows = self.facts.status.subquery(), of_rows.subquery()
         return (
             sa.select(*status.c, *rows.c)
             .select_from(status.outerjoin(rows, sa.true()))
@@ -145,11 +116,11 @@ class Table:
         """At most `limit` rows whose ids are in `ranges`, lowest first."""
         found: list[Any] = []
         try:
-            for statement in selects(self._key, self._selected, ranges, limit):
+            for statement in selects(self._key, self._description.columns, ranges, limit):
                 found += connection.execute(statement).all()
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             return self._one_by_one(connection, ranges, limit, error)
-        return self._lowest(map(self._row, found), limit)
+        return self._lowest(map(self._description.row, found), limit)
 
     def start_below(self, connection: Connection, rows: int) -> int:
         """The position with `rows` rows above it, or 0 where the table has no more than that."""
@@ -188,13 +159,13 @@ class Table:
 
     def history(self, connection: Connection) -> History:
         """Which history of the table this is."""
-        place, version, _ = connection.execute(self.known.status).one()
-        return self.known.history(place, version)
+        place, version, _ = connection.execute(self.facts.status).one()
+        return self.facts.history(place, version)
 
     def _reading(self, status: Sequence[Any], rows: list[Row]) -> Reading:
         place, version, counter = status[:STATUS_COLUMNS]
         counter = None if counter is None else int(counter)
-        return Reading(self.known.history(place, version), counter, rows)
+        return Reading(self.facts.history(place, version), counter, rows)
 
     @staticmethod
     def _lowest(rows: Iterable[Row], limit: int) -> list[Row]:
@@ -211,7 +182,7 @@ class Table:
         off by the same limit, and a row that is gone by the time it is read was deleted.
         """
         self._raise_if_gone(error)
-        status = connection.execute(self.known.status).one()
+        status = connection.execute(self.facts.status).one()
         return self._reading(status, self._one_by_one(connection, cursor.holes, limit, error))
 
     def _one_by_one(
@@ -219,7 +190,7 @@ class Table:
     ) -> list[Row]:
         self._raise_if_gone(error)
         # Not a row but the statement itself may be refused, as when a column is gone: this raises.
-        connection.execute(sa.select(self._key, *self._selected).limit(0))
+        connection.execute(self._description.select().limit(0))
         ids: list[int] = []
         for within in conditions(self._key, ranges):
             some = sa.select(self._key).where(within).order_by(self._key).limit(limit)
@@ -231,7 +202,7 @@ class Table:
         limit would say that no more follow."""
         by_id = self._key == row_id
         try:
-            found = connection.execute(sa.select(self._key, *self._selected).where(by_id)).first()
+            found = connection.execute(self._description.select().where(by_id)).first()
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             self._raise_if_gone(error)
             # The key alone can be read, so it is the row's content; otherwise this raises.
@@ -239,67 +210,9 @@ class Table:
             return Row(row_id, None, "the database driver could not read this row")
         if found is None:
             return Row(row_id, None, "the row was deleted while it was read")
-        return self._row(found)
+        return self._description.row(found)
 
     @staticmethod
     def _raise_if_gone(error: Exception) -> None:
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             raise error
-
-    def _row(self, found: Sequence[Any]) -> Row:
-        return Row(int(found[0]), dict(zip(self._names, found[1:], strict=True)))
-
-    # -- looking at the table ---------------------------------------------------------------
-
-    def _reflected(self, connection: Connection) -> sa.Table:
-        table = getattr(self.source, "__table__", self.source)
-        schema, _, name = str(table).rpartition(".")
-        if not isinstance(table, sa.Table):
-            return sa.Table(name, sa.MetaData(), schema=schema or None, autoload_with=connection)
-        if not sa.inspect(connection).has_table(table.name, schema=table.schema):
-            raise NoSuchTableError(table.name)
-        return table
-
-    def _find_key(self, table: sa.Table) -> sa.Column[Any]:
-        if self._key_name is not None:
-            if self._key_name not in table.c:
-                raise TableError(f"{self.name} has no column {self._key_name}: name an integer one")
-            key = table.c[self._key_name]
-        elif len(table.primary_key.columns) == 1:
-            key = next(iter(table.primary_key.columns))
-        else:
-            raise TableError(
-                f"{self.name} has no primary key of one column: name an integer key (key=, --key)"
-            )
-        if not isinstance(key.type, sa.Integer):
-            raise TableError(
-                f"{self.name}.{key.name} is no integer: name another column (key=, --key)"
-            )
-        return key
-
-    def _columns_of(self, table: sa.Table) -> Sequence[str]:
-        """What was asked for, or what the table had when it was first looked at: a column that is
-        added later may be nobody's business. One that was dropped is left out."""
-        if self._column_names is not None:
-            return self._column_names
-        if not self._first_columns:
-            self._first_columns = [column.name for column in table.columns]
-        return [name for name in self._first_columns if name in table.c]
-
-    def _find_columns(self, connection: Connection, table: sa.Table) -> list[ColumnElement[Any]]:
-        names = self._columns_of(table)
-        missing = [name for name in names if name not in table.c]
-        if missing:
-            raise TableError(f"{self.name} has no column {missing[0]}")
-        columns: list[ColumnElement[Any]] = [table.c[name] for name in names]
-        if connection.dialect.name == "sqlite" and not isinstance(self.source, type | sa.Table):
-            # SQLite keeps dates as what was written. A reflected type would insist on one form
-            # and call every other one unreadable.
-            columns = [_as_stored(column) for column in columns]
-        return columns
-
-
-def _as_stored(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    if isinstance(column.type, sa.Date | sa.DateTime | sa.Time):
-        return sa.type_coerce(column, sa.types.NullType()).label(column.name)
-    return column

@@ -9,15 +9,14 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from poller.access.capacity import MAX_STREAMS
-
 PREFIX = "ROWCAST_"
+MAX_STREAMS = 20_000  # per worker; beyond it, add workers
 
 
 class SettingsError(ValueError):
@@ -150,6 +149,19 @@ class Settings(BaseModel):
         ge=0.1,
         le=3600,
         description="Seconds after which a query is given up and its connection closed.",
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info",
+        validation_alias="ROWCAST_LOG_LEVEL",
+        description="`debug`, `info`, `warning` or `error`. Polling is silent at `info`; each "
+        "stream has two lines at `debug`.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        validation_alias="ROWCAST_LOG_FORMAT",
+        description="`text`, or `json`: one object a line. An application that configures "
+        "`logging` itself gets the lines of the logger `rowcast` through its own handlers.",
     )
 
     @classmethod

@@ -36,7 +36,7 @@ CLIENT_TALKS = "client sends data"
 WRITE_DEADLINE = "write deadline"
 
 
-class Connection:
+class ClientSocket:
     """A client's socket, or None where the server does not show it: then nothing is noticed."""
 
     __slots__ = ("_hides_end", "_socket", "_unasked_bytes", "_watcher")
@@ -125,7 +125,7 @@ class Connection:
         self.cut()
 
 
-class OwnConnection(Connection):
+class OwnedSocket(ClientSocket):
     """One that is ours to write to and to close. Its socket does not block."""
 
     __slots__ = ()

@@ -13,17 +13,17 @@ from typing import NamedTuple
 import gevent
 from gevent.event import Event
 
-from poller.access.admission import Slot
+from poller.access.admission import Ticket
 from poller.delivery.backfill import Backfill, PageReader
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
-from poller.runtime import metrics
-from poller.runtime.hub import give_turn
-from poller.runtime.log import tell
+from poller.runtime import log, metrics
+from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
-from poller.serving.client import CLIENT_GONE, Connection, OwnConnection
-from poller.serving.fanout import Fanout, SocketStream
-from poller.serving.wsgi_stream import ResponseStream
+from poller.serving.client import CLIENT_GONE, ClientSocket, OwnedSocket
+from poller.serving.fanout import Fanout
+from poller.serving.socket_stream import SocketStream
+from poller.serving.wsgi_stream import WsgiStream
 from poller.wire import sse
 
 # When the clients of a small worker come back, and by how much each of its streams widens that. So
@@ -32,18 +32,17 @@ from poller.wire import sse
 # listen backlog (2,048) for the second that new workers take to start.
 DRAIN_RETRY_MS = (100, 2000)
 DRAIN_RETRY_MS_PER_STREAM = 2
-ENDS_BETWEEN_YIELDS = 100  # streams, some 30 µs each
 
-Stream = ResponseStream | SocketStream
+Stream = WsgiStream | SocketStream
 
 
-class Opening(NamedTuple):
+class StreamRequest(NamedTuple):
     """How to open a stream: what its client sent, the client's address for the log, and its place,
     which is taken while the stream is open."""
 
     last_event_id: str | None
     client: str
-    slot: Slot
+    ticket: Ticket
 
 
 class Streams:
@@ -63,7 +62,8 @@ class Streams:
         self._settings = settings
         self._first = first
         self._fanout = Fanout(feed, event_log, settings, self.ended)
-        self._open: dict[Stream, tuple[float, str, Slot]] = {}
+        self._release = self._fanout.release  # one object for all streams
+        self._open: dict[Stream, tuple[float, str, Ticket]] = {}
         self._metric_open = metrics.streams_open.labels(feed)
         self._metric_total = metrics.streams_total.labels(feed)
         self._metric_rows = metrics.rows_delivered.labels(feed)
@@ -71,21 +71,21 @@ class Streams:
     def __len__(self) -> int:
         return len(self._open)
 
-    def respond(self, opening: Opening, connection: Connection) -> ResponseStream:
+    def respond(self, asked: StreamRequest, client: ClientSocket) -> WsgiStream:
         """A new stream as a response's body, counted until `ended(stream)`."""
 
         def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
-            return self._subscriber(opening, signal, pause)
+            return self._subscriber(asked, signal, pause)
 
-        stream = ResponseStream(make, self._log, self._settings, connection, self._metric_rows.inc)
-        self._count_in(stream, opening)
+        stream = WsgiStream(make, self._log, self._settings, client, self._metric_rows.inc)
+        self._count_in(stream, asked)
         return stream
 
-    def fan_out(self, opening: Opening, connection: OwnConnection) -> SocketStream:
-        """A new stream on a connection that is ours from now on, counted until it ends."""
-        subscriber = self._subscriber(opening, self._fanout.signal, gevent.sleep)
-        stream = SocketStream(self._fanout, subscriber, connection)
-        self._count_in(stream, opening)
+    def fan_out(self, asked: StreamRequest, client: OwnedSocket) -> SocketStream:
+        """A new stream on a socket that is ours from now on, counted until it ends."""
+        subscriber = self._subscriber(asked, self._fanout.signal, gevent.sleep)
+        stream = SocketStream(subscriber, client, self._release)
+        self._count_in(stream, asked)
         self._fanout.add(stream)
         return stream
 
@@ -93,11 +93,10 @@ class Streams:
         """Count it out. Twice does nothing."""
         if stream not in self._open:
             return
-        opened_at_s, client, slot = self._open.pop(stream)
-        slot.free()
+        opened_at_s, client, ticket = self._open.pop(stream)
+        ticket.free()
         self._metric_open.dec()
-        tell(
-            "info",
+        log.debug(
             "stream closed",
             feed=self._feed,
             client=client,
@@ -111,10 +110,8 @@ class Streams:
 
     def end(self, reason: str, farewell: Callable[[], bytes] = bytes) -> None:
         """End every stream, each with a farewell of its own as its last bytes."""
-        for count, stream in enumerate([*self._open], start=1):
+        for stream in in_slices([*self._open]):
             stream.end(reason, farewell())
-            if count % ENDS_BETWEEN_YIELDS == 0:
-                give_turn()
 
     def drain(self, together: int) -> None:
         """End every stream, each told its own time to come back, so that they do not all come
@@ -126,27 +123,25 @@ class Streams:
         for stream in [*self._open]:
             stream.cut()
 
-    # -- opening one ------------------------------------------------------------------------
+    # -- opening one ----------------------------------------------------------------------
 
     def _subscriber(
-        self, opening: Opening, signal: Event, pause: Callable[[float], object]
+        self, asked: StreamRequest, signal: Event, pause: Callable[[float], object]
     ) -> Subscriber:
-        last_event_id = opening.last_event_id
-        return Subscriber(
-            self._feed, self._log, self._backfill, self._settings, last_event_id, signal, pause
-        )
+        last_event_id = asked.last_event_id
+        return Subscriber(self._feed, self._log, self._backfill, last_event_id, signal, pause)
 
-    def _count_in(self, stream: Stream, opening: Opening) -> None:
+    def _count_in(self, stream: Stream, asked: StreamRequest) -> None:
         if not self._open:
             self._first()
-        opening.slot.take()
-        self._open[stream] = time.monotonic(), opening.client, opening.slot
+        asked.ticket.take()
+        self._open[stream] = time.monotonic(), asked.client, asked.ticket
         self._metric_open.inc()
         self._metric_total.inc()
-        tell("info", "stream opened", feed=self._feed, client=opening.client)
+        log.debug("stream opened", feed=self._feed, client=asked.client)
 
 
 def drain_retry_ms(streams: int) -> int:
-    """When one of so many streams shall come back."""
+    """When one of so many streams is to come back."""
     soonest, latest = DRAIN_RETRY_MS
     return random.randint(soonest, latest + DRAIN_RETRY_MS_PER_STREAM * streams)

@@ -14,17 +14,17 @@ from gevent.event import Event
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
 from poller.runtime.settings import Settings
-from poller.serving.client import CLIENT_GONE, LOOKS_PER_DEADLINE, WRITE_DEADLINE, Connection
+from poller.serving.client import CLIENT_GONE, LOOKS_PER_DEADLINE, WRITE_DEADLINE, ClientSocket
 from poller.wire import sse
 
 MakeSubscriber = Callable[[Event, Callable[[float], object]], Subscriber]
 
 
-class ResponseStream:
+class WsgiStream:
     """Iterate it for the response's bytes; `end()` may come from anywhere.
 
-    `connection` is the client's where the server shows it: its end is then noticed at once, and a
-    client that takes no bytes can be dropped.
+    `client` has the socket if the server shows it. Then a client that leaves is noticed at once,
+    and one that takes no bytes can be dropped.
     """
 
     def __init__(
@@ -32,14 +32,14 @@ class ResponseStream:
         make_subscriber: MakeSubscriber,
         event_log: EventLog,
         settings: Settings,
-        connection: Connection,
+        client: ClientSocket,
         count_rows: Callable[[int], None],
     ) -> None:
         self.sent_bytes = 0
         self.closed_because = ""
         self._log = event_log
         self._settings = settings
-        self._connection = connection
+        self._client = client
         self._count_rows = count_rows
         self._signal = Event()
         self._farewell = b""
@@ -49,13 +49,13 @@ class ResponseStream:
 
     def __iter__(self) -> Iterator[bytes]:
         self._log.attach(self._signal)
-        self._connection.bound_buffer()
-        self._connection.watch(self.end)
+        self._client.bound_buffer()
+        self._client.watch(self.end)
         try:
             yield from self._timed(self._chunks())
         finally:
             self._log.detach(self._signal)
-            self._connection.unwatch()
+            self._client.unwatch()
             self.closed_because = self.closed_because or CLIENT_GONE
 
     def _timed(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -65,9 +65,9 @@ class ResponseStream:
             for chunk in chunks:
                 self._writing_since = time.monotonic()
                 timer.start(self._drop_if_stuck)
-                self._connection.bound_silence(0)
+                self._client.bound_silence(0)
                 yield chunk
-                self._connection.bound_silence(self._settings.write_deadline_s)
+                self._client.bound_silence(self._settings.write_deadline_s)
                 timer.stop()
                 self.sent_bytes += len(chunk)
         finally:
@@ -102,7 +102,7 @@ class ResponseStream:
 
     def cut(self) -> None:
         """End the connection under a write that waits."""
-        self._connection.cut()
+        self._client.cut()
 
     def _drop_if_stuck(self) -> None:
         """Cut a client off that took nothing for the write deadline. It may come back and resume.
@@ -111,8 +111,8 @@ class ResponseStream:
         nothing the server's write would block its greenlet for ever, and shutting the socket down
         ends it.
         """
-        if (unsent := self._connection.unsent_bytes()) != self._unsent_bytes:
+        if (unsent := self._client.unsent_bytes()) != self._unsent_bytes:
             self._unsent_bytes, self._writing_since = unsent, time.monotonic()
         elif time.monotonic() - self._writing_since > self._settings.write_deadline_s:
             self.end(WRITE_DEADLINE)
-            self._connection.abandon()
+            self._client.abandon()

@@ -10,8 +10,8 @@ from flask import Response
 from werkzeug.wsgi import ClosingIterator
 
 from poller.serving import handover
-from poller.serving.client import Connection, OwnConnection
-from poller.serving.streams import Opening, Streams
+from poller.serving.client import ClientSocket, OwnedSocket
+from poller.serving.streams import StreamRequest, Streams
 from poller.wire import sse
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ class StreamResponse(EventStreamResponse):
     application had its say about the headers: so none is opened, and counted, that is never served.
     """
 
-    def __init__(self, streams: Streams, opening: Opening, *, direct: bool) -> None:
+    def __init__(self, streams: Streams, asked: StreamRequest, *, direct: bool) -> None:
         super().__init__()
         self._streams = streams
-        self._opening = opening
+        self._asked = asked
         self._direct = direct
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -50,9 +50,9 @@ class StreamResponse(EventStreamResponse):
         write = start_response(self.status, self.get_wsgi_headers(environ).to_wsgi_list())
         taken = handover.take(environ, write) if self._direct else None
         if taken is not None:
-            self._streams.fan_out(self._opening, OwnConnection(taken))
+            self._streams.fan_out(self._asked, OwnedSocket(taken))
             return ClosingIterator((), self.close)
-        stream = self._streams.respond(self._opening, Connection(_socket(environ)))
+        stream = self._streams.respond(self._asked, ClientSocket(_socket(environ)))
         return ClosingIterator(iter(stream), [lambda: self._streams.ended(stream), self.close])
 
 

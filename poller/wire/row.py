@@ -29,20 +29,20 @@ class Row:
     problem: str = ""
 
 
-def body(row: Row) -> tuple[bytes, bool]:
-    """The row's frame without its id, and whether the row could be read.
+def body(row: Row) -> tuple[bytes, str]:
+    """The row's frame without its id, and why the row could not be read; empty if it could.
 
-    One that could not becomes an event `unreadable` with its id and the reason, so that neither
-    the rows around it nor its own id are lost.
+    A row that could not be read becomes an event `unreadable` with its id and the reason, so that
+    neither the rows around it nor its own id are lost.
     """
     problem = row.problem
     if row.columns is not None:
         try:
-            return sse.frame(to_json(row.columns)), True
+            return sse.frame(to_json(row.columns)), ""
         except (ValueError, TypeError, OverflowError, RecursionError):
             problem = "this row could not be written as JSON"
     placeholder = to_json({"id": row.id, "reason": problem})
-    return sse.frame(placeholder, event=UNREADABLE_EVENT), False
+    return sse.frame(placeholder, event=UNREADABLE_EVENT), problem
 
 
 def to_json(value: Any) -> str:

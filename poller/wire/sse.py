@@ -1,26 +1,21 @@
-"""Server-Sent Events on the wire: frames, comments, `retry`, `Last-Event-ID`.
+"""Server-Sent Events as bytes: frames, comments, `retry`.
 
-Pure: bytes out, text in, nothing but the standard library. The words are those of the WHATWG HTML
-standard, section 9.2 (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+Pure: text in, bytes out. The words are those of the WHATWG HTML standard, section 9.2
+(https://html.spec.whatwg.org/multipage/server-sent-events.html).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-
-from poller.ids.cursor import Cursor
 
 CONTENT_TYPE = "text/event-stream"
 # A bare comment line. No blank line after it: one makes some clients dispatch an empty message.
 HEARTBEAT = b":\n"
-MAX_LAST_EVENT_ID_CHARS = 1024  # of the header; a longer one is not a token of ours
 
 # A line ends at CRLF, LF or CR and nowhere else. str.splitlines() also splits at VT, FF, FS to US,
 # U+0085, U+2028 and U+2029, and drops a last empty line.
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _NOT_IN_A_FIELD = re.compile(r"[\r\n\0]")
-_EPOCH_AND_TOKEN = re.compile(r"([0-9a-f]{4,16})\.([0-9A-Za-z!,+_-]+)", re.ASCII)
 
 
 def frame(data: str, *, event_id: str | None = None, event: str | None = None) -> bytes:
@@ -55,35 +50,3 @@ def _field(name: str, value: str | None) -> str:
     if _NOT_IN_A_FIELD.search(value):
         raise ValueError(f"{name} must not contain CR, LF or NUL: {value!r}")
     return f"{name}: {value}\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """Where a client wants to go on: a cursor of one epoch, or of any (`epoch` None)."""
-
-    epoch: str | None
-    cursor: Cursor
-
-
-FROM_THE_BEGINNING = Resume(None, Cursor())
-
-
-def format_event_id(epoch: str, cursor: Cursor) -> str:
-    """The `id` field: `EPOCH.TOKEN`."""
-    return f"{epoch}.{cursor.token()}"
-
-
-def parse_last_event_id(text: str | None) -> Resume | None:
-    """What a `Last-Event-ID` asks for: None for "from now", `0` for the whole table.
-
-    Raises ValueError for anything that is not an id of ours. Takes the header as WSGI shows it;
-    ids of ours are ASCII, so that its encoding does not matter.
-    """
-    if not text:
-        return None
-    if text == "0":
-        return FROM_THE_BEGINNING
-    match = _EPOCH_AND_TOKEN.fullmatch(text) if len(text) <= MAX_LAST_EVENT_ID_CHARS else None
-    if match is None:
-        raise ValueError("not an id of this stream")
-    return Resume(match[1], Cursor.parse(match[2]))

@@ -16,14 +16,16 @@ from gevent.event import Event
 from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
-from poller.ids.cursor import Cursor, Range, ranges_of
+from poller.ids.cursor import Cursor
+from poller.ids.ranges import Range, ranges_of
 from poller.polling.loop import Poller
-from poller.reading.dialects import History
 from poller.reading.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
+from poller.reading.snapshot import History, Reading, Start
 from poller.runtime.settings import Settings
-from poller.serving.client import Connection, OwnConnection
-from poller.serving.fanout import Fanout, SocketStream
-from poller.serving.wsgi_stream import ResponseStream
+from poller.serving.client import ClientSocket, OwnedSocket
+from poller.serving.fanout import Fanout
+from poller.serving.socket_stream import SocketStream
+from poller.serving.wsgi_stream import WsgiStream
 from poller.wire.row import Row
 from tests.harness.sse import Parser
 
@@ -95,41 +97,27 @@ class SimulatedTable:
         return [Row(i, {"id": i, "text": self.committed[i]}) for i in ids[:limit]]
 
 
-@dataclass
-class Opening:
-    history: History
-    cursor: Cursor
-    floor: int = 0
-
-
-@dataclass
-class Reading:
-    history: History
-    counter: int | None
-    rows: list[Row]
-
-
 class SimulatedSource:
     """The poller's side of the table. `fail` is raised by the next call where it is set."""
 
     def __init__(self, table: SimulatedTable, history_rows: int = 1000) -> None:
         self.table = table
         self.fence: Fence = SimulatedLocks(table)
-        self.lacking = 0
+        self.exceptions = 0
         self.fail: Exception | None = None
         self.history_rows = history_rows
         self.reads = 0
 
-    def open(self) -> Opening:
+    def open(self) -> Start:
         self._fail()
         newest = sorted(self.table.committed, reverse=True)
         start = newest[self.history_rows] if len(newest) > self.history_rows else 0
         if not start or self.fence.idle(self.fence.look(NO_CONNECTION, ())):
-            return Opening(self._history, Cursor.at(start))
+            return Start(self._history, Cursor.at(start))
         # It lists the newest gap; of what is missing below, nobody knows.
         missing = ranges_of(i for i in range(1, start) if i not in self.table.committed)
         floor = missing[-2][1] if len(missing) > 1 else 0
-        return Opening(self._history, Cursor.at(start, missing[-1:]), floor)
+        return Start(self._history, Cursor.at(start, missing[-1:]), floor)
 
     def describe(self) -> History:
         self._fail()
@@ -173,24 +161,22 @@ class Worker:
         while self.poller.poll() == 0.0:
             pass
 
-    def open_stream(self, last_event_id: str | None = None) -> ResponseStream:
+    def open_stream(self, last_event_id: str | None = None) -> WsgiStream:
         def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
             return self._subscriber(last_event_id, signal, pause)
 
-        return ResponseStream(make, self.log, self.settings, Connection(None), lambda _: None)
+        return WsgiStream(make, self.log, self.settings, ClientSocket(None), lambda _: None)
 
-    def fan_out(self, client: OwnConnection, last_event_id: str | None = None) -> SocketStream:
+    def fan_out(self, client: OwnedSocket, last_event_id: str | None = None) -> SocketStream:
         subscriber = self._subscriber(last_event_id, self.fanout.signal, gevent.sleep)
-        stream = SocketStream(self.fanout, subscriber, client)
+        stream = SocketStream(subscriber, client, self.fanout.release)
         self.fanout.add(stream)
         return stream
 
     def _subscriber(
         self, last_event_id: str | None, signal: Event, pause: Callable[[float], object]
     ) -> Subscriber:
-        return Subscriber(
-            "test", self.log, self.backfill, self.settings, last_event_id, signal, pause
-        )
+        return Subscriber("test", self.log, self.backfill, last_event_id, signal, pause)
 
 
 class Client:
@@ -252,7 +238,7 @@ class Client:
         self.last_event_id = self._parser.last_event_id or None
 
 
-class TricklingConnection(OwnConnection):
+class TricklingConnection(OwnedSocket):
     """One whose kernel takes a few bytes at a time: every write may be cut short anywhere."""
 
     __slots__ = ("_sizes",)

@@ -13,7 +13,7 @@ import pytest
 from models.post import create_tables
 from poller.doctor import EXCEPTIONS, NOT_WATCHED, WHOLE, Report, diagnose
 from poller.reading.database import Database
-from poller.reading.dialects import Finding
+from poller.reading.dialects.facts import Finding
 from poller.runtime.settings import Settings
 from tests.harness import sql
 from tests.harness.mariadb import MariaDB
@@ -36,7 +36,7 @@ def made(url: str, *statements: str) -> str:
 
 def lacking(report: Report) -> str:
     """The facts that take from the promise."""
-    return "; ".join(finding.fact for finding in report.lacking)
+    return "; ".join(finding.fact for finding in report.exceptions)
 
 
 # What makes the table `notes`, the exit status, and what is said of it.
@@ -139,7 +139,7 @@ def test_mariadb_that_interleaves_ids_is_named() -> None:
     with MariaDB("--innodb-autoinc-lock-mode=2") as server:
         report = verdict(made(server.create_database(), AUTO_INCREMENT))
     assert "innodb_autoinc_lock_mode is 2" in lacking(report)
-    assert "INSERT ... SELECT" in report.lacking[0].lacking
+    assert "INSERT ... SELECT" in report.exceptions[0].lacking
 
 
 def test_a_hot_standby_is_named(postgresql_url: str, postgres_server: Postgres) -> None:
@@ -154,7 +154,7 @@ def test_a_hot_standby_is_named(postgresql_url: str, postgres_server: Postgres) 
 @pytest.mark.parametrize("named", ["CACHE", "CYCLE"])
 def test_the_remedy_for_a_sequence_gives_the_whole_promise(postgresql_url: str, named: str) -> None:
     made(postgresql_url, *POSTGRESQL[named][0])
-    remedy = verdict(postgresql_url).lacking[0].remedy
+    remedy = verdict(postgresql_url).exceptions[0].remedy
     sql.execute(postgresql_url, remedy.split(",")[0])
     assert verdict(postgresql_url).status == WHOLE
 
@@ -248,7 +248,7 @@ def test_a_sequence_that_may_not_be_read_is_named_until_the_remedy(postgresql_ur
         report = verdict(reader_url)
         assert lacking(report) == "the sequence notes_id_seq cannot be read"
         assert report.fence == "sequence locks"
-        remedy = report.lacking[0].remedy
+        remedy = report.exceptions[0].remedy
         sql.execute(postgresql_url, remedy.replace("this user", "reader"))
         assert verdict(reader_url).status == WHOLE
 
@@ -261,7 +261,7 @@ def test_what_may_not_be_read_on_mariadb_is_named_until_the_remedy(mariadb_mdl_u
         assert "InnoDB's own id of the table cannot be seen" in lacking(report)
         assert "may not read the tables of performance_schema" in lacking(report)
         for granted, finding in zip(
-            ("PROCESS ON *.*", "SELECT ON performance_schema.*"), report.lacking, strict=True
+            ("PROCESS ON *.*", "SELECT ON performance_schema.*"), report.exceptions, strict=True
         ):
             assert f"GRANT {granted} to this user" in finding.remedy
             sql.execute(mariadb_mdl_url, f"GRANT {granted} TO reader@'%'")

@@ -10,11 +10,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from poller import Notifier, notifier
+from poller import Notifier
 from poller.feed import Feed
 from poller.reading.database import Database
 from poller.runtime.settings import Settings
 from poller.serving.streams import drain_retry_ms
+from poller.web.service import EXTENSION, service_of
 from tests.harness import sql
 
 TABLE = "CREATE TABLE {} (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
@@ -55,7 +56,7 @@ def make_app(database: Database) -> Iterator[MakeApp]:
 
 
 def feeds(app: Flask) -> dict[str, Feed]:
-    found: dict[str, Feed] = app.extensions[notifier.EXTENSION].feeds
+    found: dict[str, Feed] = app.extensions[EXTENSION].feeds
     return found
 
 
@@ -192,7 +193,7 @@ def test_drain_tells_each_stream_its_own_time_to_come_back_and_takes_no_more(
     readers = [gevent.spawn(read, response) for response in responses]
     gevent.sleep(0)
     with gevent.Timeout(BOUND_S):
-        notifier.drain(app)
+        service_of(app).drain()
         gevent.joinall(readers, raise_error=True)
     assert all(re.fullmatch(rb"retry: \d+\n\n", end) for end in ends)
     assert len(set(ends)) > 10
@@ -228,7 +229,7 @@ def test_the_window_is_that_of_the_streams_of_all_feeds(
 
     monkeypatch.setattr("poller.serving.streams.drain_retry_ms", noted)
     responses = [app.test_client().get(path) for path in ("/stream", "/stream", "/stream/alarms")]
-    notifier.drain(app)
+    service_of(app).drain()
     assert asked == [3, 3, 3]
     for response in responses:
         response.close()

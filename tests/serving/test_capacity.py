@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from poller.access.capacity import Room
+from poller.access.capacity import Capacity
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
 from tests.harness.swarm import Swarm
@@ -66,7 +66,7 @@ def test_behind_a_local_proxy_that_was_not_configured_nobody_is_locked_out(
 def test_under_a_low_limit_of_open_files_what_was_said_to_fit_fits(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str, open_files: int
 ) -> None:
-    room = Room.within(open_files)
+    room = Capacity.within(open_files)
     wall = start_wall(sqlite_url, open_files=open_files)
     assert f"streams={room.streams} wanted=20000 open_files={open_files}" in wall.log()
     with Swarm(wall.stream_url, room.streams).open() as swarm, ExitStack() as stack:

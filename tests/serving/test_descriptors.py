@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from poller.access.capacity import Room
+from poller.access.capacity import Capacity
 from tests.harness import raw, sql
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.serving
 
 SETTLED_S = 20.0
 FEW = 700  # descriptors of a worker
-PLACES = Room.within(FEW).streams
+PLACES = Capacity.within(FEW).streams
 FLOOD = FEW - PLACES  # connections that say nothing: with the streams, more than descriptors
 SPARE = 20
 

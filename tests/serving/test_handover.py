@@ -49,15 +49,16 @@ def test_under_another_worker_the_response_is_served_as_ever(
 def test_the_access_log_has_one_line_for_a_stream_and_ours_has_two(
     start_wall: Wall, sqlite_url: str, open_stream: OpenStream
 ) -> None:
-    wall = start_wall(sqlite_url, options=["--access-logfile", "-"])
+    debug = {"ROWCAST_LOG_LEVEL": "debug"}
+    wall = start_wall(sqlite_url, settings=debug, options=["--access-logfile", "-"])
     stream = open_stream(wall.stream_url).wait_open()
     wall.post("a row")
     stream.wait_for_body("a row")
     stream.close()
-    wait_until(lambda: "event='stream closed'" in wall.log(), 10, "the stream's last line")
+    wait_until(lambda: " stream closed feed=" in wall.log(), 10, "the stream's last line")
     lines = wall.log().splitlines()
     assert len([line for line in lines if '"GET /stream HTTP/1.1" 200' in line]) == 1
-    assert len([line for line in lines if "event='stream opened'" in line]) == 1
-    (closed,) = [line for line in lines if "event='stream closed'" in line]
+    assert len([line for line in lines if " stream opened feed=" in line]) == 1
+    (closed,) = [line for line in lines if " stream closed feed=" in line]
     for told in ("feed='posts'", "client='127.0.0.1'", "reason='client gone'", "rows=1", "bytes="):
         assert told in closed

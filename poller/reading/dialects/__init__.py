@@ -24,17 +24,14 @@ from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.reading.dialects import mysql, postgresql, sqlite
-from poller.reading.dialects.access import is_refused
-from poller.reading.dialects.facts import Examined, Finding, History, status
+from poller.reading.dialects.facts import Finding, TableFacts, status
 from poller.reading.dialects.key import examine_key
 from poller.reading.fence import GracePeriod
-
-__all__ = ["Examined", "Finding", "History", "examine", "is_refused"]
 
 
 def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[int], grace_s: float = 5.0
-) -> Examined:
+) -> TableFacts:
     """What there is to know of `table`, which exists. `grace_s`: where no proof can be had."""
     findings = examine_key(connection, table, key)
     examined = _examine(connection, table, key, GracePeriod(grace_s, time.monotonic))
@@ -43,7 +40,7 @@ def examine(
 
 def _examine(
     connection: Connection, table: sa.Table, key: ColumnElement[int], grace: GracePeriod
-) -> Examined:
+) -> TableFacts:
     match connection.dialect.name:
         case "sqlite":
             return sqlite.examine(connection, table, key)
@@ -57,4 +54,4 @@ def _examine(
                 f"{grace.lacks}; a table made anew is not noticed",
                 "watch a table of SQLite, PostgreSQL, MariaDB or MySQL",
             )
-            return Examined(status(sa.literal(table.name)), grace, [unknown])
+            return TableFacts(status(sa.literal(table.name)), grace, [unknown])

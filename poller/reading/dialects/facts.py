@@ -1,4 +1,4 @@
-"""What an examination of a table brings, whatever the database."""
+"""The facts that an examination of a table brings, whatever the database."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.reading.fence import Fence
+from poller.reading.snapshot import History
 
 NOT_TOLD: ColumnElement[Any] = sa.null()
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A fact; where it takes from the promise, what is then `lacking`, and what to do."""
+    """A fact. If it takes from the promise: what is then `lacking`, and the `remedy`."""
 
     fact: str
     lacking: str = ""
@@ -29,18 +30,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """Which history of a table this is. `poller/dialects` says what each part is made of.
-
-    Another `place` is another history; another `epoch` in the same place may be one.
-    """
-
-    place: str
-    epoch: str
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
+class TableFacts:
     """`status` selects one row: what the place is made of, the table's version, the counter.
 
     `file` is the database's where it is one.
@@ -52,12 +42,12 @@ class Examined:
     file: str | None = None
 
     @property
-    def lacking(self) -> list[Finding]:
-        """What is not promised."""
+    def exceptions(self) -> list[Finding]:
+        """The findings that take something from the promise."""
         return [finding for finding in self.findings if finding.lacking]
 
     def history(self, told_place: Any, version: Any) -> History:
-        """From what `status` told. Raises OSError where the database's file is gone."""
+        """From what `status` told. Raises OSError if the database's file is gone."""
         place = f"{told_place}{_inode(self.file)}"
         epoch = hashlib.blake2s(f"{place}/{version}".encode(), digest_size=3).hexdigest()
         return History(place, epoch)

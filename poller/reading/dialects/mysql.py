@@ -1,16 +1,7 @@
-"""MariaDB and MySQL: metadata locks where they are shown, else a look at what is not committed.
-
-A statement that writes locks the table's metadata (SHARED_WRITE or stronger) before it takes an
-id, and the transaction keeps that to its end. `performance_schema.metadata_locks` shows it, where
-the instrument is on and the user may read it. It does not show a transaction that was prepared (XA)
-by a connection that is gone; its rows can be seen under READ UNCOMMITTED, as can any other's,
-unless the statement took its id and has not written the row yet.
-"""
+"""MariaDB and MySQL: what their catalogues tell of a table."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,43 +9,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
-from poller.ids.cursor import MAX_ID, Range
-from poller.ids.gaps import Witness
-from poller.reading.conditions import selects
 from poller.reading.dialects import mysql_findings as findings
-from poller.reading.dialects.facts import NOT_TOLD, Examined, Finding, status
-from poller.reading.fence import (
-    Evidence,
-    Fence,
-    FenceVoid,
-    GracePeriod,
-    Holder,
-    HolderFence,
-    HoldersSeen,
-)
+from poller.reading.dialects.facts import NOT_TOLD, Finding, TableFacts, status
+from poller.reading.dialects.mysql_fences import LOCKS, DirtyRead, MetadataLocks
+from poller.reading.fence import Fence, GracePeriod
 
-PENDING_IDS = 1000  # looked at in one pass; beyond the last of them every gap counts as pending
-
-# A ticket (an address) and its thread: no later transaction of the thread has the same while this
-# one is open. Locks that only read are left out.
-LOCKS = sa.text("""
-SELECT enabled = 'YES' AND 'YES' = (
-    SELECT enabled FROM performance_schema.setup_consumers WHERE name = 'global_instrumentation'
-  ) AND NOT @@read_only AS enabled, owner_thread_id AS thread, object_instance_begin AS ticket
-FROM performance_schema.setup_instruments LEFT JOIN performance_schema.metadata_locks
-  ON object_type = 'TABLE' AND object_schema = COALESCE(:schema, DATABASE())
-  AND object_name = :table AND lock_status = 'GRANTED'
-  AND lock_type NOT IN ('INTENTION_EXCLUSIVE', 'SHARED', 'SHARED_HIGH_PRIO', 'SHARED_READ',
-    'SHARED_READ_ONLY')
-WHERE name = 'wait/lock/metadata/sql/mdl'
-""")
-# Apart from the locks: these tables have no index to join by.
-THREADS = sa.text(
-    "SELECT thread_id, processlist_id FROM performance_schema.threads"
-    " WHERE processlist_id IS NOT NULL"
-)
-# For the next transaction only, which is the next statement.
-DIRTY = sa.text("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
 VARIABLES = sa.text("""
 SHOW VARIABLES WHERE variable_name IN
   ('innodb_autoinc_lock_mode', 'read_only', 'wsrep_on', 'performance_schema',
@@ -81,111 +40,9 @@ WHERE name = CONCAT(CAST(CONVERT(COALESCE(:schema, DATABASE()) USING filename) A
 """
 
 
-class Pending:
-    """The gaps' ids that were there under READ UNCOMMITTED, lowest first, `covered` the last."""
-
-    def __init__(self, ids: Sequence[int], covered: int = MAX_ID) -> None:
-        self._ids = ids
-        self._covered = covered
-
-    def touches(self, gap: Range) -> bool:
-        """Whether the gap holds such an id, or one that was not looked at."""
-        low, high = gap
-        at = bisect_left(self._ids, low)
-        return high > self._covered or (at < len(self._ids) and self._ids[at] <= high)
-
-
-class DirtyRead:
-    """A row that is there under READ UNCOMMITTED is pending; an id that was absent for the grace
-    period is dead.
-
-    Safety: an id is taken by the statement that writes its row, and the row is there from then to
-    the end of the transaction. A statement that takes longer than the grace period from the one to
-    the other (it waits for a lock, or writes very many rows) escapes. With
-    innodb_autoinc_lock_mode 2 a long INSERT … SELECT takes ids well ahead of its rows.
-    """
-
-    name = "uncommitted rows"
-
-    def __init__(self, key: ColumnElement[Any], grace: GracePeriod) -> None:
-        self._key = key
-        self._grace = grace
-
-    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
-        return pending(connection, self._key, gaps)
-
-    def idle(self, evidence: Evidence) -> bool:
-        return False
-
-    def judge(
-        self, gap: Range, witness: Witness | None, evidence: Evidence | None
-    ) -> Witness | None:
-        """The grace period runs from the pass that last saw the id."""
-        absent = isinstance(evidence, Pending) and not evidence.touches(gap)
-        return self._grace.judge(gap, witness if absent else None, evidence)
-
-    def holders(self, witness: Witness) -> Iterable[str]:
-        return ()
-
-
-class MetadataLocks(HolderFence):
-    """The transactions that hold a lock on the table's metadata; see `HolderFence` for the proof.
-
-    A gap that holds an uncommitted row is not dead either, whoever its owner: a prepared
-    transaction shows no lock once its connection is gone. It is looked for after the locks, so that
-    one which is prepared and left between the two looks is seen.
-    """
-
-    name = "metadata locks"
-
-    def __init__(self, table: sa.Table, key: ColumnElement[Any]) -> None:
-        self._names = {"schema": table.schema, "table": table.name}
-        self._key = key
-
-    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
-        locks = connection.execute(LOCKS, self._names).all()
-        if not locks or not locks[0].enabled:
-            raise FenceVoid("the instrument of metadata locks is off, or the server is read only")
-        held = [lock for lock in locks if lock.thread is not None]
-        connections: dict[int, int] = {}
-        if held:
-            connections = {thread: number for thread, number in connection.execute(THREADS)}  # noqa: C416
-        holders = HoldersSeen(
-            Holder(f"{lock.thread}/{lock.ticket}", f"connection {connections.get(lock.thread)}")
-            for lock in held
-        )
-        return holders, pending(connection, self._key, gaps)
-
-    def idle(self, evidence: Evidence) -> bool:
-        return False  # a prepared transaction may be left
-
-    def judge(
-        self, gap: Range, witness: Witness | None, evidence: Evidence | None
-    ) -> Witness | None:
-        if not isinstance(evidence, tuple):
-            return super().judge(gap, witness, None)
-        holders, uncommitted = evidence
-        left = super().judge(gap, witness, holders)
-        return left or (frozenset() if uncommitted.touches(gap) else None)
-
-
-def pending(connection: Connection, key: ColumnElement[Any], gaps: Sequence[Range]) -> Pending:
-    """The ids in `gaps` whose rows are there, committed or not."""
-    ids: list[int] = []
-    try:
-        for statement in selects(key, [], gaps, PENDING_IDS):
-            connection.execute(DIRTY)
-            ids += connection.scalars(statement).all()
-    except BaseException:
-        connection.invalidate()  # a statement that was refused leaves the level to the next one
-        raise
-    ids = sorted(ids)[:PENDING_IDS]
-    return Pending(ids, MAX_ID if len(ids) < PENDING_IDS else ids[-1])
-
-
 def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
-) -> Examined:
+) -> TableFacts:
     names = {"schema": table.schema, "table": table.name}
     kind, engine = connection.execute(TABLE, names).one()
     extra = connection.scalar(COLUMN, {**names, "key": key.name})
@@ -198,7 +55,7 @@ def examine(
         told.append(findings.NO_INNODB_ID)
     counted = generated and _is_mariadb(connection)
     fence, seen = _fence(connection, table, key, grace, (kind, engine))
-    return Examined(_status(table, innodb_id, counted=counted), fence, [*told, seen])
+    return TableFacts(_status(table, innodb_id, counted=counted), fence, [*told, seen])
 
 
 def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]:

@@ -16,9 +16,9 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import OID
 from sqlalchemy.sql.elements import ColumnElement
 
-from poller.ids.cursor import Range
+from poller.ids.ranges import Range
 from poller.reading.dialects import postgresql_findings as findings
-from poller.reading.dialects.facts import NOT_TOLD, Examined, status
+from poller.reading.dialects.facts import NOT_TOLD, TableFacts, status
 from poller.reading.dialects.postgresql_findings import Relation
 from poller.reading.fence import (
     Evidence,
@@ -100,14 +100,14 @@ def _holder(row: Any) -> Holder:
 
 def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
-) -> Examined:
+) -> TableFacts:
     relation = _relation(connection, table, key.name)
     counter = _counter(relation, key)
     fence: Fence = grace
     if relation.provable:
         where = "sequence" if relation.sequences else "table"
         fence = LockHolders(f"{where} locks", relation.name, key.name)
-    return Examined(
+    return TableFacts(
         status(_address(relation), _version(relation), counter),
         fence,
         findings.of(relation, f"{table.name}.{key.name}", grace),

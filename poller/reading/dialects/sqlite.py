@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
-from poller.reading.dialects.facts import NOT_TOLD, Examined, Finding, status
-from poller.reading.fence import SingleWriter
+from poller.ids.gaps import Witness
+from poller.ids.ranges import Range
+from poller.reading.dialects.facts import NOT_TOLD, Finding, TableFacts, status
+from poller.reading.fence import Evidence
 
 AUTOINCREMENT = re.compile(
     r"PRIMARY\s+KEY(\s+ASC)?(\s+ON\s+CONFLICT\s+\w+)?\s+AUTOINCREMENT\b", re.IGNORECASE
@@ -26,14 +29,39 @@ WHERE m.name = :name AND m.type IN ('table', 'view')
 """)
 
 
-def examine(connection: Connection, table: sa.Table, key: ColumnElement[Any]) -> Examined:
+class SingleWriter:
+    """SQLite: no gap can fill.
+
+    There is one writer at a time, and it takes its ids after it took the write lock, which it holds
+    to the end of its transaction. So commit order is id order: whoever sees id 7 sees every id
+    below it that will ever be. With AUTOINCREMENT no id is given out twice.
+    """
+
+    name = "single writer"
+
+    def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
+        return None
+
+    def idle(self, evidence: Evidence) -> bool:
+        return True
+
+    def judge(
+        self, gap: Range, witness: Witness | None, evidence: Evidence | None
+    ) -> Witness | None:
+        return None
+
+    def holders(self, witness: Witness) -> Iterable[str]:
+        return ()
+
+
+def examine(connection: Connection, table: sa.Table, key: ColumnElement[Any]) -> TableFacts:
     made = connection.execute(MADE, {"name": table.name, "key": key.name}).one()
     finding, counter = _generator(made, table, key)
     # Tells of a table that was dropped and made anew, and of much else.
     version: ColumnElement[Any] = sa.literal_column(
         "(SELECT schema_version FROM pragma_schema_version)"
     )
-    return Examined(
+    return TableFacts(
         status(sa.literal(table.name), version, counter),
         SingleWriter(),
         [finding, Finding("SQLite has one writer at a time: no row overtakes another")],

@@ -27,7 +27,7 @@ from poller.delivery.subscriber import Subscriber
 from poller.ids.cursor import Cursor
 from poller.polling.loop import Poller
 from poller.reading.source import Source
-from poller.wire import sse
+from poller.wire import event_id
 
 VARIABLE = "MUTANT"
 CLOSED_AFTER_S = 0.2
@@ -83,7 +83,7 @@ def last_event_id_ignored() -> None:
     def make(_: Any) -> Any:
         return lambda _text: None
 
-    patch(sse, "parse_last_event_id", make)
+    patch(event_id, "parse_last_event_id", make)
 
 
 def gap_closed_by_time() -> None:

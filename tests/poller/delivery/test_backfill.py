@@ -10,7 +10,7 @@ from gevent.event import Event
 from poller.delivery import backfill, page
 from poller.delivery.backfill import QUERIES_AT_ONCE, Backfill
 from poller.delivery.page import Page
-from poller.ids.cursor import Range
+from poller.ids.ranges import Range
 from poller.wire import row
 from poller.wire.row import Row
 from tests.harness.simulation import Client, SimulatedTable, Worker
@@ -84,7 +84,7 @@ def test_all_who_lack_the_same_while_a_query_is_under_way_get_its_page_encoded_o
 ) -> None:
     reader, encoded, body = Reader(10), list[int](), row.body
 
-    def noted(new: Row) -> tuple[bytes, bool]:
+    def noted(new: Row) -> tuple[bytes, str]:
         encoded.append(new.id)
         return body(new)
 

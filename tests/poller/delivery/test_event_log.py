@@ -4,11 +4,11 @@ from gevent.event import Event
 
 from poller.delivery.event_log import ENTRY_OVERHEAD_BYTES, GAP_BYTES, Batch, Entry, EventLog
 from poller.ids.cursor import Cursor
-from poller.wire import sse
+from poller.wire import event_id, sse
 
 
 def entry(row_id: int, cursor: Cursor, text: str = "x") -> Entry:
-    head = sse.id_line(sse.format_event_id("abcd", cursor))
+    head = sse.id_line(event_id.format_event_id("abcd", cursor))
     return Entry(row_id, cursor, head + sse.frame(text), len(head))
 
 

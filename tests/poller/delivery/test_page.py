@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from poller.delivery import page
 from poller.delivery.page import Page, paged
-from poller.ids.cursor import Cursor, Range, ranges_of
-from poller.wire import sse
+from poller.ids.cursor import Cursor
+from poller.ids.ranges import Range, ranges_of
+from poller.wire import event_id
 
 TOP = 40
 id_sets = st.frozensets(st.integers(1, TOP))
@@ -71,7 +72,7 @@ def test_each_frame_names_the_rows_sent_so_far_and_of_the_rest_only_what_is_prov
     before = Cursor().retire(ranges(others - asked))
     unproven = doubtful - held_ids(before)
     frames, after = page_of(table, asked).framed("abcd", before, ranges(unproven))
-    told = [sse.parse_last_event_id(one) for one in re.findall(r"id: (\S+)", frames.decode())]
+    told = [event_id.parse_last_event_id(one) for one in re.findall(r"id: (\S+)", frames.decode())]
     sent: set[int] = set()
     for row_id, resume in zip(sorted(table & asked), told, strict=True):
         assert resume is not None

@@ -9,15 +9,9 @@ from hypothesis import settings as hypothesis_settings
 
 from poller.delivery import page
 from poller.delivery import subscriber as delivery
-from poller.delivery.subscriber import (
-    AHEAD_OF_TABLE,
-    MALFORMED_ID,
-    NOT_PROVEN,
-    UNKNOWN_HISTORY,
-    Subscriber,
-)
-from poller.reading.fence import SingleWriter
-from poller.wire import sse
+from poller.delivery.subscriber import Subscriber
+from poller.reading.dialects.sqlite import SingleWriter
+from poller.wire import event_id, reset, sse
 from tests.harness.interleaving import AnyInterleaving
 from tests.harness.simulation import (
     SILENCE,
@@ -181,7 +175,7 @@ def test_a_gap_that_is_older_than_the_worker_is_filled_once_its_owner_commits() 
     client.take()
     assert client.ids == [5, 7, 8, 9, 10]
     assert client.last_event_id is not None
-    assert 4 not in sse.parse_last_event_id(client.last_event_id).cursor  # type: ignore[union-attr]
+    assert 4 not in event_id.parse_last_event_id(client.last_event_id).cursor  # type: ignore[union-attr]
     table.commit(late)
     worker.poll_until_quiet()
     client.take()
@@ -213,7 +207,7 @@ def test_too_many_doubts_about_old_ids_are_a_reset(monkeypatch: pytest.MonkeyPat
         table.insert()
     client = Client("abcd.1")
     client.read(restarted_worker(table))
-    assert client.resets == [NOT_PROVEN]
+    assert client.resets == [reset.NOT_PROVEN]
     assert client.last_event_id is not None
     assert client.last_event_id.startswith("abcd.11")
 
@@ -232,7 +226,7 @@ def test_a_client_too_slow_for_the_ring_gets_what_fell_out_of_it_from_the_table(
 
 @pytest.mark.parametrize(
     ("last_event_id", "reason"),
-    [("reload", MALFORMED_ID), ("9" * 3000, MALFORMED_ID)],
+    [("reload", reset.MALFORMED_ID), ("9" * 3000, reset.MALFORMED_ID)],
 )
 def test_an_id_that_cannot_be_used_gets_a_reset_then_goes_on_from_now(
     last_event_id: str, reason: str
@@ -263,7 +257,8 @@ def test_the_new_name_of_an_altered_table_is_known_before_this_worker_polled_aga
 
 
 @pytest.mark.parametrize(
-    ("last_event_id", "reason"), [("abcd.99", AHEAD_OF_TABLE), ("ffff.3", UNKNOWN_HISTORY)]
+    ("last_event_id", "reason"),
+    [("abcd.99", reset.AHEAD_OF_TABLE), ("ffff.3", reset.UNKNOWN_HISTORY)],
 )
 def test_an_id_from_the_future_gets_a_reset_once_the_table_was_read_again(
     last_event_id: str, reason: str

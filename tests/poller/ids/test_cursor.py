@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poller.ids.cursor import (
-    MAX_ID,
-    Cursor,
-    Range,
-    clip,
-    intersect,
-    subtract,
-)
+from poller.ids.cursor import Cursor
+from poller.ids.ranges import MAX_ID, Range, clip, intersect, subtract
 
 UNIVERSE = range(1, 61)
 ids = st.integers(min(UNIVERSE), max(UNIVERSE))

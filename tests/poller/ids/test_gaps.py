@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poller.ids.cursor import MAX_ID, Range
 from poller.ids.gaps import Gaps, Witness
+from poller.ids.ranges import MAX_ID, Range
 
 
 def alive(_gap: Range, _witness: Witness | None) -> Witness | None:

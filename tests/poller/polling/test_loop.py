@@ -1,5 +1,6 @@
 """The poller: one pass, and the loop that never dies."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -7,14 +8,16 @@ import gevent
 import gevent.event
 import pytest
 
-from poller.ids.cursor import Cursor, Range
+from poller.ids.cursor import Cursor
 from poller.ids.gaps import Gap, Gaps
+from poller.ids.ranges import Range
 from poller.polling import loop
 from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
-from poller.polling.report import GapReport
+from poller.polling.report import PollReport
 from poller.reading.fence import GracePeriod
-from poller.runtime import log as tell
+from poller.runtime import log
 from poller.wire.row import Row
+from tests.harness.logged import logged
 from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
 
 BOUND_S = 10
@@ -112,16 +115,16 @@ def test_another_version_of_a_table_that_still_has_its_newest_rows_is_no_other_h
 
 
 def test_a_gap_that_stays_open_is_logged_once_with_its_holder(table: SimulatedTable) -> None:
-    told: list[dict[str, object]] = []
-    report = GapReport("posts", lambda *_, **values: told.append(values))
+    report = PollReport("posts")
     gap = Gap(3, 4, frozenset(["pid 7"]), 0.0)
     holders = SimulatedLocks(table).holders
-    for now in (1.0, 59.0, 61.0, 62.0, 200.0):
-        report.after_pass(Gaps((gap,)), 0, 0, holders, now)
-    assert [(one["ids"], one["holders"]) for one in told] == [([[3, 4]], ["pid 7"])]
-    later = Gap(9, 9, frozenset(["pid 8"]), 150.0)
-    report.after_pass(Gaps((gap, later)), 0, 0, holders, 211.0)
-    assert [one["ids"] for one in told] == [[[3, 4]], [[9, 9]]]
+    with logged() as lines:
+        for now in (1.0, 59.0, 61.0, 62.0, 200.0):
+            report.gaps(Gaps((gap,)), 0, 0, holders, now)
+        assert [(one["ids"], one["holders"]) for one in lines] == [([[3, 4]], ["pid 7"])]
+        later = Gap(9, 9, frozenset(["pid 8"]), 150.0)
+        report.gaps(Gaps((gap, later)), 0, 0, holders, 211.0)
+    assert [one["ids"] for one in lines] == [[[3, 4]], [[9, 9]]]
 
 
 def test_a_floor_is_asked_about_also_where_no_gap_is_open(table: SimulatedTable) -> None:
@@ -253,12 +256,13 @@ def test_the_loop_survives_anything_and_recovers(
 def test_a_log_that_cannot_be_written_does_not_end_the_loop(
     table: SimulatedTable, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class ClosedPipe:
-        def __getattr__(self, name: str) -> object:
+    class ClosedPipe(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
             raise BrokenPipeError
 
+    closed_pipe = ClosedPipe()
     monkeypatch.setattr(loop, "LONGEST_BACKOFF_S", 0.01)
-    monkeypatch.setattr(tell, "log", ClosedPipe())
+    monkeypatch.setattr(log.LOGGER, "handlers", [closed_pipe])
     worker.source.fail = OSError("away")
     worker.poller.start()
     wait_for(lambda: worker.poller._failures > 2)
@@ -331,6 +335,6 @@ def test_after_a_failure_the_history_is_looked_at_before_rows_are_read(
 def test_a_row_s_problem_is_told_to_the_client() -> None:
     from poller.wire.row import body
 
-    sent, readable = body(Row(7, None, "the database driver could not read this row"))
-    assert not readable
+    sent, problem = body(Row(7, None, "the database driver could not read this row"))
+    assert problem
     assert sent.startswith(b'event: unreadable\ndata: {"id":7,"reason":"the database driver')

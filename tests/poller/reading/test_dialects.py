@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from poller.ids.cursor import Cursor, Range
+from poller.ids.cursor import Cursor
+from poller.ids.ranges import Range
 from poller.reading.database import Database
 from poller.reading.fence import Evidence, FenceVoid, GracePeriod, HoldersSeen
 from poller.reading.table import Table
@@ -26,7 +27,7 @@ class Watched:
 
     @property
     def fence(self) -> Any:
-        return self.table.known.fence
+        return self.table.facts.fence
 
     def look(self, *gaps: Range) -> Any:
         evidence: Evidence = self.database.read(lambda c: self.fence.look(c, gaps))
@@ -148,7 +149,7 @@ def test_on_postgresql_table_locks_stand_in_where_no_sequence_owns_the_key(
     sql.execute(postgresql_url, "CREATE TABLE notes (id bigint PRIMARY KEY, b text)")
     notes = watch(postgresql_url)
     assert notes.fence.name == "table locks"
-    assert "no sequence" in str(notes.table.known.lacking[0])
+    assert "no sequence" in str(notes.table.facts.exceptions[0])
     with transaction(postgresql_url, "INSERT INTO notes VALUES (7, 'x')"):
         assert not notes.fence.idle(notes.look())
     assert notes.fence.idle(notes.look())
@@ -203,7 +204,7 @@ def test_on_postgresql_several_sequences_and_wide_steps_are_named(
     ):
         sql.execute(postgresql_url, statement)
     notes = watch(postgresql_url, key="id")
-    told = " ".join(map(str, notes.table.known.lacking))
+    told = " ".join(map(str, notes.table.facts.exceptions))
     assert "several sequences" in told
     assert "INCREMENT 50" in told
     assert isinstance(notes.fence, GracePeriod)
@@ -236,7 +237,7 @@ def test_on_mariadb_an_uncommitted_row_is_pending(mariadb_url: str, watch: Watch
 def test_on_mariadb_more_pending_ids_than_are_looked_at_keep_all_gaps_open(
     mariadb_url: str, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("poller.reading.dialects.mysql.PENDING_IDS", 2)
+    monkeypatch.setattr("poller.reading.dialects.mysql_fences.PENDING_IDS", 2)
     sql.execute(mariadb_url, MARIADB_TABLE)
     notes = watch(mariadb_url)
     with transaction(mariadb_url, "INSERT INTO notes (b) VALUES ('x'), ('y'), ('z')"):

@@ -12,10 +12,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from poller.ids.cursor import MAX_ID, Cursor, ranges_of
+from poller.ids.cursor import Cursor
 from poller.ids.gaps import NOTHING_KNOWN, Gaps
-from poller.reading.dialects.mysql import DirtyRead, MetadataLocks, Pending
-from poller.reading.fence import GracePeriod, Holder, HolderFence, HoldersSeen, SingleWriter
+from poller.ids.ranges import MAX_ID, ranges_of
+from poller.reading.dialects.mysql_fences import DirtyRead, MetadataLocks, Pending
+from poller.reading.dialects.sqlite import SingleWriter
+from poller.reading.fence import GracePeriod, Holder, HolderFence, HoldersSeen
 
 NO_CONNECTION: Any = None
 GAP = (3, 4)

@@ -7,7 +7,7 @@ import pytest
 
 from poller.ids.cursor import Cursor
 from poller.reading.database import Database
-from poller.reading.dialects import Examined
+from poller.reading.dialects.facts import TableFacts
 from poller.reading.fence import FenceVoid, HolderFence, HoldersSeen
 from poller.reading.source import Source
 from poller.reading.table import Table
@@ -46,8 +46,9 @@ def recorded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple
     def described(table: Table, connection: Any) -> None:
         fence.steps.append("describe")
         describe(table, connection)
-        known = table.known
-        table.examined = Examined(known.status, fence, known.findings, known.file)
+        description, facts = table._last_look()
+        facts = TableFacts(facts.status, fence, facts.findings, facts.file)
+        table._seen = description, facts
 
     def noted(name: str) -> None:
         method = getattr(Table, name)

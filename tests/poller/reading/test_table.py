@@ -6,10 +6,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from poller.ids.cursor import MAX_ID, Cursor
+from poller.ids.cursor import Cursor
+from poller.ids.ranges import MAX_ID
 from poller.reading.conditions import selects
 from poller.reading.database import Database
-from poller.reading.table import Table, TableError
+from poller.reading.description import TableError
+from poller.reading.table import Table
 from poller.wire.row import Row
 
 AUTO = {
@@ -227,7 +229,7 @@ def test_on_sqlite_no_range_walks_the_table(sqlite_url: str) -> None:
     ranges = ((5, 5), (9, 9), (1000, 2000), (30_000, 90_000))
 
     def plan(connection: sa.Connection) -> str:
-        (statement,) = selects(table._key, table._selected, ranges, 100)
+        (statement,) = selects(table._key, table._description.columns, ranges, 100)
         sql = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
         return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())
 
@@ -359,5 +361,5 @@ def test_sqlite_without_autoincrement_is_named(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.write(lambda c: c.exec_driver_sql("CREATE TABLE notes (id INTEGER PRIMARY KEY)"))
     table = described(database)
-    assert "AUTOINCREMENT" in str(table.known.lacking[0])
+    assert "AUTOINCREMENT" in str(table.facts.exceptions[0])
     database.close()

@@ -16,10 +16,11 @@ import gevent
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from poller.runtime import hub
 from poller.serving import client as connections
 from poller.serving import fanout as fanouts
-from poller.serving.client import CLIENT_GONE, CLIENT_TALKS, WRITE_DEADLINE, OwnConnection
-from poller.serving.fanout import SocketStream
+from poller.serving.client import CLIENT_GONE, CLIENT_TALKS, WRITE_DEADLINE, OwnedSocket
+from poller.serving.socket_stream import SocketStream
 from poller.wire import sse
 from tests.harness.interleaving import AnyInterleaving
 from tests.harness.simulation import (
@@ -61,13 +62,13 @@ class Peer:
     """The client's end of a stream."""
 
     def __init__(
-        self, worker: Worker, last_event_id: str | None = None, kind: type = OwnConnection
+        self, worker: Worker, last_event_id: str | None = None, kind: type = OwnedSocket
     ) -> None:
         served, self.socket = socket.socketpair()
         served.setblocking(False)
         self.socket.setblocking(False)
-        self.fanout = worker.fanout
-        arguments = [served] if kind is OwnConnection else [served, (5, 3, 100)]
+        arguments = [served] if kind is OwnedSocket else [served, (5, 3, 100)]
+        self.worker = worker
         self.stream: SocketStream = worker.fan_out(kind(*arguments), last_event_id)
         self.received = b""
 
@@ -108,8 +109,8 @@ def peers() -> Iterator[Callable[..., Peer]]:
     for peer in made:
         peer.stream.end("test over")
         peer.socket.close()
-        peer.fanout.signal.set()  # so that it sees at once that nobody is left
-    until(lambda: not any(peer.fanout._runs for peer in made), "the end")
+        peer.worker.fanout.signal.set()  # so that it sees at once that nobody is left
+    until(lambda: not any(peer.worker.fanout._runs for peer in made), "the end")
 
 
 def quiet_worker(table: SimulatedTable, **changes: object) -> Worker:
@@ -135,14 +136,14 @@ def test_a_live_stream_has_no_greenlet(peers: Peers) -> None:
     worker = quiet_worker(table_with(1))
     for _ in range(5):
         peers(worker)
-    assert (len(worker.fanout._live), len(worker.fanout._busy)) == (5, 0)
+    assert (len(worker.fanout._parked.live), len(worker.fanout._busy)) == (5, 0)
 
 
 def test_a_stream_opened_in_a_pause_of_a_round_gets_each_row_once(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log grows and streams come while a round is under way."""
-    monkeypatch.setattr(fanouts, "HUB_SLICE_S", -1.0)
+    monkeypatch.setattr(hub, "SLICE_S", -1.0)
     monkeypatch.setattr(fanouts, "STREAMS_BETWEEN_LOOKS", 1)
     table = table_with(0)
     worker = quiet_worker(table)
@@ -164,7 +165,7 @@ def test_a_stream_opened_in_a_pause_of_a_round_gets_each_row_once(
 def test_a_row_that_comes_in_a_pause_of_a_round_waits_for_no_other_row(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanouts, "HUB_SLICE_S", -1.0)
+    monkeypatch.setattr(hub, "SLICE_S", -1.0)
     monkeypatch.setattr(fanouts, "STREAMS_BETWEEN_LOOKS", 1)
     table = table_with(0)
     worker = quiet_worker(table)
@@ -195,7 +196,7 @@ def test_a_full_buffer_gets_the_unsent_rest_first_and_delays_nobody(peers: Peers
     table = table_with(0)
     worker = quiet_worker(table, log_capacity_rows=10)
     slow, other = peers(worker), peers(worker)
-    slow.stream.connection._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    slow.stream.client._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
 
     def insert_until_it_is_full() -> bool:
         table.insert(50)
@@ -246,7 +247,7 @@ def test_a_client_dropped_at_the_deadline_is_told_and_leaves_nothing_in_the_kern
         client.connect(listener.getsockname())
         served, _ = listener.accept()
         served.setblocking(False)
-        stream = worker.fan_out(OwnConnection(served), "0")
+        stream = worker.fan_out(OwnedSocket(served), "0")
         until(lambda: worker.ended == [stream], "the end of its stream")
         client.settimeout(PATIENCE_S)
 
@@ -280,7 +281,7 @@ def test_a_client_that_trickles_over_tcp_is_not_dropped_at_the_deadline() -> Non
         client.connect(listener.getsockname())
         served, _ = listener.accept()
         served.setblocking(False)
-        stream = worker.fan_out(OwnConnection(served), "0")
+        stream = worker.fan_out(OwnedSocket(served), "0")
         until(lambda: worker.fanout._busy, "a full buffer")
         for _ in range(round(2.4 * deadline_s / pace_s)):
             gevent.sleep(pace_s)
@@ -294,7 +295,7 @@ def test_a_client_that_trickles_over_tcp_is_not_dropped_at_the_deadline() -> Non
 def test_the_end_of_a_client_is_noticed_and_its_descriptor_given_back(peers: Peers) -> None:
     worker = quiet_worker(table_with(1))
     peer = peers(worker)
-    served = peer.stream.connection._socket
+    served = peer.stream.client._socket
     peer.socket.close()
     until(lambda: worker.ended == [peer.stream], "the end")
     assert peer.stream.closed_because == CLIENT_GONE
@@ -305,7 +306,7 @@ def test_what_a_client_says_is_ignored_and_its_end_noticed_behind_it(peers: Peer
     table = table_with(0)
     worker = quiet_worker(table)
     peer = peers(worker)
-    served = peer.stream.connection._socket
+    served = peer.stream.client._socket
     peer.socket.send(b"GET /healthz HTTP/1.1\r\n\r\n")
     until(lambda: unread_bytes(served) == 0, "that it was read")
     table.insert()
@@ -353,7 +354,7 @@ def test_a_busy_stream_that_is_cut_is_closed_by_its_own_greenlet(
     worker = quiet_worker(table_with(2000))
     peer = peers(worker, "0")
     until(lambda: worker.fanout._busy, "a full buffer")
-    served = peer.stream.connection._socket
+    served = peer.stream.client._socket
     peer.stream.end("feed closed")
     assert served.fileno() != -1
     until(lambda: worker.ended == [peer.stream], "the end")

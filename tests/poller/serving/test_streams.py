@@ -11,13 +11,14 @@ import gevent
 import pytest
 from gevent import monkey
 
-from poller.access.admission import Slots
+from poller.access.admission import Admission
 from poller.delivery.event_log import Entry, EventLog
 from poller.ids.cursor import Cursor
+from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
 from poller.serving import fanout
-from poller.serving.client import OwnConnection
-from poller.serving.streams import Opening, Streams
+from poller.serving.client import OwnedSocket
+from poller.serving.streams import StreamRequest, Streams
 
 EPOCH = "57c20f"
 HEARTBEAT_S = 0.3
@@ -45,8 +46,8 @@ class Bench:
         plain = monkey.get_original("socket", "SocketType")
         taken = plain(ours.family, ours.type, ours.proto, fileno=ours.detach())
         taken.setblocking(False)
-        slot = Slots(10_000).slot(None)
-        self.streams.fan_out(Opening(last_event_id, "", slot), OwnConnection(taken))
+        ticket = Admission(10_000).ticket(None)
+        self.streams.fan_out(StreamRequest(last_event_id, "", ticket), OwnedSocket(taken))
         theirs.settimeout(0.01)
         self.clients.append(theirs)
         return theirs
@@ -133,7 +134,7 @@ def test_timers_run_while_a_round_goes_on() -> None:
     until(lambda: ticks, "a tick")
     # Processor time: while the machine does something else, nothing of this can run.
     ticks, began_at = 0, time.thread_time()
-    for _ in fanout._in_slices([None] * 3200):  # type: ignore[list-item]
+    for _ in in_slices([None] * 3200):
         busy_until = time.monotonic() + 0.0002
         while time.monotonic() < busy_until:
             pass

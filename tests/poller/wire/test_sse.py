@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poller.ids.cursor import Cursor
-from poller.wire import sse
+from poller.wire import event_id, sse
 from tests.harness.sse import Parser
 
 FIELD_TEXT = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]))
@@ -95,10 +95,12 @@ def test_a_heartbeat_is_a_comment_without_a_blank_line() -> None:
 
 
 def test_a_last_event_id_is_from_now_or_the_beginning_or_a_cursor() -> None:
-    assert sse.parse_last_event_id(None) is None
-    assert sse.parse_last_event_id("") is None
-    assert sse.parse_last_event_id("0") == sse.Resume(None, Cursor())
-    assert sse.parse_last_event_id("3f2a.120!114,1") == sse.Resume("3f2a", Cursor.at(120, [(6, 6)]))
+    assert event_id.parse_last_event_id(None) is None
+    assert event_id.parse_last_event_id("") is None
+    assert event_id.parse_last_event_id("0") == event_id.Resume(None, Cursor())
+    assert event_id.parse_last_event_id("3f2a.120!114,1") == event_id.Resume(
+        "3f2a", Cursor.at(120, [(6, 6)])
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,19 +128,19 @@ def test_a_last_event_id_is_from_now_or_the_beginning_or_a_cursor() -> None:
 )
 def test_anything_else_raises_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        sse.parse_last_event_id(text)
+        event_id.parse_last_event_id(text)
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=255)))
 def test_a_hostile_header_never_does_more_than_raise_value_error(text: str) -> None:
     with contextlib.suppress(ValueError):
-        sse.parse_last_event_id(text)
+        event_id.parse_last_event_id(text)
 
 
 def test_the_longest_token_fits_into_a_header_that_is_taken() -> None:
     cursor = Cursor()
     for number in range(1, 3000):
         cursor = cursor.add(number * 1_000_003)
-    text = sse.format_event_id("0123456789abcdef", cursor)
-    assert len(text) <= sse.MAX_LAST_EVENT_ID_CHARS
-    assert sse.parse_last_event_id(text) is not None
+    text = event_id.format_event_id("0123456789abcdef", cursor)
+    assert len(text) <= event_id.MAX_CHARS
+    assert event_id.parse_last_event_id(text) is not None

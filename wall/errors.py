@@ -6,16 +6,16 @@ inside: no SQL, no path, no DSN, no traceback.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping
 
-import structlog
 from flask import Flask, g, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 from werkzeug.wrappers import Response
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger("rowcast.wall")
 
 MESSAGES = {
     400: "The request could not be understood.",
@@ -97,7 +97,7 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
             {"Content-Type": "text/plain"},
         )
     if status >= 500:
-        log.error("request_failed", request_id=request_id(), path=request.path, status=status)
+        log.error("request failed id=%s path=%r status=%d", request_id(), request.path, status)
     response = make_response(_answer(Refused(status)))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(error.valid_methods)

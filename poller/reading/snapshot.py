@@ -1,0 +1,44 @@
+"""What one look at a table gives: values without SQL, so that the loop needs none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from poller.ids.cursor import Cursor
+from poller.wire.row import Row
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Which history of a table this is. `dialects/` says what each part is made of.
+
+    Another `place` is another history; another `epoch` in the same place may be one.
+    """
+
+    place: str
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one poll saw, in one snapshot. Rows are in id order.
+
+    `counter` is the greatest id that the database ever gave out for the table, or None if it does
+    not tell.
+    """
+
+    history: History
+    counter: int | None
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a poller starts: the table's history, and `history_rows` below the newest row.
+
+    The cursor's gaps, and all ids up to `floor`, may still fill.
+    """
+
+    history: History
+    cursor: Cursor
+    floor: int = 0

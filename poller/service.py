@@ -1,0 +1,69 @@
+"""The service: one application's feeds in this process, and what they share.
+
+`app.extensions["rowcast"]` holds it, for whoever serves the application.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import gevent
+
+from poller.access.admission import Admission
+from poller.access.capacity import Capacity
+from poller.feed import Feed
+from poller.runtime import log
+from poller.runtime.settings import Settings
+from poller.serving import registry
+
+DRAIN_S = 1.0  # streams that have not ended by then are cut
+LOOK_S = 0.01  # at whether they have
+
+
+class Service:
+    """The feeds by name, the settings, and the places for their streams."""
+
+    def __init__(self, feeds: Sequence[Feed], settings: Settings) -> None:
+        self.feeds = {feed.name: feed for feed in feeds}
+        self.settings = settings
+        self.capacity = Capacity.of_this_process(settings.max_streams)
+        self.admission = Admission(self.capacity.streams, settings.max_streams_per_address)
+        self.draining = False
+        self._started = False
+        registry.register(self)
+
+    def feed(self, name: str | None = None) -> Feed:
+        """A feed by name, or the first one. Raises KeyError."""
+        return next(iter(self.feeds.values())) if name is None else self.feeds[name]
+
+    @property
+    def streams(self) -> int:
+        """How many are open."""
+        return sum(len(feed.streams) for feed in self.feeds.values())
+
+    def start(self) -> None:
+        """Begin to poll, in this process. Starting a started service does nothing."""
+        if not self._started:
+            self._started = True
+            log.configure(self.settings.log_level, self.settings.log_format)
+            self.capacity.announce()
+        for feed in self.feeds.values():
+            feed.start()
+
+    def stop(self) -> None:
+        """Stop polling."""
+        for feed in self.feeds.values():
+            feed.stop()
+
+    def drain(self) -> None:
+        """End all streams, within 2 s, and take no new ones: this process is about to end."""
+        self.draining = True
+        streams = self.streams
+        for feed in self.feeds.values():
+            feed.streams.drain(streams)
+        deadline = time.monotonic() + DRAIN_S
+        while self.streams and time.monotonic() < deadline:
+            gevent.sleep(LOOK_S)
+        for feed in self.feeds.values():
+            feed.streams.cut()

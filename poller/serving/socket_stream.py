@@ -1,0 +1,55 @@
+"""A stream on a socket of ours: what the fan-out keeps for each, and how it is ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gevent
+
+from poller.delivery.subscriber import Subscriber
+from poller.serving.client import OwnedSocket
+
+
+class SocketStream:
+    """One stream and its socket, whose response's head has been written.
+
+    `release(stream)` is called when it is to be closed.
+    """
+
+    __slots__ = (
+        "_release",
+        "client",
+        "closed_because",
+        "farewell",
+        "sent_bytes",
+        "subscriber",
+        "written_at",
+    )
+
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        client: OwnedSocket,
+        release: Callable[[SocketStream], None],
+    ) -> None:
+        self._release = release
+        self.subscriber = subscriber
+        self.client = client
+        self.sent_bytes = 0
+        self.written_at = 0.0  # monotonic; not counting batches, see `Parked.batch_at`
+        self.closed_because = ""
+        self.farewell = b""
+
+    def end(self, reason: str, farewell: bytes = b"") -> None:
+        """End the stream, with `farewell` as its last bytes. The first reason counts."""
+        if not self.closed_because:
+            self.closed_because, self.farewell = reason, farewell
+            self._release(self)
+
+    def client_ended(self, reason: str) -> None:
+        """`end()`, for the hub, where nothing may wait and nothing should take long."""
+        gevent.spawn(self.end, reason)
+
+    def cut(self) -> None:
+        """End the connection under a write that waits."""
+        self.client.cut()

@@ -1,0 +1,123 @@
+"""gunicorn's worker for Rowcast: `gunicorn -k poller.Worker yourmodule:app`.
+
+gunicorn imports this in its master, before it forks. So the standard library is patched first, and
+nothing is imported that an application may want to configure before. The rest happens in the worker
+process, once the application is loaded:
+
+- polling starts, and with it the streams of the first client find a warm log;
+- descriptors and write deadlines are bounded as the application's own settings say;
+- at SIGTERM, HUP, Ctrl-C and `max_requests` the streams are drained.
+
+An application without a notifier is served as by gunicorn's gevent worker. gunicorn's configuration
+stays the user's, but for two defaults: the control socket is off, since a local socket that takes
+commands is of no use here, and each server counts its metrics in a folder of its own.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()  # before anything imports sockets
+
+import atexit
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from typing import Any
+
+import gevent
+from gunicorn.workers.ggevent import GeventWorker
+
+from poller.serving import registry
+
+DRAIN_LOOK_S = 0.1
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client looks for it when it is imported
+METRICS_PREFIX = "rowcast-metrics-"
+
+
+class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Serves applications and their streams in one process, with gevent."""
+
+    @classmethod
+    def setup(cls) -> None:
+        """In the master, before the application is imported."""
+        if os.environ.get(METRICS_FOLDER):
+            return
+        folder = os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix=METRICS_PREFIX)
+        master = os.getpid()
+
+        def remove() -> None:
+            if os.getpid() == master:  # a worker has a copy of this
+                shutil.rmtree(folder, ignore_errors=True)
+
+        atexit.register(remove)
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:  # noqa: ARG003 - gunicorn's signature
+        """In the master, with the configuration complete."""
+        cfg.set("control_socket_disable", True)
+
+    # -- in the worker, with the application loaded ---------------------------------------------
+
+    def run(self) -> None:
+        """Until the worker is told to end, or has served `max_requests`."""
+        services = registry.services()
+        if services:
+            self._bound_connections(services)
+            for listener in self.sockets:
+                _bound_silence(listener, max(one.settings.write_deadline_s for one in services))
+            self.log.error_log.addFilter(_says_more_than_a_dead_client)
+            for service in services:
+                service.start()
+            gevent.spawn(self._drain_at_end)
+        super().run()
+        # gunicorn waits for pages only: streams that were taken over hold no place with it.
+        _drain()
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Ctrl-C and SIGQUIT: gunicorn exits soon after. In a greenlet, for a drain waits."""
+        gevent.spawn(self._drain_and_quit, sig, frame)
+
+    def _drain_and_quit(self, sig: int, frame: Any) -> None:
+        self.alive = False
+        _drain()
+        super().handle_quit(sig, frame)
+
+    def _drain_at_end(self) -> None:
+        """SIGTERM and HUP only clear `alive`. gunicorn would wait the whole graceful timeout for
+        open streams, then kill them without `finally`: so they are ended here."""
+        while self.alive:
+            gevent.sleep(DRAIN_LOOK_S)
+        _drain()
+
+    def _bound_connections(self, services: list[registry.Served]) -> None:
+        """A full worker accepts nothing, health checks included: streams are capped well below.
+
+        A value that the user chose stays. A stream that was taken over from gunicorn leaves its
+        count, but keeps its descriptor.
+        """
+        chosen = self.cfg.settings["worker_connections"]
+        if chosen.get() != chosen.default:
+            return
+        pages = min(one.capacity.pages for one in services)
+        streams = max(one.capacity.streams for one in services)
+        taken_over = all(one.settings.fanout for one in services) and not self.cfg.is_ssl
+        self.worker_connections = pages if taken_over else pages + streams
+
+
+def _drain() -> None:
+    for service in registry.services():
+        service.drain()
+
+
+def _bound_silence(listener: Any, seconds: float) -> None:
+    """A client that vanished without a word, or takes nothing of its answer, would be written to
+    for a quarter of an hour. The kernel ends what was not acknowledged within `seconds`, for
+    streams and pages alike: what is accepted inherits it from the listener."""
+    if hasattr(socket, "TCP_USER_TIMEOUT") and listener.family != socket.AF_UNIX:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+
+
+def _says_more_than_a_dead_client(record: logging.LogRecord) -> bool:
+    """gunicorn is silent about a client that is gone, but not about one that was given up."""
+    return not (record.exc_info and isinstance(record.exc_info[1], TimeoutError))

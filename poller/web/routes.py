@@ -1,0 +1,56 @@
+"""The routes that serve streams."""
+
+from __future__ import annotations
+
+import random
+
+from flask import Blueprint, Response, abort, request
+
+from poller.feed import Feed
+from poller.runtime import metrics
+from poller.serving.streams import StreamRequest
+from poller.web import health
+from poller.web.responses import EventStreamResponse, StreamResponse
+from poller.web.service import EXTENSION, current_service
+from poller.wire import sse
+
+FULL_RETRY_MS = (5_000, 15_000)  # over a cap: come back somewhere in between
+DRAINING_RETRY_MS = (100, 2_000)  # this process ends: soon another one answers
+
+
+def blueprint() -> Blueprint:
+    """`/stream` and the routes for operators, for one application."""
+    routes = Blueprint(EXTENSION, __name__)
+    routes.add_url_rule("/stream", view_func=stream, defaults={"name": None})
+    routes.add_url_rule("/stream/<name>", view_func=stream)
+    health.add_to(routes)
+    return routes
+
+
+def stream(name: str | None) -> Response:
+    """Rows as they are committed. Holds no session and no connection while it runs."""
+    service = current_service()
+    if name is not None and name not in service.feeds:
+        abort(404)
+    feed = service.feed(name)
+    if feed.closed:
+        return Response(status=204)  # the one answer after which a client stops for good
+    service.start()
+    if service.draining:
+        return _turn_away(feed, "draining", DRAINING_RETRY_MS)
+    if reason := service.admission.refusal(request.remote_addr):
+        return _turn_away(feed, reason, FULL_RETRY_MS)
+    ticket = service.admission.ticket(request.remote_addr)
+    asked = StreamRequest(_last_event_id(), request.remote_addr or "", ticket)
+    return StreamResponse(feed.streams, asked, direct=service.settings.fanout)
+
+
+def _turn_away(feed: Feed, reason: str, retry_ms: tuple[int, int]) -> Response:
+    """Not 503: a native EventSource would never come back."""
+    metrics.rejections.labels(feed.name, reason).inc()
+    return EventStreamResponse(sse.retry_frame(random.randint(*retry_ms)))
+
+
+def _last_event_id() -> str | None:
+    """The header wins over the query: a client that reconnects keeps its first URL."""
+    return request.headers.get("Last-Event-ID") or request.args.get("last_event_id")

@@ -1,0 +1,53 @@
+"""The `id` of an event, `EPOCH.TOKEN`: which rows a client has, of which history of the table.
+
+A client sends the last one back as `Last-Event-ID`. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from poller.ids.cursor import Cursor
+from poller.wire import sse
+
+MAX_CHARS = 1024  # of the header; a longer one is not an id of ours
+
+_EPOCH_AND_TOKEN = re.compile(r"([0-9a-f]{4,16})\.([0-9A-Za-z!,_-]+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where a client resumes: a cursor of one epoch, or of any (`epoch` None)."""
+
+    epoch: str | None
+    cursor: Cursor
+
+
+FROM_THE_BEGINNING = Resume(None, Cursor())
+
+
+def format_event_id(epoch: str, cursor: Cursor) -> str:
+    """The text of the `id` field."""
+    return f"{epoch}.{cursor.token()}"
+
+
+def under_id(epoch: str, cursor: Cursor, body: bytes) -> bytes:
+    """A frame made without an id, under the id of `cursor`: what the client holds after it."""
+    return sse.id_line(format_event_id(epoch, cursor)) + body
+
+
+def parse_last_event_id(text: str | None) -> Resume | None:
+    """What a `Last-Event-ID` asks for: None for "from now", `0` for the whole table.
+
+    Takes the header as WSGI shows it: our ids are ASCII, so its encoding does not matter. Raises
+    ValueError for anything that is not an id of ours.
+    """
+    if not text:
+        return None
+    if text == "0":
+        return FROM_THE_BEGINNING
+    match = _EPOCH_AND_TOKEN.fullmatch(text) if len(text) <= MAX_CHARS else None
+    if match is None:
+        raise ValueError("not an id of this stream")
+    return Resume(match[1], Cursor.parse(match[2]))
