@@ -98,7 +98,7 @@ def test_a_row_that_comes_in_pieces_is_counted_once(mode: str) -> None:
         assert load.report().most == 1
 
 
-def test_an_exact_stream_counts_a_frame_that_was_cut_off_when_it_comes_again() -> None:
+def test_an_exact_stream_counts_a_cut_frame_when_it_comes_again() -> None:
     whole, cut = frame(1), frame(2)
     first = [HEAD + OPENING, whole, cut[:-1]]  # all of it but the blank line that dispatches it
     with answering(first, [HEAD + b":\n\n", cut]) as (url, requests), Load(url) as load:

@@ -111,7 +111,7 @@ def test_the_header_wins_over_the_query(make_app: MakeApp, database: Database) -
     assert "reset" not in got
 
 
-def test_a_stream_is_not_stored_nor_buffered_and_has_no_connection_header(
+def test_the_headers_of_a_stream(
     make_app: MakeApp,
 ) -> None:
     app = make_app()
@@ -124,7 +124,7 @@ def test_a_stream_is_not_stored_nor_buffered_and_has_no_connection_header(
     response.close()
 
 
-def test_a_stream_is_counted_once_and_uncounted_once_also_when_it_never_started(
+def test_a_stream_is_counted_once_though_it_never_started(
     make_app: MakeApp,
 ) -> None:
     app = make_app()
@@ -177,7 +177,7 @@ def test_a_closed_feed_ends_its_streams_and_answers_204(make_app: MakeApp) -> No
     assert b"retry: 2000" in next(app.test_client().get("/stream/alarms").iter_encoded())
 
 
-def test_drain_tells_each_stream_its_own_time_to_come_back_and_takes_no_more(
+def test_drain_ends_each_stream_with_its_own_retry_time(
     make_app: MakeApp,
 ) -> None:
     app = make_app()
@@ -208,7 +208,7 @@ def test_a_lone_reader_is_back_within_two_seconds() -> None:
 
 
 @pytest.mark.parametrize("streams", [100, 5_000, 20_000])
-def test_streams_that_end_together_come_back_at_a_rate_that_a_worker_can_take(streams: int) -> None:
+def test_streams_that_end_together_come_back_one_after_the_other(streams: int) -> None:
     told = [drain_retry_ms(streams) for _ in range(streams)]
     assert min(told) >= 100
     assert max(told) <= 2000 + 2 * streams

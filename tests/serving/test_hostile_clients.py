@@ -130,7 +130,7 @@ def test_live_stream_that_is_read_late_gets_every_byte(site: Site, open_stream: 
 @SHARED_ON_BOTH_PATHS
 @pytest.mark.parametrize("said", [SECOND_REQUEST, GARBAGE], ids=["request", "garbage"])
 @pytest.mark.parametrize("when", ["with the request", "in the stream"])
-def test_what_is_said_behind_the_request_gets_no_answer_and_hides_no_end(
+def test_bytes_behind_the_request_get_no_answer_and_hide_no_end(
     site: Site, open_stream: OpenStream, said: bytes, when: str
 ) -> None:
     wall = site.wall

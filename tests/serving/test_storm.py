@@ -114,7 +114,7 @@ def test_streams_that_come_back_are_served_from_the_ring(
 
 
 @pytest.mark.parametrize("strike", [hup])
-def test_streams_that_are_all_beyond_the_ring_share_the_pages_of_the_table(
+def test_streams_beyond_the_ring_share_the_pages_of_the_table(
     start_wall: Wall,
     postgres_server: Postgres,
     postgresql_url: str,

@@ -57,7 +57,7 @@ def test_what_the_docs_say_fits_into_a_limit_does() -> None:
     assert Capacity.within(1_000_000).streams == MAX_STREAMS
 
 
-def test_the_log_says_how_many_fit_and_what_to_do_where_more_were_wanted() -> None:
+def test_the_log_says_how_many_fit_and_how_to_get_more() -> None:
     with logged() as said:
         Capacity.within(1024).announce()
         Capacity.within(1024, 500).announce()

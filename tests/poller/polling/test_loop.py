@@ -87,7 +87,7 @@ def test_a_rolled_back_id_is_retired_once_its_fence_says_so(
     assert worker.log.cursor == Cursor.at(2)
 
 
-def test_a_table_made_anew_and_filled_again_between_two_polls_is_another_history(
+def test_a_recreated_and_refilled_table_is_another_history(
     table: SimulatedTable, worker: Worker
 ) -> None:
     table.insert(3)
@@ -101,7 +101,7 @@ def test_a_table_made_anew_and_filled_again_between_two_polls_is_another_history
 
 
 @pytest.mark.parametrize("left", [1, 3])
-def test_another_version_of_a_table_that_still_has_its_newest_rows_is_no_other_history(
+def test_another_version_with_the_same_newest_rows_is_the_same_history(
     table: SimulatedTable, worker: Worker, left: int
 ) -> None:
     """A column was added, another table was made, the file was vacuumed."""
@@ -172,7 +172,7 @@ def test_resets_in_a_row_do_not_come_without_a_pause(table: SimulatedTable, work
     assert worker.poller._reset("again") == worker.settings.poll_interval_s
 
 
-def test_a_pass_cut_off_by_its_limit_retires_no_gap_beyond_its_last_row(
+def test_a_full_batch_retires_no_gap_beyond_its_last_row(
     table: SimulatedTable, worker: Worker
 ) -> None:
     low, dead, high = [table.begin(n) for n in (2, 1, 1)]  # 1 and 2, 3, 4
@@ -206,7 +206,7 @@ def test_the_fence_is_asked_only_while_a_gap_is_open(table: SimulatedTable, work
     assert looks == [((4, 4),)]
 
 
-def test_a_row_that_cannot_be_encoded_becomes_a_placeholder_among_the_others(
+def test_a_row_that_cannot_be_encoded_becomes_a_placeholder(
     table: SimulatedTable, worker: Worker
 ) -> None:
     table.insert(3)
@@ -291,7 +291,7 @@ def test_nobody_listening_slows_it_down_but_never_speeds_it_up(table: SimulatedT
     assert slow.poller.poll() == 60.0
 
 
-def test_starting_twice_and_stopping_without_start_or_twice_are_allowed(worker: Worker) -> None:
+def test_starting_and_stopping_twice_are_allowed(worker: Worker) -> None:
     worker.poller.stop()
     worker.poller.start()
     greenlet = worker.poller._greenlet

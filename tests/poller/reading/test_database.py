@@ -103,7 +103,7 @@ def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
     assert count(database) == 0
 
 
-def test_a_query_that_takes_too_long_is_given_up_and_its_connection_closed(
+def test_a_slow_query_is_given_up_and_its_connection_closed(
     postgresql_url: str,
 ) -> None:
     from gevent import socket  # noqa: F401 - this process is not patched: see below
@@ -163,7 +163,7 @@ for round in range(15):
 """
 
 
-def test_under_gevent_s_patches_many_first_calls_at_once_do_not_block_each_other(
+def test_many_first_calls_at_once_do_not_block_each_other(
     sqlite_url: str,
 ) -> None:
     sql.execute(sqlite_url, "CREATE TABLE notes (id INTEGER PRIMARY KEY)")

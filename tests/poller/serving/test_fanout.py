@@ -239,7 +239,7 @@ def test_a_client_that_takes_nothing_is_dropped_at_the_deadline(
     assert peer.stream.closed_because == WRITE_DEADLINE
 
 
-def test_a_client_dropped_at_the_deadline_is_told_and_leaves_nothing_in_the_kernel() -> None:
+def test_a_client_dropped_at_the_deadline_is_reset() -> None:
     """The kernel would keep its bytes for minutes, and then forget it without a word."""
     worker = quiet_worker(table_with(20_000), write_deadline_s=0.3, batch_rows=1000)
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
@@ -272,7 +272,7 @@ def test_a_slow_client_is_not_dropped_at_the_deadline(peers: Peers) -> None:
         assert not worker.ended
 
 
-def test_a_client_that_trickles_over_tcp_is_not_dropped_at_the_deadline() -> None:
+def test_a_client_that_trickles_over_tcp_is_not_dropped() -> None:
     """The kernel's own limit would end it: its window never has room for a whole packet."""
     deadline_s, pace_s = 1.5, 0.2
     worker = quiet_worker(table_with(20_000), write_deadline_s=deadline_s, batch_rows=1000)

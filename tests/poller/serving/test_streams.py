@@ -82,7 +82,7 @@ def received(client: socket.socket) -> bytes:
             return data
 
 
-def test_client_that_is_ahead_gets_heartbeats_while_rows_come_that_it_has(bench: Bench) -> None:
+def test_a_client_that_is_ahead_gets_heartbeats(bench: Bench) -> None:
     bench.log.begin(EPOCH, Cursor.at(50))
     bench.log.passed(1000)
     client = bench.open(f"{EPOCH}.1000")
