@@ -18,11 +18,11 @@ run: $(VENV)/run.stamp  ## serve the wall; settings come from the environment (P
 	@exec $(BIN)/python app.py
 
 check: lint  ## lint, types and unit tests; no server, browser, PostgreSQL or MariaDB: test has them
-	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup -rfE -m "not serving and not load" \
+	@$(BIN)/python -m pytest -n $(PROCESSES) -rfE -m "not serving and not load" \
 	--sqlite-only tests/poller tests/wall tests/test_architecture.py </dev/null
 
 test: $(VENV)/dev.stamp test-parts  ## all tests; TESTS="tests/serving -k resume" chooses some
-	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(TESTS) </dev/null
+	@$(BIN)/python -m pytest -n $(PROCESSES) $(TESTS) </dev/null
 
 DATABASES ?= postgresql mariadb mariadb-mdl sqlite
 SEEDS ?= 1 2 3 4 5

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.harness.chromium import running_chromium
 from tests.harness.exercised import Exercised
-from tests.harness.groups import group_for_processes
+from tests.harness.groups import ByGroup, long_first
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.leaks import LeakCheck
 from tests.harness.mariadb import METADATA_LOCKS, MariaDB
@@ -36,10 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("loadgroup", default=False):
-        group_for_processes(items)
+    if hasattr(config, "workerinput"):  # in a process of several
+        long_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
+    return ByGroup(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,51 +1,47 @@
-"""Which tests run in one process when there are several (pytest-xdist, `--dist loadgroup`).
+"""Which tests run in one process when there are several (pytest-xdist).
 
-A group stays together. One group a database, so that its server is started once; and one a file for
-what needs no server, so that a wall which the file shares is served once. Campaigns are left apart:
-each of their tests takes long and shares nothing.
+A group stays together: one for each database server, so that it is started once; one for each file,
+so that a wall which its tests share is started once. Of the campaigns each test is a group: it
+takes long and shares nothing. Long groups begin first, so that the processes end about together.
 
-Long groups begin first, so that the processes end at about the same time.
+The scheduler knows the ids of tests only, so a test that names its server nowhere in its id goes
+with its file: then that server is started in both processes, and nothing else happens.
 """
 
+from typing import Any
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-# Fixture, or value of a parameter that names one → group.
-DATABASES = {
-    "postgres_server": "postgresql",
-    "postgresql": "postgresql",
-    "mariadb_server": "mariadb",
-    "mariadb": "mariadb",
-    "mariadb_mdl_server": "mariadb",
-    "mariadb_mdl": "mariadb",
-}
-FOLDERS = ("serving", "browser", "clients", "campaigns")  # the others' tests are short
+SERVERS = ("postgresql", "mariadb")
+LONG = ("campaigns", "serving", "clients", "browser")  # the other folders' tests are short
 
 
-def group_for_processes(items: list[pytest.Item]) -> None:
-    """Marks each test with its group, and puts the long groups first."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_rank)
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+    """xdist's own `--dist loadgroup` reads the group from the end of an id, where pytest 9.2 keeps
+    what was put there to itself."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
 
 
-def _group(item: pytest.Item) -> str:
-    file, _, name = item.nodeid.partition("::")
-    if databases := _databases(item):
-        return databases[0]
-    return f"{file}-{name}" if "campaigns" in item.path.parts else file
+def group_of(nodeid: str) -> str:
+    file, _, name = nodeid.partition("::")
+    for server in SERVERS:
+        if server in name:
+            return server
+    return nodeid if "campaigns" in file else file
 
 
-def _databases(item: pytest.Item) -> list[str]:
-    """Those it needs, PostgreSQL first."""
-    params = (
-        item.callspec.params.values()
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-        else ()
-    )
-    asked = {*getattr(item, "fixturenames", ()), *(one for one in params if isinstance(one, str))}
-    return sorted({group for name, group in DATABASES.items() if name in asked}, reverse=True)
+def long_first(items: list[pytest.Item]) -> None:
+    """Sorts the tests of each process in the same way."""
+    items.sort(key=lambda item: _rank(item.nodeid))
 
 
-def _rank(item: pytest.Item) -> tuple[bool, int]:
-    folders = [name in item.path.parts for name in FOLDERS]
-    return not _databases(item), folders.index(True) if True in folders else len(folders)
+def _rank(nodeid: str) -> tuple[bool, int]:
+    folders = [f"/{name}/" in nodeid for name in LONG]
+    return group_of(nodeid) not in SERVERS, folders.index(True) if True in folders else len(LONG)

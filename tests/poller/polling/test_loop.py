@@ -9,15 +9,11 @@ import gevent.event
 import pytest
 
 from poller.ids.cursor import Cursor
-from poller.ids.gaps import Gap, Gaps
 from poller.ids.ranges import Range
 from poller.polling import loop
 from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
-from poller.polling.report import PollReport
 from poller.reading.fence import GracePeriod
 from poller.runtime import log
-from poller.wire.row import Row
-from tests.harness.logged import logged
 from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
 
 BOUND_S = 10
@@ -112,19 +108,6 @@ def test_another_version_with_the_same_newest_rows_is_the_same_history(
     table.version = "01"
     worker.poll_until_quiet()
     assert worker.log.generation == generation
-
-
-def test_a_gap_that_stays_open_is_logged_once_with_its_holder(table: SimulatedTable) -> None:
-    report = PollReport("posts")
-    gap = Gap(3, 4, frozenset(["pid 7"]), 0.0)
-    holders = SimulatedLocks(table).holders
-    with logged() as lines:
-        for now in (1.0, 59.0, 61.0, 62.0, 200.0):
-            report.gaps(Gaps((gap,)), 0, 0, holders, now)
-        assert [(one["ids"], one["holders"]) for one in lines] == [([[3, 4]], ["pid 7"])]
-        later = Gap(9, 9, frozenset(["pid 8"]), 150.0)
-        report.gaps(Gaps((gap, later)), 0, 0, holders, 211.0)
-    assert [one["ids"] for one in lines] == [[[3, 4]], [[9, 9]]]
 
 
 def test_a_floor_is_asked_about_also_where_no_gap_is_open(table: SimulatedTable) -> None:
@@ -330,11 +313,3 @@ def test_after_a_failure_the_history_is_looked_at_before_rows_are_read(
     worker.poller._recovered()
     worker.poll_until_quiet()
     assert worker.log.epoch == "ef01"
-
-
-def test_a_row_s_problem_is_told_to_the_client() -> None:
-    from poller.wire.row import body
-
-    sent, problem = body(Row(7, None, "the database driver could not read this row"))
-    assert problem
-    assert sent.startswith(b'event: unreadable\ndata: {"id":7,"reason":"the database driver')
