@@ -38,8 +38,8 @@ DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the 
 
 
 class Subscriber:
-    """One open stream, as a position. Whoever writes for it takes `next_chunk()` again and again,
-    and comes back, once that is empty, when the log tells `signal`.
+    """One open stream, as a position. Its writer takes `next_chunk()` until that is empty, and
+    again whenever the log sets `signal`.
 
     `last_event_id` is what the client sent, None for "from now". `pause(seconds)` waits while the
     database is away. `rows` counts what was sent.
@@ -196,10 +196,9 @@ class Subscriber:
     def _missing(self) -> tuple[Range, ...]:
         """What the client lacks of the rows that have left the ring.
 
-        Ids that the table does not show can never appear, and are then counted as delivered. Not
-        so below the log's floor: a transaction that is older than this worker may still bring
-        them. They stay open in the client's cursor, and are asked for once more when the floor is
-        gone.
+        Ids that the table does not show can never appear, and then count as delivered. Not so below
+        the log's floor, where a transaction older than this worker may still bring them: they stay
+        open in the client's cursor, and are asked for once more when the floor is gone.
         """
         if not self._log.floor:
             self._unproven = self._waits_for = ()
