@@ -58,6 +58,7 @@ def test_a_bad_setting_is_said_in_a_line(tmp_path: Path, name: str, value: str, 
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.serving
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_prints_its_address_and_ends_at_once(tmp_path: Path, end: signal.Signals) -> None:
     env = {"PORT": "0", "ROWCAST_INSTANCE": str(tmp_path / "instance"), **WAITS_FOR_STREAMS}
