@@ -26,7 +26,8 @@ pytestmark = pytest.mark.serving
 
 BEGINNING = (
     r"retry: 2000\n(?:: waiting: [^\n]+\n)*"
-    r'event: start\ndata: \{"feed":"posts","resumed":false\}\nid: (?P<at>(?P<epoch>[0-9a-f]+)\.\d+)\n\n'
+    r'event: start\ndata: \{"feed":"posts","resumed":false\}\n'
+    r"id: (?P<at>(?P<epoch>[0-9a-f]+)\.\d+)\n\n"
     r"event: live\ndata: \{\}\nid: (?P=at)\n\n"
 )
 ROW = (
