@@ -14,6 +14,7 @@ from poller import Notifier
 from poller.feed import Feed
 from poller.reading.database import Database
 from poller.runtime.settings import Settings
+from poller.serving import server
 from poller.serving.streams import drain_retry_ms
 from poller.web.service import EXTENSION, service_of
 from tests.harness import sql
@@ -23,6 +24,13 @@ BOUND_S = 10
 STEP_S = 0.005
 
 MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """This process is not patched, but has one thread, and waits by gevent's own calls."""
+    with server.one_thread():
+        yield
 
 
 @pytest.fixture
