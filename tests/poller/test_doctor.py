@@ -16,8 +16,8 @@ from poller.reading.dialects.facts import Finding
 from poller.runtime.settings import Settings
 from tests.harness import sql
 from tests.harness.mariadb import MariaDB
+from tests.harness.ports import free_port
 from tests.harness.postgres import Postgres, Standby
-from tests.harness.process import free_port
 from wall.settings import PROJECT
 
 SETTINGS = Settings()
