@@ -20,7 +20,6 @@ OpenStream = Callable[..., Stream]
 Order = Callable[[str], None]
 
 BOUND_S = 30.0
-# Streams end within 2 s; a gunicorn that waits for them takes its graceful timeout, 30 s.
 # Streams that are not drained hold the end up for longer than the harness waits for it.
 OURS = ("-k", "poller.Worker", "-b", "127.0.0.1:{port}", "--graceful-timeout", "90")
 
