@@ -80,9 +80,7 @@ class Proxy(ABC):
         command = ["env", _libraries(), f"HOME={self.folder}", self.path, *self.configure()]
         for path in self.folder.iterdir():
             path.chmod(0o644)
-        self._child = Child(
-            command, self.folder / "log", user=self._user, cwd=self.folder
-        )
+        self._child = Child(command, self.folder / "log", user=self._user, cwd=self.folder)
         wait_until(self._listens, 20, f"{self.name} listens")
         return self
 

@@ -49,9 +49,7 @@ def start_proxy(request: pytest.FixtureRequest) -> Iterator[StartProxy]:
 
 
 @pytest.fixture(scope="module")
-def silent(
-    start_proxy: StartProxy, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Behind]:
+def silent(start_proxy: StartProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
     """A server that sends no heartbeat: whatever passes the proxy, passes on its own account."""
     with Gunicorn(tmp_path_factory.mktemp("silent"), BEHIND_A_PROXY | NO_HEARTBEAT) as server:
         yield Behind(server.wait_ready(), start_proxy(server.port))

@@ -33,9 +33,7 @@ def test_the_first_event_passes_at_once_and_each_row(
     assert stream.headers["cache-control"] == "no-store, no-transform"
 
 
-def test_pages_are_compressed_and_streams_are_not(
-    silent: Behind, open_stream: OpenStream
-) -> None:
+def test_pages_are_compressed_and_streams_are_not(silent: Behind, open_stream: OpenStream) -> None:
     compressing = {"Accept-Encoding": "gzip"}
     page = request(silent.proxy.url, headers=compressing)
     assert page.headers["content-encoding"] == "gzip"

@@ -16,24 +16,25 @@ from tests.harness.process import wait_until
 BODIES = {"/": b"", "/told": b"retry: 50\n", "/untold": b": nothing\n"}
 
 
-class Away(BaseHTTPRequestHandler):
-    asked: Counter[str] = Counter()
+ASKED: Counter[str] = Counter()
 
+
+class Away(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.asked[self.path] += 1
+        ASKED[self.path] += 1
         self.send_response(200)
         kind = "text/html" if self.path == "/" else "text/event-stream"
         self.send_header("Content-Type", kind)
         self.end_headers()
         self.wfile.write(BODIES.get(self.path, b""))
 
-    def log_message(self, format: str, *values: object) -> None:
+    def log_message(self, *values: object) -> None:
         """Nothing."""
 
 
 @pytest.fixture
 def away() -> Iterator[str]:
-    Away.asked.clear()
+    ASKED.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Away) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
@@ -47,6 +48,6 @@ def test_a_bare_line_tells_a_native_event_source_when_to_come_back(away: str, pa
     """Told 50 ms, it comes several times while another one waits for the default of 3 s."""
     page.goto(away)
     page.evaluate("() => { window.sources = ['untold', 'told'].map(one => new EventSource(one)) }")
-    wait_until(lambda: Away.asked["/untold"] >= 2, 60, "the second try of the one not told")
-    assert Away.asked["/told"] >= 4
+    wait_until(lambda: ASKED["/untold"] >= 2, 60, "the second try of the one not told")
+    assert ASKED["/told"] >= 4
     assert page.evaluate("sources.map(one => one.readyState)") != [2, 2]
