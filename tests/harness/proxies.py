@@ -15,10 +15,10 @@ from typing import ClassVar, Self
 
 import psutil
 
+from tests.harness.ports import free_port
 from tests.harness.process import (
     Child,
     PartMissing,
-    free_port,
     reachable_by_all,
     run,
     server_folder,

@@ -9,7 +9,8 @@ import pytest
 from tests.conftest import EXERCISED
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.http import request
-from tests.harness.process import Child, free_port, wait_until
+from tests.harness.ports import free_port
+from tests.harness.process import Child, run, wait_until
 from tests.harness.sse import Stream
 
 pytestmark = pytest.mark.serving
@@ -29,6 +30,7 @@ def express(server: Gunicorn, tmp_path: Path) -> Iterator[str]:
     node = shutil.which("node")
     if node is None or not (HERE / "node_modules").is_dir():
         EXERCISED.skip("Node", "npm install was not run in tests/proxies (make test does it)")
+    EXERCISED.use("Node", run([node, "--version"]).strip().lstrip("v").split(".")[0])
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     child = Child([node, HERE / "compressing.mjs", port, server.url], tmp_path / "express.log")

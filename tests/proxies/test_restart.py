@@ -10,7 +10,8 @@ from playwright.sync_api import Browser
 from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.http import request
-from tests.harness.process import Child, free_port, wait_until
+from tests.harness.ports import free_port
+from tests.harness.process import Child, wait_until
 from tests.harness.sse import Stream
 from tests.proxies.conftest import BEHIND_A_PROXY, Behind, StartProxy
 
