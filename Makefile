@@ -36,10 +36,11 @@ SOAK_PATH ?= fanout
 soak: $(VENV)/dev.stamp  ## clients that come and go for SOAK_MINUTES: does anything stay of them?
 	@$(BIN)/python -m tests.campaigns.soak --minutes $(SOAK_MINUTES) --path $(SOAK_PATH) </dev/null
 
-lint: $(VENV)/dev.stamp  ## ruff and mypy
+lint: $(VENV)/dev.stamp  ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 
 CASES ?=
 bench: $(VENV)/bench.stamp test-parts  ## delivery next to others; writes docs/benchmarks.md; CASES="one-row burst"
