@@ -97,7 +97,7 @@ class Poller:
             return self._reset(reset.HISTORY_CHANGED)
         if reading.counter is not None and max(0, reading.counter) < cursor.position:
             return self._reset(reset.IDS_RESTARTED)
-        full = len(reading.rows) >= limit
+        full = row.is_cut_off(reading.rows, limit)
         self._advance(cursor, evidence, reading.rows, full=full)
         if not full:
             self._log.passed(reading.counter)
