@@ -129,6 +129,17 @@ class Describer:
         return [name for name in self._first_columns if name in table.c]
 
 
+@contextmanager
+def own_types_expected() -> Iterator[None]:
+    """Within it SQLAlchemy does not warn of types that it does not know: they are read as they are.
+
+    Not safe with threads, or greenlets that wait: of two that overlap, one may leave the filter.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", NO_TYPE_WARNING, SAWarning)
+        yield
+
+
 def _table_of(source: object) -> object:
     return getattr(source, "__table__", source)
 
@@ -145,12 +156,9 @@ def _parts(name: str) -> tuple[str | None, str]:
 def _reflected(schema: str | None, name: str, connection: Connection) -> sa.Table:
     """The table as the database has it. Those that its foreign keys name are none of our business,
     and may be nobody's to read."""
-    with warnings.catch_warnings():
-        # It is no news that a database has types of its own: they are read as they are.
-        warnings.filterwarnings("ignore", NO_TYPE_WARNING, SAWarning)
-        table = sa.Table(
-            name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False
-        )
+    table = sa.Table(
+        name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False
+    )
     for column in table.columns:
         column.type = base_type(column.type)
     return table

@@ -23,7 +23,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from poller.ids.cursor import Cursor
 from poller.ids.ranges import MAX_ID, Range
 from poller.reading.conditions import LOW, ROWS, above, conditions, selects
-from poller.reading.description import Describer, Description, TableError
+from poller.reading.description import Describer, Description, TableError, own_types_expected
 from poller.reading.dialects import examine
 from poller.reading.dialects.facts import TableFacts
 from poller.reading.retrieval import Retrieval, raise_if_away, upto_bytes
@@ -63,8 +63,9 @@ class Table:
 
     def describe(self, connection: Connection) -> None:
         """Look at the table in the database. Raises TableError if it cannot be watched."""
-        found = self._describer.describe(connection)
-        self._seen = found, examine(connection, found.table, found.key, self._grace_s)
+        with own_types_expected():
+            found = self._describer.describe(connection)
+            self._seen = found, examine(connection, found.table, found.key, self._grace_s)
         self._above = self._with_status(above(found.key, found.columns.at_once))
 
     @property

@@ -55,8 +55,6 @@ def held(column: ColumnElement[Any]) -> ColumnElement[Any]:
         return as_json(sa.cast(column, sa.Text))
     if isinstance(kind, sa.ARRAY):
         return _array(column, base_type(kind.item_type))
-    if isinstance(kind, pg.HSTORE):
-        return as_json(_json(column))
     if isinstance(kind, AS_TEXT) or is_numeric(kind):
         return sa.cast(column, sa.Text)
     return sa.type_coerce(column, NO_TYPE)
