@@ -27,7 +27,7 @@ from poller.reading.fence import Evidence, Fence
 from poller.reading.snapshot import History, Reading, Start
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
-from poller.wire import event_id, reset, row
+from poller.wire import event_id, notices, row
 from poller.wire.row import Row
 
 FIRST_BACKOFF_S = 0.1
@@ -90,13 +90,13 @@ class Poller:
         began = self._clock()
         cursor = self._cursor or self._open()
         if self._failures and self._is_another(self._source.describe()):
-            return self._reset(reset.HISTORY_CHANGED)
+            return self._reset(notices.HISTORY_CHANGED)
         limit = self._settings.batch_rows
         evidence, reading = self._source.read(cursor, limit, look=bool(self._gaps.all))
         if self._is_another(reading.history):
-            return self._reset(reset.HISTORY_CHANGED)
+            return self._reset(notices.HISTORY_CHANGED)
         if reading.counter is not None and max(0, reading.counter) < cursor.position:
-            return self._reset(reset.IDS_RESTARTED)
+            return self._reset(notices.IDS_RESTARTED)
         full = row.is_cut_off(reading.rows, limit)
         self._advance(cursor, evidence, reading.rows, full=full)
         if not full:
@@ -175,8 +175,8 @@ class Poller:
         """`named` is `cursor`, or the part of it that a token has room for."""
         body, problem = row.body(new)
         self._report.encoded(new, problem, news=self._log.ready)
-        frame = event_id.under_id(self._log.epoch, named, body)
-        return Entry(new.id, cursor, frame, len(frame) - len(body))
+        frame = event_id.frame(self._log.epoch, named, body)
+        return Entry(new.id, cursor, frame, len(body))
 
     # -- the loop ---------------------------------------------------------------------------
 
@@ -225,6 +225,8 @@ class Poller:
         self._failures += 1
         self._gaps = self._gaps.afresh()
         self.problem = error
+        if not self._log.ready:
+            self._log.notify()  # who waits is told why
         return float(longest * random.uniform(0.5, 1.0))
 
     def _recovered(self) -> None:

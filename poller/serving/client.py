@@ -20,6 +20,8 @@ from typing import Any
 import gevent
 from gevent.socket import wait_write
 
+from poller.wire import chunked
+
 READABLE = 1  # the loop's flag for a watcher of input
 # In the kernel, for one client; Linux doubles it for its own book-keeping. Left to itself it would
 # grow to 4 MB for each client that reads slowly. A CHUNK_BYTES of delivery.py just fits.
@@ -126,10 +128,25 @@ class ClientSocket:
 
 
 class OwnedSocket(ClientSocket):
-    """One that is ours to write to and to close. Its socket does not block."""
+    """One that is ours to write to and to close. Its socket does not block.
 
-    __slots__ = ()
+    `chunked`: the response's head announced that coding, as it does to a client of HTTP/1.1.
+    """
+
+    __slots__ = ("chunked",)
     _socket: socket.socket
+
+    def __init__(self, client: socket.socket, *, chunked: bool = False) -> None:
+        super().__init__(client)
+        self.chunked = chunked
+
+    def coded(self, data: bytes) -> bytes:
+        """`data` as this response's body has it."""
+        return chunked.chunk(data) if self.chunked and data else data
+
+    def last(self, data: bytes) -> bytes:
+        """`data` as the end of the body: a client can tell it from a cut."""
+        return self.coded(data) + (chunked.LAST_CHUNK if self.chunked else b"")
 
     def send(self, data: bytes | memoryview) -> int:
         """Give the kernel what it takes of `data` now; how much that is. Raises OSError where the

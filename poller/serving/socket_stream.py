@@ -38,10 +38,11 @@ class SocketStream:
         self.sent_bytes = 0
         self.written_at = 0.0  # monotonic; not counting batches, see `Parked.batch_at`
         self.closed_because = ""
-        self.farewell = b""
+        self.farewell: bytes | None = None
 
-    def end(self, reason: str, farewell: bytes = b"") -> None:
-        """End the stream, with `farewell` as its last bytes. The first reason counts."""
+    def end(self, reason: str, farewell: bytes | None = None) -> None:
+        """End the stream, in good order with `farewell` as its last bytes, or without a word if it
+        is None. The first reason counts."""
         if not self.closed_because:
             self.closed_because, self.farewell = reason, farewell
             self._release(self)

@@ -1,8 +1,9 @@
 """gunicorn's worker for Rowcast: `gunicorn -k poller.Worker yourmodule:app`.
 
-gunicorn imports this in its master, before it forks. So the standard library is patched first, and
-nothing is imported that an application may want to configure before. The rest happens in the worker
-process, once the application is loaded:
+gunicorn imports this in its master, before it forks and before it imports the application: so the
+standard library is patched first. Only what the master itself needs stays as it is until the fork:
+`os` and `signal`, since gevent delivers SIGCHLD from its loop, which the master does not run. The
+rest happens in the worker process, once the application is loaded:
 
 - polling starts, and with it the streams of the first client find a warm log;
 - descriptors and write deadlines are bounded as the application's own settings say;
@@ -15,7 +16,7 @@ commands is of no use here, and each server counts its metrics in a folder of it
 
 from gevent import monkey
 
-monkey.patch_all()  # before anything imports sockets
+monkey.patch_all(os=False, signal=False)  # before anything imports sockets
 
 import atexit
 import logging
@@ -23,6 +24,7 @@ import os
 import shutil
 import socket
 import tempfile
+import warnings
 from typing import Any
 
 import gevent
@@ -56,6 +58,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def check_config(cls, cfg: Any, log: Any) -> None:  # noqa: ARG003 - gunicorn's signature
         """In the master, with the configuration complete."""
         cfg.set("control_socket_disable", True)
+
+    def patch(self) -> None:
+        """In the worker, before the application is loaded: what the master was spared."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)  # patched in two steps
+            super().patch()
 
     # -- in the worker, with the application loaded ---------------------------------------------
 

@@ -15,7 +15,7 @@ from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
 from poller.runtime.settings import Settings
 from poller.serving.client import CLIENT_GONE, LOOKS_PER_DEADLINE, WRITE_DEADLINE, ClientSocket
-from poller.wire import sse
+from poller.wire import notices, sse
 
 MakeSubscriber = Callable[[Event, Callable[[float], object]], Subscriber]
 
@@ -34,6 +34,7 @@ class WsgiStream:
         settings: Settings,
         client: ClientSocket,
         count_rows: Callable[[int], None],
+        why_waiting: Callable[[], str],
     ) -> None:
         self.sent_bytes = 0
         self.closed_because = ""
@@ -41,6 +42,7 @@ class WsgiStream:
         self._settings = settings
         self._client = client
         self._count_rows = count_rows
+        self._why_waiting = why_waiting
         self._signal = Event()
         self._farewell = b""
         self._writing_since = 0.0
@@ -74,7 +76,7 @@ class WsgiStream:
             timer.close()
 
     def _chunks(self) -> Iterator[bytes]:
-        yield sse.retry_frame(self._settings.retry_ms)
+        yield sse.retry_line(self._settings.retry_ms)
         written_at = time.monotonic()
         while not self.closed_because:
             # Cleared before the look: what comes after it sets the signal again, so that nothing
@@ -89,15 +91,16 @@ class WsgiStream:
             # Rows that this client has already also set the signal.
             silence_left_s = written_at + self._settings.heartbeat_s - time.monotonic()
             if silence_left_s <= 0 or not self._signal.wait(silence_left_s):
-                yield sse.HEARTBEAT
+                reason = self._why_waiting()
+                yield notices.waiting(reason) if reason else sse.HEARTBEAT
                 written_at = time.monotonic()
         if self._farewell:
             yield self._farewell
 
-    def end(self, reason: str, farewell: bytes = b"") -> None:
+    def end(self, reason: str, farewell: bytes | None = None) -> None:
         """End the stream, with `farewell` as its last bytes. The first reason counts."""
         if not self.closed_because:
-            self.closed_because, self._farewell = reason, farewell
+            self.closed_because, self._farewell = reason, farewell or b""
             self._signal.set()
 
     def cut(self) -> None:

@@ -1,4 +1,4 @@
-"""A row of the watched table, and its frame.
+"""A row of the watched table, and its event.
 
 Data is one line of JSON that every browser reads; docs/values.md has the form of each type. A value
 that cannot go out is null, and the last member of the row, `_withheld`, says which and why: a
@@ -60,31 +60,31 @@ class Problem:
 
 
 def body(row: Row) -> tuple[bytes, Problem | None]:
-    """The row's frame without its id, and what was wrong with the row, None if nothing was.
+    """The lines of the row's event, and what was wrong with the row, None if nothing was.
 
     A row that could not be read becomes an event `unreadable` with its id and the reason, so that
     neither the rows around it nor its own id are lost.
     """
     if row.columns is None:
         placeholder = to_json({"id": row.id, "reason": row.problem})
-        return sse.frame(placeholder, event=UNREADABLE_EVENT), Problem(row.problem, {})
+        return sse.fields(placeholder, event=UNREADABLE_EVENT), Problem(row.problem, {})
     if not row.withheld:
         try:
-            return sse.frame(to_json(row.columns)), None
+            return sse.fields(to_json(row.columns)), None
         except NOT_JSON:
             pass
     return _part_of(row.columns, dict(row.withheld))
 
 
 def _part_of(columns: dict[str, Any], withheld: dict[str, str]) -> tuple[bytes, Problem]:
-    """The frame of a row with what can be written of it."""
+    """The lines of a row with what can be written of it."""
     for name, value in columns.items():
         try:
             to_json(value)
         except NOT_JSON:
             withheld[name] = "it could not be written as JSON"
     sent = {name: None if name in withheld else value for name, value in columns.items()}
-    return sse.frame(to_json({**sent, WITHHELD: withheld})), Problem("", withheld)
+    return sse.fields(to_json({**sent, WITHHELD: withheld})), Problem("", withheld)
 
 
 def to_json(value: Any) -> str:

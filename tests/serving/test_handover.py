@@ -1,7 +1,5 @@
 """The connection is really taken over from a real gunicorn, and nobody else writes into it."""
 
-import pytest
-
 from tests.harness.process import wait_until
 from tests.serving.conftest import Wall
 from tests.serving.helpers import OpenStream
@@ -34,12 +32,11 @@ def test_without_the_fanout_the_server_writes(
     stream.wait_for_body("a row")
 
 
-@pytest.mark.parametrize("worker", ["gthread", "gevent_pywsgi"])
 def test_under_another_worker_the_response_is_served_as_ever(
-    worker: str, start_wall: Wall, sqlite_url: str, open_stream: OpenStream
+    start_wall: Wall, sqlite_url: str, open_stream: OpenStream
 ) -> None:
-    kind = worker if worker == "gthread" else "gunicorn.workers.ggevent.GeventPyWSGIWorker"
-    wall = start_wall(sqlite_url, options=["--worker-class", kind, "--threads", "8"])
+    kind = "gunicorn.workers.ggevent.GeventPyWSGIWorker"
+    wall = start_wall(sqlite_url, options=["--worker-class", kind])
     stream = open_stream(wall.stream_url).wait_open()
     wall.post("a row")
     stream.wait_for_body("a row")

@@ -12,14 +12,12 @@ from tests.serving.helpers import OpenStream
 pytestmark = pytest.mark.serving
 
 SHIPPED = f"""
-import os, signal
+import gevent, os, signal
 exec(open({str(PROJECT / "gunicorn.conf.py")!r}).read())
-shipped_start = post_worker_init
 """
 # gunicorn's worker looks once a second whether it shall end; the signal comes just before.
 ENDS_BEFORE_THE_LOOK = """
 def post_worker_init(worker):
-    shipped_start(worker)
     shipped_notify = worker.notify
     def notify():
         shipped_notify()
@@ -30,7 +28,6 @@ def post_worker_init(worker):
 """
 LOG_TO_A_FULL_DISK = """
 def post_worker_init(worker):
-    shipped_start(worker)
     os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
 """
 

@@ -18,61 +18,64 @@ HELD_HEAD = (
 )
 PAGE = """# Torture
 
-`make torture` (`tests/campaigns/oracle/`) writes this page. Last run: {seconds:g} s with each seed.
+`make torture` (`tests/campaigns/oracle/`) writes this page. The last run took {seconds:g} s for
+each seed.
 
 ## What it does
 
-{writers} writers, each a process, insert rows into one table for all this time: transactions kept
-open for up to 2 s, 15 % of them rolled back, savepoints, several rows in a statement, on PostgreSQL
-also an id taken by `nextval` before the insert; now and then a committed row is deleted. Beside
-them a transaction on another table stays open. On SQLite, where one writer at a time holds the
-lock, transactions last up to 60 ms.
+{writers} writers, each a process, insert rows into one table all the time. Their transactions
+stay open for up to 2 s, and 15 % are rolled back. They use savepoints, several rows in a
+statement and, on PostgreSQL, an id taken by `nextval` before the insert. Now and then a committed
+row is deleted. A transaction on another table stays open beside them. On SQLite, where one writer
+at a time holds the lock, transactions last up to 60 ms.
 
 Eight clients read the stream of a server with two workers: two stay, two leave at random (one in
-the middle of a frame), one is slow, two hop to and from a server whose worker lags behind, one is
-`httpx-sse`. Each comes back with the id of its last complete event.
+the middle of a frame), one is slow, two go back and forth between it and a server whose worker
+lags behind, and one is `httpx-sse`. Each comes back with the id of its last complete event.
 
-Meanwhile each of these happens, in an order that the seed gives: the database is restarted, crashes
-(`immediate`, `kill -9`), is frozen (SIGSTOP); the network path to it is frozen, is cut; a worker is
-killed (`kill -9`), terminated (SIGTERM); the server is reloaded (HUP); the lagging worker is
-stopped, and while it stands still the table is truncated and its ids start again; a writer is
-killed. On SQLite, instead of those on a database server, another process locks the file.
+Meanwhile each of these happens, in an order that depends on the seed. The database is restarted,
+is made to crash (`immediate`, `kill -9`), and is frozen (SIGSTOP). The network path to it is
+frozen, and cut. A worker is killed (`kill -9`), another terminated (SIGTERM). The server is
+reloaded (HUP). The lagging worker is stopped, and meanwhile the table is truncated and its ids
+start again. A writer is killed. On SQLite there is no database server to break: another process
+locks the file instead.
 
-`mariadb-mdl` is a MariaDB with `performance_schema` and its metadata locks on, `mariadb` one as it
-is installed: two fences.
+`mariadb-mdl` is a MariaDB with `performance_schema` and its metadata locks on. `mariadb` is one
+as it is installed. They use different fences.
 
-At the end everything is well again, and a last row is written. Every client has to have it within
-30 s. Then the journals of all are compared with the table.
+At the end everything works again, and a last row is written. Every client must have it within
+30 s. Then the journals of all clients are compared with the table.
 
 ## What was found
 
 {table}
 
 - **rows**: committed by the writers, and in the table at the end or when it was truncated. Before
-  them it held 100 rows for each second of the torture.
+  the torture the table held 100 rows for each of its seconds.
 - **late commits**: rows whose commit began after one with a greater id was committed.
-- **anomalies**: of the kinds that `tests/campaigns/oracle/checker.py` explains:
-  {kinds}.
-  A row sent again to a client whose token was too long to name every gap is no anomaly; it would
-  stand in brackets.
-- **naive poller lost**: rows that `WHERE id > last ORDER BY id` passed by, in the same run, at the
-  same interval.
-- **p50**, **p99**: of the delay from the end of the commit, as the writer saw it, until the client
-  has the row. Counted is each receipt by a client that reads at once, on a connection that was open
-  before the commit began, with no fault active from then to the receipt, and not while the writers
-  were being started. The poll interval is {interval_ms:.0f} ms; the goal is p50 within it, and p99
-  within 150 ms more. The verdict does not judge delays.
-- **verdict**: "pass" also says that every fault was seen to take effect, that 95 % of the writers
-  committed in both halves of the run, and that there were at least 10 late commits (not on SQLite).
+- **anomalies**: the kinds that `tests/campaigns/oracle/checker.py` explains, which are {kinds}. A
+  row that is sent again because the client's token was too long to name every gap is not an
+  anomaly. Such rows would be shown in brackets.
+- **naive poller lost**: rows that `WHERE id > last ORDER BY id` passed by, in the same run, at
+  the same interval.
+- **p50**, **p99**: the delay from the end of the commit, as the writer saw it, until the client
+  has the row. Each receipt counts if the client reads at once, its connection was open before the
+  commit began, no fault was active from then to the receipt, and all writers had been started.
+  The poll interval is {interval_ms:.0f} ms; the goal is p50 within it, and p99 within 150 ms
+  more. The verdict does not judge delays.
+- **verdict**: "pass" also means that every fault was seen to take effect, that 95 % of the
+  writers committed in both halves of the run, and that there were at least 10 late commits (not
+  on SQLite).
 
 ## A transaction that stays open
 
-The same without faults, and with one more writer that keeps its row open while the others go on:
+The same without faults, and with one more writer that keeps its transaction open while the others
+go on:
 
 {held}
 
-The database, three workers, ten writers and eight clients shared {processors} processors; a delay
-also says how busy they were.
+The database, three workers, ten writers and eight clients shared {processors} processors. A delay
+also depends on how busy they were.
 """
 
 

@@ -61,9 +61,9 @@ def test_a_row_is_encoded_once_with_the_cursor_that_holds_it(
     table.insert()
     worker.poll_until_quiet()
     (entry,) = worker.log.entries(0, 9)
-    assert entry.frame == b'id: abcd.1\ndata: {"id":1,"text":"row 1"}\n\n'
+    assert entry.frame == b'data: {"id":1,"text":"row 1"}\nid: abcd.1\n\n'
     assert entry.cursor == Cursor.at(1)
-    assert entry.frame[entry.body_at :].startswith(b"data: ")
+    assert entry.lines == b'data: {"id":1,"text":"row 1"}\n'
 
 
 def test_the_start_is_history_rows_below_the_newest(table: SimulatedTable) -> None:
@@ -212,7 +212,7 @@ def test_a_row_that_cannot_be_encoded_becomes_a_placeholder_among_the_others(
     table.committed[2] = "lone \ud800 surrogate"
     worker.poll_until_quiet()
     frames = [entry.frame for entry in worker.log.entries(0, 9)]
-    assert frames[1].startswith(b'id: abcd.2\nevent: unreadable\ndata: {"id":2,"reason":')
+    assert frames[1].startswith(b'event: unreadable\ndata: {"id":2,"reason":')
     assert b'"text":"row 1"' in frames[0]
     assert b'"text":"row 3"' in frames[2]
 
