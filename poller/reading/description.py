@@ -74,8 +74,7 @@ class Describer:
         try:
             yield
         except NoSuchTableError:
-            missing = _table_of(self._source)
-            raise TableError(f"there is no table {missing}; create it, or watch another") from None
+            raise TableError(_not_there(str(_table_of(self._source)))) from None
         except DBAPIError as error:
             if is_refused(error):
                 raise TableError(
@@ -153,9 +152,17 @@ def _parts(name: str) -> tuple[str | None, str]:
     return quoted_schema or schema, quoted_table or table
 
 
+def _not_there(name: str) -> str:
+    hint = f"; for a table whose own name has a dot write '\"{name}\"'" if "." in name else ""
+    return f"there is no table {name}; create it, or watch another{hint}"
+
+
 def _reflected(schema: str | None, name: str, connection: Connection) -> sa.Table:
     """The table as the database has it. Those that its foreign keys name are none of our business,
     and may be nobody's to read."""
+    of_sqlite = connection.dialect.name == "sqlite"
+    if of_sqlite and schema not in {None, *sa.inspect(connection).get_schema_names()}:
+        raise NoSuchTableError(name)  # SQLite itself calls it an unknown database
     table = sa.Table(
         name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False
     )

@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from poller.ids.cursor import Cursor
 from poller.reading.database import Database
@@ -62,7 +61,7 @@ def received(url: str) -> list[object]:
 
 
 def shown_by_psql(server: Postgres, url: str) -> list[str]:
-    command = [server.psql, "-XAt0", "-d", url, "-c", "SELECT value FROM held ORDER BY id"]
+    command = [str(server.psql), "-XAt0", "-d", url, "-c", "SELECT value FROM held ORDER BY id"]
     environment = {"PGTZ": "UTC", "PGCLIENTENCODING": "UTF8"}
     run = subprocess.run(command, capture_output=True, check=True, env=environment)
     return run.stdout.decode().split("\0")[:-1]
@@ -72,7 +71,7 @@ def shown_by_mariadb(server: MariaDB, url: str) -> list[str]:
     connect = ["--no-defaults", "--default-character-set=utf8mb4", "-h127.0.0.1", "-uroot"]
     options = [*connect, f"-P{server.port}", "--skip-column-names", "--raw", "--batch"]
     query = "SELECT CONCAT(value, CHAR(10), 'end of value') FROM held ORDER BY id"
-    command = [server.client, *options, url.rsplit("/", 1)[1], "-e", query]
+    command = [str(server.client), *options, url.rsplit("/", 1)[1], "-e", query]
     run = subprocess.run(command, capture_output=True, check=True)
     return run.stdout.decode().split("\nend of value\n")[:-1]
 

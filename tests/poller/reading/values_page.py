@@ -19,8 +19,9 @@ def page() -> str:
     for database, cases in DATABASES.items():
         place = re.compile(rf"(<!-- {database}, [^\n]*-->\n\n)(?:\|[^\n]*\n)*")
         table = "".join(f"{line}\n" for line in _table(cases))
-        text, places = place.subn(lambda found, table=table: found[1] + table, text)
-        assert places == 1, f"{PAGE} has no place for {database}"
+        found = place.search(text)
+        assert found is not None, f"{PAGE} has no place for {database}"
+        text = f"{text[: found.start()]}{found[1]}{table}{text[found.end() :]}"
     return text
 
 
