@@ -101,7 +101,7 @@ def values_of(
         Value(
             column.name,
             _held(column, dialect) if reflected else column,
-            None if column is key else _size(column, dialect),
+            None if column is key else _size(column, dialect, reflected=reflected),
         )
         for column in columns
     ]
@@ -117,11 +117,12 @@ def _held(column: sa.Column[Any], dialect: str) -> ColumnElement[Any]:
             return sa.type_coerce(column, NO_TYPE)
 
 
-def _size(column: sa.Column[Any], dialect: str) -> ColumnElement[Any] | None:
+def _size(column: sa.Column[Any], dialect: str, *, reflected: bool) -> ColumnElement[Any] | None:
+    """Where a declared length is the database's own, it is kept; another may be wishful."""
     if dialect == "sqlite":
         return sa.func.length(sa.cast(column, sa.LargeBinary))
     kind = _plain(column.type)
-    if isinstance(kind, sa.String | sa.LargeBinary) and _is_short(kind.length):
+    if reflected and isinstance(kind, sa.String | sa.LargeBinary) and _is_short(kind.length):
         return None
     plain = sa.type_coerce(column, kind)
     match dialect:
