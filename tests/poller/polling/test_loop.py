@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import gevent
 import gevent.event
@@ -354,3 +355,34 @@ def test_a_batch_cut_off_by_its_bytes_proves_no_gap_beyond_its_last_row_dead(
     table.commit(early)
     worker.poll_until_quiet()
     assert sorted(delivered(worker)) == [1, 2, 3, 4, 5]
+
+
+def test_a_poller_started_while_it_stops_polls_once_at_a_time(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    """Its last query still runs when it is started again: each row goes into the log once."""
+    running, most = 0, 0
+    answer = gevent.event.Event()
+    read = worker.source.read
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        answer.wait()
+        running -= 1
+        return read(*arguments, **options)
+
+    worker.source.read = slow  # type: ignore[method-assign]
+    worker.poller.start()
+    wait_for(lambda: running == 1)
+    stopping = gevent.spawn(worker.poller.stop)
+    wait_for(lambda: not worker.poller.started)
+    worker.poller.start()
+    gevent.sleep(0)
+    table.insert(3)
+    answer.set()
+    stopping.join()
+    wait_for(lambda: delivered(worker) == [1, 2, 3])
+    worker.poller.stop()
+    assert most == 1
