@@ -64,8 +64,9 @@ def size(column: ColumnElement[Any]) -> ColumnElement[Any] | None:
     kind = base_type(column.type)
     if isinstance(kind, SHORT) or (is_numeric(kind) and kind.precision is not None):
         return None
-    if isinstance(kind, sa.LargeBinary | sa.String):
+    if isinstance(kind, sa.LargeBinary):
         return sa.func.octet_length(column)
+    # A cast that costs nothing where it is text; an application may call text what is JSON.
     return sa.func.octet_length(sa.cast(column, sa.Text))
 
 

@@ -109,6 +109,25 @@ def test_a_value_that_an_application_s_own_type_refuses_is_withheld(database: Da
     assert rows[1].columns == {"id": 2, "title": "t", "body": None}
 
 
+def test_an_application_may_call_text_what_is_another_type(postgresql_url: str) -> None:
+    sql.execute(
+        postgresql_url,
+        f"CREATE TABLE notes (id {AUTO['postgresql']}, doc json, code uuid, body bytea)",
+    )
+    sql.execute(
+        postgresql_url,
+        "INSERT INTO notes (doc, code, body) VALUES "
+        r"('[1]', '00000000-0000-0000-0000-000000000007', '\x00ff')",
+    )
+    key = sa.Column("id", sa.Integer, primary_key=True)
+    others = [sa.Column(name, sa.String(99)) for name in ("doc", "code", "body")]
+    database = Database(postgresql_url)
+    (row,) = polled(database, described(database, sa.Table("notes", sa.MetaData(), key, *others)))
+    assert row.columns is not None
+    assert (row.columns["doc"], row.columns["body"]) == ([1], b"\x00\xff")
+    database.close()
+
+
 def test_a_date_that_python_has_not_is_withheld_from_a_table_with_types_of_its_own(
     postgresql_url: str,
 ) -> None:
