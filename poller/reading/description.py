@@ -139,6 +139,15 @@ def own_types_expected() -> Iterator[None]:
         yield
 
 
+def source_table(source: object) -> sa.Table:
+    """The table that is meant, with its schema; described only where the source describes it."""
+    table = _table_of(source)
+    if isinstance(table, sa.Table):
+        return table
+    schema, name = _parts(str(table))
+    return sa.Table(name, sa.MetaData(), schema=schema)
+
+
 def _table_of(source: object) -> object:
     return getattr(source, "__table__", source)
 
