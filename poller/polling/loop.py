@@ -24,7 +24,7 @@ from poller.ids.ranges import MAX_ID, Range, ranges_of
 from poller.polling.identity import Identity
 from poller.polling.report import PollReport
 from poller.reading.fence import Evidence, Fence
-from poller.reading.snapshot import History, Reading, Start
+from poller.reading.snapshot import Found, History, Reading, Start
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
 from poller.wire import event_id, reset, row
@@ -44,7 +44,7 @@ class Source(Protocol):
     def open(self) -> Start: ...
     def describe(self) -> History: ...
     def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]: ...
-    def page(self, ranges: Sequence[Range], limit: int) -> list[Row]: ...
+    def page(self, ranges: Sequence[Range], limit: int) -> Found: ...
 
 
 class Poller:
@@ -207,6 +207,7 @@ class Poller:
 
     def run(self) -> None:
         """Poll until stopped."""
+        phase = random.random()  # so that the polls of tables that began together are spread
         while not self._stopped.is_set():
             self._woken.clear()
             try:
@@ -216,7 +217,9 @@ class Poller:
                 # While the database is away only the backoff sets the pace, not who wakes.
                 self._stopped.wait(self._failed(error))
                 continue
-            self._woken.wait(delay_s)
+            self._woken.wait(delay_s * phase)
+            if delay_s:
+                phase = 1.0
 
     def _failed(self, error: Exception) -> float:
         """The seconds to wait before the next try. What was seen before a fault proves nothing."""

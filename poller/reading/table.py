@@ -2,7 +2,7 @@
 
     poll        rows after a cursor (above its position or in its gaps), with the table's
                 history and its counter, in one statement and so in one snapshot
-    page        rows in given ranges of ids, a page at a time: catch-up
+    page        rows in given ranges of ids, a page at a time, with the table's history: catch-up
     start_below the position from which a poller starts, so that the log is warm
     gaps_below  the ids that are missing below it: what a transaction may still fill
 
@@ -12,7 +12,8 @@ connection and is called where blocking is allowed (`Database.read`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,10 +27,12 @@ from poller.reading.conditions import LOW, ROWS, above, conditions, selects
 from poller.reading.description import Describer, Description, TableError
 from poller.reading.dialects import examine
 from poller.reading.dialects.facts import TableFacts
-from poller.reading.snapshot import History, Reading
+from poller.reading.snapshot import Found, History, HistoryMoved, Reading
 from poller.wire.row import Row
 
+COUNTER = 2
 STATUS_COLUMNS = 3  # place, version, counter: see dialects/
+NO_BOUNDS: Mapping[str, int] = MappingProxyType({})
 GAPS_LOOKED_FOR_IN = 100_000  # rows below the start
 GAPS_AT_START = 256  # no more: each is in the token of every row that is then encoded
 
@@ -89,22 +92,34 @@ class Table:
     def poll(self, connection: Connection, cursor: Cursor, limit: int) -> Reading:
         """At most `limit` rows not in `cursor`, lowest ids first."""
         if cursor.gaps:
-            first, *more = selects(self._key, self._description.columns, cursor.holes, limit)
-            statement, bounds = self._with_status(first), {}
+            statements, bounds = self._selects(cursor.holes, limit), {}
         else:
-            statement, more = self._above, []
+            statements = [self._above]
             bounds = {LOW: min(cursor.position + 1, MAX_ID), ROWS: limit}
         try:
-            told = connection.execute(statement, bounds).all()
-            found = [row[STATUS_COLUMNS:] for row in told if row[STATUS_COLUMNS] is not None]
-            for another in more:
-                found += connection.execute(another).all()
+            status, found = self._rows(connection, statements, bounds)
         except Exception as error:  # noqa: BLE001 - drivers raise anything
-            return self._poll_around(connection, cursor, limit, error)
-        return self._reading(told[0], self._lowest(map(self._description.row, found), limit))
+            status, rows = self._one_by_one(connection, cursor.holes, limit, error)
+        else:
+            rows = self._lowest(map(self._description.row, found), limit)
+        counter = None if status[COUNTER] is None else int(status[COUNTER])
+        return Reading(self._history_of(status), counter, rows)
+
+    def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> Found:
+        """At most `limit` rows whose ids are in `ranges`, lowest first."""
+        try:
+            status, found = self._rows(connection, self._selects(ranges, limit))
+        except Exception as error:  # noqa: BLE001 - drivers raise anything
+            return self._found(*self._one_by_one(connection, ranges, limit, error))
+        return self._found(status, self._lowest(map(self._description.row, found), limit))
+
+    def _selects(self, ranges: Sequence[Range], limit: int) -> list[sa.Select[Any]]:
+        columns = self._description.columns
+        return [self._with_status(one) for one in selects(self._key, columns, ranges, limit)]
 
     def _with_status(self, of_rows: sa.Select[Any]) -> sa.Select[Any]:
-        """One statement a poll: the outer join yields the status also where there is no row."""
+        """Rows and the history that they are of, in one snapshot: the outer join yields the status
+        also where there is no row."""
         status, rows = self.facts.status.subquery(), of_rows.subquery()
         return (
             sa.select(*status.c, *rows.c)
@@ -112,15 +127,23 @@ class Table:
             .order_by(rows.c[self._key.name])
         )
 
-    def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> list[Row]:
-        """At most `limit` rows whose ids are in `ranges`, lowest first."""
-        found: list[Any] = []
-        try:
-            for statement in selects(self._key, self._description.columns, ranges, limit):
-                found += connection.execute(statement).all()
-        except Exception as error:  # noqa: BLE001 - drivers raise anything
-            return self._one_by_one(connection, ranges, limit, error)
-        return self._lowest(map(self._description.row, found), limit)
+    def _rows(
+        self,
+        connection: Connection,
+        statements: Sequence[sa.Select[Any]],
+        bounds: Mapping[str, int] = NO_BOUNDS,
+    ) -> tuple[Sequence[Any], list[Any]]:
+        """The status, and the rows of all statements. Raises HistoryMoved between two of them."""
+        first, *others = [connection.execute(one, bounds).all() for one in statements]
+        status = first[0][:STATUS_COLUMNS]
+        for another in others:
+            self._check_same(status, another[0])
+        rows = [row[STATUS_COLUMNS:] for told in (first, *others) for row in told]
+        return status, [row for row in rows if row[0] is not None]
+
+    def _check_same(self, before: Sequence[Any], after: Sequence[Any]) -> None:
+        if self._history_of(before) != self._history_of(after):
+            raise HistoryMoved(f"{self.name} became another table while it was read")
 
     def start_below(self, connection: Connection, rows: int) -> int:
         """The position with `rows` rows above it, or 0 where the table has no more than that."""
@@ -159,13 +182,13 @@ class Table:
 
     def history(self, connection: Connection) -> History:
         """Which history of the table this is."""
-        place, version, _ = connection.execute(self.facts.status).one()
-        return self.facts.history(place, version)
+        return self._history_of(connection.execute(self.facts.status).one())
 
-    def _reading(self, status: Sequence[Any], rows: list[Row]) -> Reading:
-        place, version, counter = status[:STATUS_COLUMNS]
-        counter = None if counter is None else int(counter)
-        return Reading(self.facts.history(place, version), counter, rows)
+    def _history_of(self, status: Sequence[Any]) -> History:
+        return self.facts.history(*status[:COUNTER])
+
+    def _found(self, status: Sequence[Any], rows: list[Row]) -> Found:
+        return Found(self._history_of(status), rows)
 
     @staticmethod
     def _lowest(rows: Iterable[Row], limit: int) -> list[Row]:
@@ -173,29 +196,26 @@ class Table:
 
     # -- rows that cannot be read -----------------------------------------------------------
 
-    def _poll_around(
-        self, connection: Connection, cursor: Cursor, limit: int, error: Exception
-    ) -> Reading:
-        """The same poll where a row makes the driver fail on the whole fetch.
-
-        Not one snapshot, but safe: the status is read first, the ids in one statement that is cut
-        off by the same limit, and a row that is gone by the time it is read was deleted.
-        """
-        self._raise_if_gone(error)
-        status = connection.execute(self.facts.status).one()
-        return self._reading(status, self._one_by_one(connection, cursor.holes, limit, error))
-
     def _one_by_one(
         self, connection: Connection, ranges: Sequence[Range], limit: int, error: Exception
-    ) -> list[Row]:
-        self._raise_if_gone(error)
+    ) -> tuple[Sequence[Any], list[Row]]:
+        """As `_rows()`, where a row makes the driver fail on the whole fetch.
+
+        Not one snapshot, but safe: the status is read first and once more at the end, the ids in
+        one statement that is cut off by the same limit, and a row that is gone by the time it is
+        read was deleted.
+        """
+        self._raise_if_no_row_s(error)
+        status = connection.execute(self.facts.status).one()
         # Not a row but the statement itself may be refused, as when a column is gone: this raises.
         connection.execute(self._description.select().limit(0))
         ids: list[int] = []
         for within in conditions(self._key, ranges):
             some = sa.select(self._key).where(within).order_by(self._key).limit(limit)
             ids += connection.scalars(some).all()
-        return [self._read_one(connection, row_id) for row_id in sorted(ids)[:limit]]
+        rows = [self._read_one(connection, row_id) for row_id in sorted(ids)[:limit]]
+        self._check_same(status, connection.execute(self.facts.status).one())
+        return status, rows
 
     def _read_one(self, connection: Connection, row_id: int) -> Row:
         """One row, or its placeholder, also where it was deleted meanwhile: fewer rows than the
@@ -204,7 +224,7 @@ class Table:
         try:
             found = connection.execute(self._description.select().where(by_id)).first()
         except Exception as error:  # noqa: BLE001 - drivers raise anything
-            self._raise_if_gone(error)
+            self._raise_if_no_row_s(error)
             # The key alone can be read, so it is the row's content; otherwise this raises.
             connection.execute(sa.select(self._key).where(by_id)).first()
             return Row(row_id, None, "the database driver could not read this row")
@@ -213,6 +233,8 @@ class Table:
         return self._description.row(found)
 
     @staticmethod
-    def _raise_if_gone(error: Exception) -> None:
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
+    def _raise_if_no_row_s(error: Exception) -> None:
+        """Where it is not a row's fault."""
+        gone = isinstance(error, DBAPIError) and error.connection_invalidated
+        if gone or isinstance(error, HistoryMoved):
             raise error

@@ -121,7 +121,7 @@ def test_the_counter_of_another_column_does_not_look_like_a_restart(database_url
 def test_a_page_brings_rows_of_the_given_ranges(database: Database) -> None:
     insert(database, *range(1, 9))
     table = described(database)
-    rows = database.read(lambda c: table.page(c, [(2, 3), (5, 5), (7, 100)], 4))
+    rows = database.read(lambda c: table.page(c, [(2, 3), (5, 5), (7, 100)], 4).rows)
     assert [row.id for row in rows] == [2, 3, 5, 7]
 
 
@@ -165,7 +165,7 @@ def test_a_mariadb_table_of_any_name_has_another_epoch_once_truncated(mariadb_ur
 def test_only_listed_columns_are_read(database: Database) -> None:
     insert(database, 1)
     table = described(database, columns=["body"])
-    rows = database.read(lambda c: table.page(c, [(1, 1)], 1))
+    rows = database.read(lambda c: table.page(c, [(1, 1)], 1).rows)
     assert rows[0].columns == {"body": "note 1"}
 
 
@@ -173,7 +173,7 @@ def test_a_column_added_later_does_not_appear(database: Database) -> None:
     table = described(database)
     database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes ADD COLUMN secret VARCHAR(9)"))
     insert(database, 1)
-    rows = database.read(lambda c: table.page(c, [(1, 1)], 1))
+    rows = database.read(lambda c: table.page(c, [(1, 1)], 1).rows)
     assert rows[0].columns == {"id": 1, "body": "note 1"}
 
 
@@ -184,11 +184,11 @@ def test_a_column_added_later_does_not_appear_when_the_table_is_looked_at_again(
     database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes ADD COLUMN secret VARCHAR(9)"))
     database.read(table.describe)
     insert(database, 1)
-    rows = database.read(lambda c: table.page(c, [(1, 1)], 1))
+    rows = database.read(lambda c: table.page(c, [(1, 1)], 1).rows)
     assert rows[0].columns == {"id": 1, "body": "note 1"}
     database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes DROP COLUMN body"))
     database.read(table.describe)
-    rows = database.read(lambda c: table.page(c, [(1, 1)], 1))
+    rows = database.read(lambda c: table.page(c, [(1, 1)], 1).rows)
     assert rows[0].columns == {"id": 1}
 
 
@@ -276,7 +276,7 @@ def test_a_hostile_table_name_is_quoted(database: Database) -> None:
 def assert_only_the_second_row_is_unreadable(database: Database) -> None:
     table = described(database)
     reading = database.read(lambda c: table.poll(c, Cursor(), 100))
-    page = database.read(lambda c: table.page(c, [(1, 3)], 100))
+    page = database.read(lambda c: table.page(c, [(1, 3)], 100).rows)
     for rows in (reading.rows, page):
         assert [row.id for row in rows] == [1, 2, 3]
         assert [row.columns is None for row in rows] == [False, True, False]
@@ -313,7 +313,7 @@ def test_a_row_deleted_while_rows_are_read_one_by_one_cuts_no_page_short(
         return read_one(table, connection, row_id)
 
     monkeypatch.setattr(Table, "_read_one", read_one_deleted)
-    rows = database.read(lambda connection: table.page(connection, [(1, MAX_ID)], 3))
+    rows = database.read(lambda connection: table.page(connection, [(1, MAX_ID)], 3).rows)
     assert [row.id for row in rows] == [1, 2, 3]
     assert rows[2].columns is None
 
@@ -349,7 +349,7 @@ def test_sqlite_dates_are_streamed_as_they_were_written(sqlite_url: str) -> None
         lambda c: c.exec_driver_sql("INSERT INTO notes (at) VALUES ('2026-11-22T10:00Z'), (7)")
     )
     table = described(database)
-    rows = database.read(lambda c: table.page(c, [(1, 9)], 9))
+    rows = database.read(lambda c: table.page(c, [(1, 9)], 9).rows)
     assert [row.columns for row in rows] == [
         {"id": 1, "at": "2026-11-22T10:00Z"},
         {"id": 2, "at": 7},
