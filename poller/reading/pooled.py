@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-import psycopg
 from psycopg import ClientCursor, Connection
+from psycopg.types.datetime import IntervalLoader
 
 ISOLATION = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; "  # before anything that reads
 # What the role and the database have, not what another client set on this connection.
@@ -26,9 +26,20 @@ def tell_each_statement(connection: Connection[Any], settings: Mapping[str, str]
     values = [text for setting in settings.items() for text in setting]
     told = AS_CONFIGURED + ClientCursor(connection).mogrify(f"SELECT {each}; ", values)
     connection.cursor_factory = type("Pooled", (PooledCursor,), {"told": told})
+    connection.adapters.register_loader("interval", PostgresInterval)
 
 
-class PooledCursor(psycopg.ClientCursor[Any]):
+class PostgresInterval(IntervalLoader):
+    """Reads the style that each statement brings. The driver goes by the one that the server
+    reported last, which is that of the time between two statements. (Poolers keep a client's
+    `datestyle`, but not all of them `intervalstyle`.)"""
+
+    def __init__(self, oid: int, context: Any = None) -> None:
+        super().__init__(oid, context)
+        self._load_method = self._load_postgres
+
+
+class PooledCursor(ClientCursor[Any]):
     """`told` is the SQL before each statement. The result is that of the statement, the last."""
 
     told = ""

@@ -57,7 +57,7 @@ INSERT INTO notes (body, day, at, zoned, took, ratio, small, raw) VALUES ('GrÃ¼Ã
   1.1, '\\x00ff5c')
 """
 SETTINGS = {
-    "datestyle": ("German", "SQL, MDY", "Postgres, DMY"),
+    "datestyle": ("German", "SQL", "Postgres"),
     "intervalstyle": ("iso_8601", "sql_standard", "postgres_verbose"),
     "timezone": ("Asia/Kathmandu",),
     "bytea_output": ("escape",),
@@ -82,7 +82,7 @@ def test_no_setting_of_the_database_changes_a_value(
     notes: str, way: Pooled, name: str, value: str
 ) -> None:
     before = rows(notes)
-    sql.execute(notes, f"ALTER DATABASE {urlsplit(notes).path[1:]} SET {name} TO {value}")
+    sql.execute(notes, f"ALTER DATABASE {urlsplit(notes).path[1:]} SET {name} TO '{value}'")
     assert rows(way(notes)) == before
     assert before[0] is not None
     assert before[0]["ratio"] == 0.1 + 0.2
@@ -249,7 +249,8 @@ def test_no_setting_of_mariadb_changes_a_value(mariadb_url: str, name: str, valu
 
 
 def test_init_command_of_the_url_comes_last(mariadb_url: str) -> None:
-    url = f"{mariadb_url}?init_command={quote('SET @mine = 7, time_zone = "+02:00"')}"
+    command = quote("SET @mine = 7, time_zone = '+02:00'")
+    url = f"{mariadb_url}?init_command={command}"
     assert asked(url, "SELECT CONCAT(@mine, ' ', @@session.time_zone)") == "7 +02:00"
     assert asked(url, "SELECT @@session.lock_wait_timeout") == 11
 
