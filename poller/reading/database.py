@@ -31,7 +31,7 @@ T = TypeVar("T")
 # closed afterwards: a few tables that somebody has locked must not hold up the others.
 POLLS_AT_ONCE = 3
 OTHERS_AT_ONCE = 3
-TURN_S = 1.0
+TURN_S = 2.0
 POOL_OVERFLOW = 9
 SQLITE_THREADS = 1  # see session.py
 SQLITE_RETRY_WAIT_S = (0.005, 0.025)

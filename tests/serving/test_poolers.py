@@ -95,9 +95,9 @@ def test_behind_a_pooler_every_row_is_on_its_own_stream_exactly_once(
     pooler = start_pgbouncer(mode)
     # Nothing is in the ring at first, so that clients from 0 read the table in pages.
     env = {"DATABASE_URL": pooler.url(tables), "ROWCAST_HISTORY": "0", "ROWCAST_BATCH": "100"}
-    env["ROWCAST_POST_RATE"] = ""  # a setting of the wall
+    env |= {"FEEDS": " ".join(TABLES), "ROWCAST_POST_RATE": ""}  # which is a setting of the wall
     with strangers(pooler.url(tables)):
-        wall = start_gunicorn(env, app="tests.serving.two_feeds:app").wait_ready()
+        wall = start_gunicorn(env, app="tests.serving.many_feeds:app").wait_ready()
         streams = [
             (table, open_stream(f"{wall.url}/stream/{table}", "0"))
             for table in TABLES

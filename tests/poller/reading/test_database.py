@@ -180,6 +180,59 @@ def test_under_gevent_s_patches_many_first_calls_at_once_do_not_block_each_other
     assert sql.execute(sqlite_url, "SELECT count(*) FROM notes") == [(15 * 8,)]
 
 
+FIRST = """
+from gevent import monkey
+
+monkey.patch_all()
+
+import sys
+
+import gevent
+
+from poller.reading.database import Database
+
+for round in range(3):
+    database = Database(sys.argv[1])
+    asks = [
+        gevent.spawn(database.read, lambda c: c.exec_driver_sql("SELECT 1").scalar_one())
+        for _ in range(20)
+    ]
+    gevent.joinall(asks, timeout=20, raise_error=True)
+    assert [ask.value for ask in asks] == [1] * 20
+    database.close()
+"""
+
+
+def test_first_calls_at_the_same_moment_do_not_spoil_each_other(database_url: str) -> None:
+    """SQLAlchemy learns about the server from its first connection."""
+    command = [sys.executable, "-c", FIRST, database_url]
+    subprocess.run(command, check=True, timeout=60, cwd=PROJECT)
+
+
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_a_read_that_failed_lets_go_of_its_connection(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    """Whatever is wrong with a session is gone at the next try."""
+    database = Database(str(request.getfixturevalue(f"{server}_url")))
+    spoil = {
+        "postgresql": "SET search_path TO nowhere",
+        "mariadb": "SET sql_mode = 'ANSI_QUOTES'",
+    }[server]
+    asks = {"postgresql": "SHOW search_path", "mariadb": "SELECT @@sql_mode"}[server]
+    before = database.read(lambda c: c.exec_driver_sql(asks).scalar_one())
+    for error in (ZeroDivisionError, gevent.Timeout):
+
+        def fails(connection: "object", error: type[BaseException] = error) -> None:
+            connection.exec_driver_sql(spoil)  # type: ignore[attr-defined]
+            raise error
+
+        with pytest.raises(error):
+            database.read(fails)
+        assert database.read(lambda c: c.exec_driver_sql(asks).scalar_one()) == before
+    database.close()
+
+
 def test_times_come_in_utc(database_url: str) -> None:
     database = Database(database_url)
     asks = {

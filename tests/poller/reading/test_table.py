@@ -11,6 +11,7 @@ from poller.ids.ranges import MAX_ID
 from poller.reading.conditions import selects
 from poller.reading.database import Database
 from poller.reading.description import TableError
+from poller.reading.snapshot import HistoryMoved
 from poller.reading.table import Table
 from poller.wire.row import Row
 
@@ -123,6 +124,52 @@ def test_a_page_brings_rows_of_the_given_ranges(database: Database) -> None:
     table = described(database)
     rows = database.read(lambda c: table.page(c, [(2, 3), (5, 5), (7, 100)], 4).rows)
     assert [row.id for row in rows] == [2, 3, 5, 7]
+
+
+def test_a_page_says_of_which_history_its_rows_are(database: Database) -> None:
+    insert(database, 1, 2)
+    table = described(database)
+    before = database.read(table.history)
+    assert database.read(lambda c: table.page(c, [(1, 9)], 9)).history == before
+    assert database.read(lambda c: table.page(c, [(8, 9)], 9)).history == before
+    database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes RENAME TO away"))
+    made = f"CREATE TABLE notes (id {AUTO[database.dialect]}, body VARCHAR(100), more INT)"
+    database.write(lambda c: c.exec_driver_sql(made))
+    insert(database, 1, 2)
+    page = database.read(lambda c: table.page(c, [(1, 9)], 9))
+    # MariaDB knows a table by the second in which it was made, and by its number at the last look.
+    assert page.history != before or database.dialect in ("mysql", "mariadb")
+
+
+def test_a_table_that_is_replaced_between_two_statements_gives_no_rows(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poller.reading.conditions.PARTS_PER_STATEMENT", 1)
+    database = Database(sqlite_url)
+    database.write(lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {AUTO['sqlite']})"))
+    table = described(database)
+    ranges = [(1, 100), (200, 300)]
+    assert database.read(lambda c: table.page(c, ranges, 9)).rows == []
+    statements = [0]
+
+    def replace(connection: sa.Connection) -> None:
+        execute = sa.Connection.execute
+
+        def counted(self: sa.Connection, *arguments: object) -> object:
+            if self is connection and statements[0] == 1:
+                self.exec_driver_sql("CREATE TABLE other (id int)")
+            statements[0] += 1
+            return execute(self, *arguments)  # type: ignore[call-overload]
+
+        monkeypatch.setattr(sa.Connection, "execute", counted)
+
+    def work(connection: sa.Connection) -> None:
+        replace(connection)
+        table.page(connection, ranges, 9)
+
+    with pytest.raises(HistoryMoved):
+        database.read(work)
+    database.close()
 
 
 def test_the_start_has_so_many_rows_above_it(database: Database) -> None:
