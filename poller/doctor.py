@@ -1,13 +1,13 @@
-"""What is promised of a table, why, and what would have to change for the whole promise.
+"""The doctor: which guarantees hold for a table, why, and what to change to get them all.
 
-It asks the database what a poller asks at its start, and polls once; it writes nothing. `python
-app.py doctor` prints the report.
+It asks the database what a poller asks at its start, and polls once. It never writes. `rowcast
+doctor` prints the report.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from poller.ids.cursor import Cursor
 from poller.reading.database import Database
 from poller.reading.description import TableError, source_name
 from poller.reading.dialects.facts import Finding, TableFacts
+from poller.reading.pooler import pooler_findings
 from poller.reading.table import Table
 from poller.runtime.settings import Settings, checked_url
 
@@ -96,6 +97,7 @@ def diagnose(url: str, source: object, settings: Settings, key: str | None = Non
 
 
 def _look(url: URL, table: Table, query_timeout_s: float) -> TableFacts:
+    """The table's facts, and beside them what is between us and the database."""
     database = Database(url.render_as_string(hide_password=False), query_timeout_s=query_timeout_s)
 
     def work(connection: Connection) -> TableFacts:
@@ -105,7 +107,8 @@ def _look(url: URL, table: Table, query_timeout_s: float) -> TableFacts:
         return table.facts
 
     try:
-        return database.read(work)
+        facts = database.read(work)
+        return replace(facts, findings=[*pooler_findings(database), *facts.findings])
     finally:
         database.close()
 

@@ -52,7 +52,9 @@ class Feed:
         self.source = Source(table, database, settings, watch.prepare)
         self.poller = Poller(self.name, self.source, self.log, settings, lambda: bool(self.streams))
         # The first stream wakes the poller, which may be in its idle interval.
-        self.streams = Streams(self.name, self.log, self.source.page, settings, self.poller.wake)
+        self.streams = Streams(
+            self.name, self.log, self.source.page, settings, self.poller.wake, self.problem
+        )
 
     # -- lifecycle --------------------------------------------------------------------------
 
@@ -107,7 +109,7 @@ class Feed:
 
     def status(self) -> dict[str, object]:
         """Whether streams are served with what the table holds now, and if not, why."""
-        problem, table = self._problem(), self.source.table
+        problem, table = self.problem(), self.source.table
         facts = table.facts if table.described else None
         return {
             "ready": not problem,
@@ -117,7 +119,8 @@ class Feed:
             "streams": len(self.streams),
         }
 
-    def _problem(self) -> str:
+    def problem(self) -> str:
+        """Why the feed is not ready, for a stranger; empty if it is."""
         if self.closed:
             return ""
         if (error := self.poller.problem) is not None:

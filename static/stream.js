@@ -22,7 +22,7 @@ export class EventParser {
     this.id = lastEventId;
     this.rest = "";
     this.skipLineFeed = false; // the last piece ended with CR: an LF now belongs to it
-    this.heard = false; // anything but a retry time: a comment, an id, data
+    this.heard = false; // an event or a heartbeat: this stream is served
     this.clear();
   }
 
@@ -39,9 +39,11 @@ export class EventParser {
     if (line === "") return this.dispatch();
     const colon = line.indexOf(":");
     const field = colon < 0 ? line : line.slice(0, colon);
-    if (field !== "retry") this.heard = true;
-    if (field === "") return; // a comment
     const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    if (field === "") {
+      this.heard ||= value === ""; // a heartbeat; other comments say why there is nothing yet
+      return;
+    }
     if (field === "data") this.data += value + "\n";
     else if (field === "event") this.type = value;
     else if (field === "id" && !value.includes("\0")) this.id = value;
@@ -52,7 +54,9 @@ export class EventParser {
     this.lastEventId = this.id;
     const { data, type } = this;
     this.clear();
-    if (data) this.onEvent({ type: type || "message", data: data.slice(0, -1) });
+    if (!data) return;
+    this.heard = true;
+    this.onEvent({ type: type || "message", data: data.slice(0, -1) });
   }
 
   clear() {
@@ -146,7 +150,8 @@ export class LiveStream {
       this.expectLife(attempt);
       parser.push(value);
       this.lastEventId = parser.lastEventId;
-      // A server that is full answers with nothing but a time to retry: that is not live.
+      // A server that is full answers with nothing but a time to retry, one that waits for its
+      // table with a comment: that is not live.
       if (parser.heard) this.setLive();
     }
   }

@@ -31,14 +31,19 @@ GAP_BYTES = 8  # a pointer in the cursor's tuple; the range itself is shared wit
 class Entry:
     """One row: its id, the cursor that holds everything up to it, and its frame.
 
-    `body_at` is where the frame goes on after its `id:` line, so that a client whose own cursor
-    differs can be sent the same body under its own id.
+    `id_at` is where the frame's `id:` line begins, so that a client whose own cursor differs can be
+    sent the same event under its own id.
     """
 
     row_id: int
     cursor: Cursor
     frame: bytes
-    body_at: int
+    id_at: int
+
+    @property
+    def lines(self) -> bytes:
+        """The event without its id."""
+        return self.frame[: self.id_at]
 
 
 class Batch(NamedTuple):

@@ -20,7 +20,7 @@ PAGE_OVERHEAD_BYTES = 1000  # a Page with its lock, as CPython 3.11 keeps them
 ROW_OVERHEAD_BYTES = 150  # the tuple, the id and the head of the bytes object
 RANGE_BYTES = 120
 
-Body = tuple[int, bytes]  # a row's id, and its frame without the `id:` line
+Body = tuple[int, bytes]  # a row's id, and the lines of its event
 
 
 class Page:
@@ -84,7 +84,7 @@ class Page:
             if held.gaps or row_id != held.position + 1:
                 held = held.retire(clip(proven, high=row_id - 1))
             held = held.add(row_id)
-            frames.append(event_id.under_id(epoch, held, body))
+            frames.append(event_id.frame(epoch, held, body))
         return b"".join(frames), held.retire(proven)
 
 

@@ -19,74 +19,54 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import gevent
 from gevent.event import Event
 
 from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import Batch, EventLog
+from poller.delivery.resuming import asked
 from poller.ids.cursor import Cursor
 from poller.ids.ranges import Range, clip, intersect, subtract
 from poller.runtime import metrics
 from poller.runtime.hub import yield_now
-from poller.wire import event_id, reset, sse
+from poller.wire import event_id, notices, sse
 
 CHUNK_BYTES = 64 * 1024  # of the ring, written at once: what a slow client can hold back in memory
 REPLAY_ENTRIES = 256  # entries looked at before others get their turn
 BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
+NOTHING = Cursor()
 DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the log's floor
 
 
+@dataclass(slots=True, eq=False)
 class Subscriber:
     """One open stream, as a position. Its writer takes `next_chunk()` until that is empty, and
     again whenever the log sets `signal`.
 
-    `last_event_id` is what the client sent, None for "from now". `pause(seconds)` waits while the
-    database is away. `rows` counts what was sent.
+    `last_event_id` is what the client sent, None for "from now". `why_waiting()` says why the feed
+    is not ready. `pause(seconds)` waits while the database is away. `rows` counts what was sent.
     """
 
-    __slots__ = (
-        "_asked_at",
-        "_backfill",
-        "_epoch",
-        "_feed",
-        "_held",
-        "_last_event_id",
-        "_live",
-        "_log",
-        "_pause",
-        "_placed_in",
-        "_seq",
-        "_signal",
-        "_unproven",
-        "_waits_for",
-        "rows",
-    )
-
-    def __init__(
-        self,
-        feed: str,
-        event_log: EventLog,
-        backfill: Backfill,
-        last_event_id: str | None,
-        signal: Event,
-        pause: Callable[[float], object] = gevent.sleep,
-    ) -> None:
-        self.rows = 0
-        self._feed = feed
-        self._log = event_log
-        self._backfill = backfill
-        self._last_event_id = last_event_id
-        self._signal = signal
-        self._pause = pause
-        self._placed_in = 0  # the log's generation; 0: not placed yet
-        self._epoch = ""  # that generation's; while a page is read the log's may change
-        self._asked_at: int | None = None
-        self._live = False
-        self._seq = 0
-        self._held = Cursor()  # what the client has: while live, as of `seq`
-        self._unproven: tuple[Range, ...] = ()  # see `_missing()`
-        self._waits_for: tuple[Range, ...] = ()  # what of it the table did not show
+    _feed: str
+    _log: EventLog
+    _backfill: Backfill
+    _last_event_id: str | None
+    _signal: Event
+    _why_waiting: Callable[[], str]
+    _pause: Callable[[float], object] = gevent.sleep
+    rows: int = 0
+    _placed_in: int = 0  # the log's generation; 0: not placed yet
+    _epoch: str = ""  # that generation's; while a page is read the log's may change
+    _asked_at: int | None = None
+    _live: bool = False
+    _seq: int = 0
+    _held: Cursor = NOTHING  # what the client has: while live, as of `seq`
+    _unproven: tuple[Range, ...] = ()  # see `_missing()`
+    _waits_for: tuple[Range, ...] = ()  # what of it the table did not show
+    _said_live: bool = False
+    _said_waiting: str = ""
 
     @property
     def is_live(self) -> bool:
@@ -118,67 +98,84 @@ class Subscriber:
                 return chunk
             if not self._live and self._seq == self._log.head:
                 return b""
-        return b""
+        return self._waiting()
+
+    def _waiting(self) -> bytes:
+        """Why there is nothing yet; again when the reason is another one."""
+        reason = self._why_waiting()
+        if self._log.ready or reason == self._said_waiting:
+            return b""
+        self._said_waiting = reason
+        return notices.waiting(reason)
+
+    # -- beginning in a history -------------------------------------------------------------
 
     def _place(self) -> bytes:
-        """Find where the client stands in this history. Its answer begins with an id-only frame,
-        so that a drop before the first row loses nothing."""
+        """Find where the client stands in the log's present history."""
         if self._placed_in:
             return self._reset(self._log.reset_reason)
-        try:
-            resume = event_id.parse_last_event_id(self._last_event_id)
-        except ValueError:
-            return self._reset(reset.MALFORMED_ID)
-        if resume is None:
-            return self._from_now()
-        if resume.epoch is not None and resume.epoch not in self._log.epochs:
-            return self._reset_after_a_pass(reset.UNKNOWN_HISTORY)
-        if resume.cursor.position > self._log.counter:
-            return self._reset_after_a_pass(reset.AHEAD_OF_TABLE)
-        return self._resume(resume.cursor)
+        cursor, reason, unsure = asked(self._log, self._last_event_id)
+        if unsure and not self._table_was_read_since():
+            self._log.await_pass(self._signal)
+            return b""
+        if reason:
+            return self._reset(reason)
+        return self._from_now() if cursor is None else self._resume(cursor)
+
+    def _table_was_read_since(self) -> bool:
+        """Whether a pass has ended that began after the client was first found to be ahead."""
+        if self._asked_at is None:
+            self._asked_at = self._log.complete_passes
+        return self._log.complete_passes >= self._asked_at + 2  # the first may be under way already
 
     def _from_now(self) -> bytes:
         self._begin(self._log.cursor, self._log.head)
-        self._unproven = ()
-        return self._greeting()
+        return self._frame(notices.start(self._feed, resumed=False)) + self._live_event()
 
     def _resume(self, cursor: Cursor) -> bytes:
+        """Dropped before the first row, the client comes back to the same place."""
         self._begin(cursor, self._log.locate(cursor))
         self._unproven = clip(cursor.holes, high=self._log.floor)
         kind = "log" if self._live else "table" if self._missing() else "ring"
         metrics.resumes.labels(self._feed, kind).inc()
-        return self._greeting()
-
-    def _begin(self, held: Cursor, seq: int | None) -> None:
-        """In the log's present history; `seq` is where the client is live, None where it is not."""
-        self._last_event_id = None
-        self._placed_in, self._epoch = self._log.generation, self._log.epoch
-        self._held, self._live, self._waits_for = held, seq is not None, ()
-        self._seq = self._log.oldest if seq is None else seq
-
-    def _greeting(self) -> bytes:
-        return sse.id_frame(event_id.format_event_id(self._epoch, self._held))
-
-    def _reset_after_a_pass(self, reason: str) -> bytes:
-        """The client knows more than this worker: a greater id, or a name of the history. Another
-        worker may have been quicker: only a pass that began later than now can tell."""
-        if self._asked_at is None:
-            self._asked_at = self._log.complete_passes
-        if self._log.complete_passes >= self._asked_at + 2:  # the first may be under way already
-            return self._reset(reason)
-        self._log.await_pass(self._signal)
-        return b""
+        return self._frame(notices.start(self._feed, resumed=True)) + self._live_event()
 
     def _reset(self, reason: str) -> bytes:
-        """Tell the client to load the rows again; the stream goes on from now."""
+        """Tell the client to load the rows again; the stream goes on from now.
+
+        At its beginning `start` has no id: dropped before the reset, the client is to get it again.
+        """
         metrics.resets.labels(self._feed, reason).inc()
-        return reset.frame(reason) + self._from_now()
+        start = b""
+        if not self._placed_in:
+            start = sse.without_id(notices.start(self._feed, resumed=False))
+        self._begin(self._log.cursor, self._log.head)
+        return start + self._frame(notices.reset(reason)) + self._live_event()
+
+    def _begin(self, held: Cursor, seq: int | None) -> None:
+        """`seq` is where the client is live, None where it is not."""
+        self._last_event_id = None
+        self._placed_in, self._epoch = self._log.generation, self._log.epoch
+        self._held, self._live, self._unproven, self._waits_for = held, seq is not None, (), ()
+        self._seq = self._log.oldest if seq is None else seq
+
+    def _frame(self, lines: bytes) -> bytes:
+        return event_id.frame(self._epoch, self._held, lines)
 
     # -- live -------------------------------------------------------------------------------
 
     def _take(self) -> bytes:
         batch = self._log.take(self._seq, CHUNK_BYTES)
-        return batch.chunk if batch is not None and self.advance(batch) else b""
+        if batch is None:
+            return self._live_event()
+        return batch.chunk if self.advance(batch) else b""
+
+    def _live_event(self) -> bytes:
+        """Said once, when the client has everything: a page can then show that it is complete."""
+        if self._said_live or not self._live or self._seq != self._log.head:
+            return b""
+        self._said_live = True
+        return self._frame(notices.LIVE)
 
     def advance(self, batch: Batch) -> bool:
         """Count `batch` as sent, where it is just what a live client lacks; otherwise do nothing.
@@ -218,8 +215,7 @@ class Subscriber:
             # The client has the base and every earlier entry: all that the entry's cursor holds,
             # but for this row and ids that can never appear.
             self._held = self._held.union(entry.cursor).without(self._waits_for)
-            body = entry.frame[entry.body_at :]
-            frames.append(event_id.under_id(self._epoch, self._held, body))
+            frames.append(self._frame(entry.lines))
             size += len(frames[-1])
             if size > CHUNK_BYTES:
                 break
@@ -246,6 +242,6 @@ class Subscriber:
         chunk, self._held = page.framed(self._epoch, self._held, self._unproven)
         self._waits_for = intersect(self._unproven, clip(self._held.holes, high=page.upto))
         if len(self._waits_for) > DOUBTS:
-            return self._reset(reset.NOT_PROVEN)
+            return self._reset(notices.NOT_PROVEN)
         self.rows += len(page.rows)
         return chunk

@@ -27,7 +27,7 @@ from poller.reading.fence import Evidence, Fence
 from poller.reading.snapshot import Found, History, Reading, Start
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
-from poller.wire import event_id, reset, row
+from poller.wire import event_id, notices, row
 from poller.wire.row import Row
 
 FIRST_BACKOFF_S = 0.1
@@ -79,6 +79,7 @@ class Poller:
         self._woken = Event()
         self._stopped = Event()
         self._greenlet: gevent.Greenlet[..., None] | None = None
+        self._ending: gevent.Greenlet[..., None] | None = None
 
     # -- one pass ---------------------------------------------------------------------------
 
@@ -90,13 +91,13 @@ class Poller:
         began = self._clock()
         cursor = self._cursor or self._open()
         if self._failures and self._is_another(self._source.describe()):
-            return self._reset(reset.HISTORY_CHANGED)
+            return self._reset(notices.HISTORY_CHANGED)
         limit = self._settings.batch_rows
         evidence, reading = self._source.read(cursor, limit, look=bool(self._gaps.all))
         if self._is_another(reading.history):
-            return self._reset(reset.HISTORY_CHANGED)
+            return self._reset(notices.HISTORY_CHANGED)
         if reading.counter is not None and max(0, reading.counter) < cursor.position:
-            return self._reset(reset.IDS_RESTARTED)
+            return self._reset(notices.IDS_RESTARTED)
         full = len(reading.rows) >= limit
         self._advance(cursor, evidence, reading.rows, full=full)
         if not full:
@@ -175,16 +176,18 @@ class Poller:
         """`named` is `cursor`, or the part of it that a token has room for."""
         body, problem = row.body(new)
         self._report.encoded(new, problem, news=self._log.ready)
-        frame = event_id.under_id(self._log.epoch, named, body)
-        return Entry(new.id, cursor, frame, len(frame) - len(body))
+        frame = event_id.frame(self._log.epoch, named, body)
+        return Entry(new.id, cursor, frame, len(body))
 
     # -- the loop ---------------------------------------------------------------------------
 
     def start(self) -> None:
         """Poll in a greenlet of its own. Starting a started poller does nothing."""
         if self._greenlet is None:
-            self._stopped.clear()
-            self._greenlet = gevent.spawn(self.run)
+            # A loop that was stopped may still be in its last query: it keeps the event that ends
+            # it, and the new loop waits for it. Two at once would write each row twice.
+            self._stopped = Event()
+            self._greenlet = gevent.spawn(self._run_after, self._ending)
 
     def stop(self) -> None:
         """End after the query under way: a greenlet killed inside one would spoil its connection.
@@ -195,6 +198,7 @@ class Poller:
         self._stopped.set()
         self._woken.set()
         if greenlet is not None:
+            self._ending = greenlet
             greenlet.join()
 
     @property
@@ -205,21 +209,26 @@ class Poller:
         """Poll now: a row was just inserted here, or the first stream opened."""
         self._woken.set()
 
+    def _run_after(self, ending: gevent.Greenlet[..., None] | None) -> None:
+        if ending is not None:
+            ending.join()
+        self.run()
+
     def run(self) -> None:
         """Poll until stopped."""
-        phase = random.random()  # so that the polls of tables that began together are spread
-        while not self._stopped.is_set():
+        stopped = self._stopped
+        share = random.random()  # of the first wait: tables that begin together poll apart
+        while not stopped.is_set():
             self._woken.clear()
             try:
                 delay_s = self.poll()
                 self._recovered()
             except Exception as error:  # noqa: BLE001 - the loop's one edge
                 # While the database is away only the backoff sets the pace, not who wakes.
-                self._stopped.wait(self._failed(error))
+                stopped.wait(self._failed(error))
                 continue
-            self._woken.wait(delay_s * phase)
-            if delay_s:
-                phase = 1.0
+            self._woken.wait(delay_s * share)
+            share = 1.0 if delay_s else share
 
     def _failed(self, error: Exception) -> float:
         """The seconds to wait before the next try. What was seen before a fault proves nothing."""
@@ -228,6 +237,8 @@ class Poller:
         self._failures += 1
         self._gaps = self._gaps.afresh()
         self.problem = error
+        if not self._log.ready:
+            self._log.notify()  # who waits is told why
         return float(longest * random.uniform(0.5, 1.0))
 
     def _recovered(self) -> None:

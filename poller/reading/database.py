@@ -10,29 +10,22 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import gevent
-from gevent.lock import BoundedSemaphore
 from gevent.threadpool import ThreadPool
 from sqlalchemy import Connection, create_engine, event, select
 from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from poller.reading.session import session_of
+from poller.reading.turns import AHEAD, KEPT, Turns
 from poller.reading.url import parsed
 
 T = TypeVar("T")
 
-# Connections of a worker, however many tables it watches: so many polls, and so many other calls,
-# have one at the same time. A call that waits for its turn for TURN_S goes ahead, on one that is
-# closed afterwards: a few tables that somebody has locked must not hold up the others.
-POLLS_AT_ONCE = 3
-OTHERS_AT_ONCE = 3
-TURN_S = 2.0
-POOL_OVERFLOW = 9
 SQLITE_THREADS = 1  # see session.py
 SQLITE_RETRY_WAIT_S = (0.005, 0.025)
 POSTGRESQL_DISK_FULL = "53100"
@@ -65,8 +58,8 @@ class Database:
             self.url,
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
-            pool_size=POLLS_AT_ONCE + OTHERS_AT_ONCE,
-            max_overflow=POOL_OVERFLOW,
+            pool_size=KEPT,
+            max_overflow=AHEAD,
             pool_timeout=query_timeout_s,
             connect_args=dict(self._session.connect_args),
         )
@@ -74,10 +67,9 @@ class Database:
         level = "SERIALIZABLE" if self.is_sqlite else "READ COMMITTED"
         self._transactional = self._engine.execution_options(isolation_level=level)
         self._threads: ThreadPool | None = None
-        self._polls = BoundedSemaphore(POLLS_AT_ONCE)
-        self._others = BoundedSemaphore(OTHERS_AT_ONCE)
+        self._turns = Turns()
         self._connecting_first = threading.Lock()
-        self._connected = self.is_sqlite  # which has one thread
+        self._connected = False
 
     @property
     def dialect(self) -> str:
@@ -153,20 +145,12 @@ class Database:
             raise
         return connection
 
-    @contextmanager
-    def _turn(self, *, polling: bool = False) -> Iterator[None]:
-        """Inside, the caller may take a connection."""
-        self._connect_first()
+    def _turn(self, *, polling: bool = False) -> AbstractContextManager[None]:
+        """Inside, the caller may take a connection. SQLite has one thread, and so one."""
         if self.is_sqlite:
-            yield
-            return
-        turns = self._polls if polling else self._others
-        had = turns.acquire(timeout=TURN_S)
-        try:
-            yield
-        finally:
-            if had:
-                turns.release()
+            return nullcontext()
+        self._connect_first()
+        return self._turns.take(polling=polling)
 
     def _connect_first(self) -> None:
         """One alone at first: SQLAlchemy learns from it about the server, and what connects

@@ -1,19 +1,18 @@
 """The fanout: writes one batch to all live streams of a worker, straight into their sockets.
 
-It knows neither HTTP nor SQL: the sockets come from `handover.py`, the bytes from `delivery.py`. A
+It knows neither HTTP nor SQL: the sockets come from `handover.py`, the bytes from `delivery/`. A
 stream is in one of two places:
 
-- parked: it has all there is for it now. It is a socket, a position and a watcher for the client's
-  end, and no greenlet. Nearly all of these are live, and a round gives them the same bytes; a few
-  wait for something else, such as the first pass.
-- busy: a greenlet writes what could not be written at once, because the client's buffer is full, or
+- parked (`parked.py`): it has everything there is for it now, and no greenlet. A round gives all
+  that are live the same bytes.
+- busy: a greenlet writes what could not be written at once, because the client's buffer is full or
   because the table has to be read. Then the stream is parked again.
 
 Invariants:
 - Between a subscriber's "nothing new" and its place among the parked nothing yields, and every
   change of the log sets `signal`: so no parked stream misses one.
-- A busy stream's socket is closed by its greenlet only. Others shut it down, which wakes that
-  greenlet: a descriptor closed under somebody who waits on it could already be another client's.
+- Only its greenlet closes a busy stream's socket. Others shut it down, which wakes that greenlet:
+  a descriptor closed under a greenlet that waits for it could already be another client's.
 - A frame is written whole or the connection ends: a farewell never cuts one.
 """
 
@@ -33,7 +32,7 @@ from poller.runtime.settings import Settings
 from poller.serving.client import CLIENT_GONE, WRITE_DEADLINE
 from poller.serving.parked import Parked
 from poller.serving.socket_stream import SocketStream
-from poller.wire import sse
+from poller.wire import chunked, notices, sse
 
 # Joined once for all, so that a fast client takes a poll's rows in one write.
 BATCH_BYTES = 256 * 1024
@@ -45,7 +44,8 @@ FAILED = "error"
 class Fanout:
     """All streams of one feed whose sockets are ours. It runs while there is one.
 
-    `ended(stream)` is called once for each, when its socket is closed.
+    `ended(stream)` is called once for each, when its socket is closed. `why_waiting()` says why the
+    feed is not ready, empty if it is.
     """
 
     def __init__(
@@ -54,11 +54,13 @@ class Fanout:
         event_log: EventLog,
         settings: Settings,
         ended: Callable[[SocketStream], None],
+        why_waiting: Callable[[], str],
     ) -> None:
         self._feed = feed
         self._log = event_log
         self._settings = settings
         self._ended = ended
+        self._why_waiting = why_waiting
         self._parked = Parked(settings.heartbeat_s, self._beat)
         self._seq = 0  # where the next batch begins
         self._generation = 0  # of the log, at the last round
@@ -78,7 +80,7 @@ class Fanout:
             self._seq, self._generation = self._log.head, self._log.generation
             self._log.attach(self.signal)
             gevent.spawn(self._run)
-        self._serve(stream, sse.retry_frame(self._settings.retry_ms))
+        self._serve(stream, sse.retry_line(self._settings.retry_ms))
 
     def release(self, stream: SocketStream) -> None:
         """Close an ended stream, at once where no greenlet has it."""
@@ -119,12 +121,13 @@ class Fanout:
             if self._seq != self._log.head:
                 self.signal.set()  # there is more than a batch
         live = self._parked.live
+        coded = chunked.chunk(batch.chunk) if batch is not None else b""  # once for all
         for stream in _slices([*live] if batch or anew else []):
             if stream not in live:
                 continue  # it ended in a pause
             if batch is not None and stream.subscriber.advance(batch):
                 self._rows += batch.next_seq - batch.seq
-                self._send(stream, batch.chunk)
+                self._send(stream, coded if stream.client.chunked else batch.chunk)
             else:
                 self._serve(stream)
         for stream in _slices([*self._parked.waiting]):
@@ -141,10 +144,10 @@ class Fanout:
                 chunk += new
                 if not chunk:
                     return self._parked.add(stream)
-                if not self._send(stream, chunk):
+                if not self._send(stream, stream.client.coded(chunk)):
                     return None
                 stream.written_at, chunk = time.monotonic(), b""
-            self._occupy(stream, chunk)
+            self._occupy(stream, stream.client.coded(chunk))
         except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
             stream.end(self._reason(error))
         finally:
@@ -184,7 +187,9 @@ class Fanout:
             self._parked.send_heartbeat(stream)
 
     def _beat(self, stream: SocketStream) -> bool:
-        return self._send(stream, sse.HEARTBEAT)
+        reason = self._why_waiting()
+        heartbeat = notices.waiting(reason) if reason else sse.HEARTBEAT
+        return self._send(stream, stream.client.coded(heartbeat))
 
     # -- busy streams -----------------------------------------------------------------------
 
@@ -200,16 +205,16 @@ class Fanout:
         try:
             self._write_all(stream, rest)
             while not stream.closed_because and (chunk := self._next_chunk(stream)):
-                self._write_all(stream, chunk)
-            if stream.closed_because:
-                self._write_all(stream, stream.farewell)
+                self._write_all(stream, stream.client.coded(chunk))
+            if stream.farewell is not None:
+                self._write_all(stream, stream.client.last(stream.farewell))
         except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
             reason = self._reason(error)
         # Nothing yields between "nothing new" and here.
         self._busy.discard(stream)
         stream.closed_because = stream.closed_because or reason
         if stream.closed_because:
-            stream.farewell = b""
+            stream.farewell = None
             if reason == WRITE_DEADLINE:
                 stream.client.abandon()
             self._close(stream)
@@ -232,9 +237,9 @@ class Fanout:
 
     def _close(self, stream: SocketStream) -> None:
         self._parked.discard(stream)
-        if stream.farewell:
+        if stream.farewell is not None:
             with suppress(OSError):
-                stream.sent_bytes += stream.client.send(stream.farewell)
+                stream.sent_bytes += stream.client.send(stream.client.last(stream.farewell))
         stream.client.close()
         self._ended(stream)
 

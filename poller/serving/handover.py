@@ -6,7 +6,8 @@ After the hand-over there is only a socket, which is ours. What this relies on, 
 
 - `environ["gunicorn.socket"]` is gevent's socket, and `start_response` returns a method of
   gunicorn's `Response`, also through middleware that passes it on. That response writes the head
-  itself. Told to close and not to chunk, it then has nothing more to write, and closes its side.
+  itself, chunked for a client of HTTP/1.1. Told to close, and that nothing was chunked, it then
+  has nothing more to write, and closes its side.
 - We *detach* the descriptor instead of duplicating it. gunicorn and gevent then hold a closed
   socket: whatever they do with it, such as answer a second request that came in the same packet,
   cannot reach the client. (A duplicate would also leave the first descriptor in libev's epoll set
@@ -23,28 +24,29 @@ from typing import Any
 from gevent import monkey
 from gevent import socket as gevent_socket
 
+from poller.serving.client import OwnedSocket
+
 # The plain one, whose methods never switch greenlets.
 PlainSocket = monkey.get_original("socket", "SocketType")
 
 
-def take(environ: Mapping[str, Any], write: object) -> socket.socket | None:
-    """The client's socket, non-blocking, with the response's head written; from now on it is the
-    caller's to write to and to close.
+def take(environ: Mapping[str, Any], write: object) -> OwnedSocket | None:
+    """The client's socket with the response's head written; from now on it is the caller's.
 
-    `write` is what `start_response` returned. None where this server, or this connection, cannot be
-    taken over: then nothing has happened. Raises OSError where the client is gone.
+    `write` is what `start_response` returned. None if this server, or this connection, cannot be
+    taken over: then nothing has happened. Raises OSError if the client is gone.
     """
     client: Any = environ.get("gunicorn.socket")
     response: Any = getattr(write, "__self__", None)
     if not (_is_gevent_worker() and _is_plain(client) and _is_gunicorns(response)):
         return None
     response.force_close()
-    response.chunked = False
     response.send_headers()
+    chunked, response.chunked = response.chunked, False  # or its end would write a last chunk
     family, kind, protocol = client.family, client.type, client.proto
     taken: socket.socket = PlainSocket(family, kind, protocol, fileno=client.detach())
     taken.setblocking(False)
-    return taken
+    return OwnedSocket(taken, chunked=chunked)
 
 
 def _is_gevent_worker() -> bool:
@@ -52,7 +54,7 @@ def _is_gevent_worker() -> bool:
 
 
 def _is_plain(client: object) -> bool:
-    """Not a subclass: TLS has a state beside the descriptor, which cannot be taken along."""
+    """Not a subclass: TLS keeps a state beside the descriptor, which cannot be taken along."""
     return type(client) is gevent_socket.socket
 
 

@@ -38,17 +38,19 @@ class SocketStream:
         self.sent_bytes = 0
         self.written_at = 0.0  # monotonic; not counting batches, see `Parked.batch_at`
         self.closed_because = ""
-        self.farewell = b""
+        self.farewell: bytes | None = None
 
-    def end(self, reason: str, farewell: bytes = b"") -> None:
-        """End the stream, with `farewell` as its last bytes. The first reason counts."""
+    def end(self, reason: str, farewell: bytes | None = None) -> None:
+        """End the stream, in good order with `farewell` as its last bytes, or without a word if it
+        is None. The first reason counts."""
         if not self.closed_because:
             self.closed_because, self.farewell = reason, farewell
             self._release(self)
 
     def client_ended(self, reason: str) -> None:
-        """`end()`, for the hub, where nothing may wait and nothing should take long."""
-        gevent.spawn(self.end, reason)
+        """`end()`, for the hub, where nothing may wait and nothing should take long. A client that
+        only closed its sending side still gets an end in good order."""
+        gevent.spawn(self.end, reason, b"")
 
     def cut(self) -> None:
         """End the connection under a write that waits."""

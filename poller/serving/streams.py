@@ -30,7 +30,7 @@ from poller.wire import sse
 # a worker sends away 500 streams a second, whatever their number. Four that end at once then send
 # 2,000, which a single one that is left takes (it opens 3,000 and more), and which fit into the
 # listen backlog (2,048) for the second that new workers take to start.
-DRAIN_RETRY_MS = (100, 2000)
+DRAIN_RETRY_MS = (1000, 2000)  # a client keeps the time while nobody listens: not too short
 DRAIN_RETRY_MS_PER_STREAM = 2
 
 Stream = WsgiStream | SocketStream
@@ -46,7 +46,8 @@ class StreamRequest(NamedTuple):
 
 
 class Streams:
-    """Those of one feed in one worker. `first()` is called when one opens and there was none."""
+    """Those of one feed in one worker. `first()` is called when one opens and there was none;
+    `why_waiting()` says why the feed is not ready, empty if it is."""
 
     def __init__(
         self,
@@ -55,13 +56,15 @@ class Streams:
         read_page: PageReader,
         settings: Settings,
         first: Callable[[], None],
+        why_waiting: Callable[[], str],
     ) -> None:
         self._feed = feed
         self._log = event_log
         self._backfill = Backfill(feed, read_page, settings.batch_rows, lambda: event_log.epochs)
         self._settings = settings
         self._first = first
-        self._fanout = Fanout(feed, event_log, settings, self.ended)
+        self._why_waiting = why_waiting
+        self._fanout = Fanout(feed, event_log, settings, self.ended, why_waiting)
         self._release = self._fanout.release  # one object for all streams
         self._open: dict[Stream, tuple[float, str, Ticket]] = {}
         self._metric_open = metrics.streams_open.labels(feed)
@@ -77,7 +80,9 @@ class Streams:
         def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
             return self._subscriber(asked, signal, pause)
 
-        stream = WsgiStream(make, self._log, self._settings, client, self._metric_rows.inc)
+        stream = WsgiStream(
+            make, self._log, self._settings, client, self._metric_rows.inc, self._why_waiting
+        )
         self._count_in(stream, asked)
         return stream
 
@@ -116,7 +121,7 @@ class Streams:
     def drain(self, together: int) -> None:
         """End every stream, each told its own time to come back, so that they do not all come
         at once. `together` is how many end with these: the streams of all feeds of the worker."""
-        self.end("drain", lambda: sse.retry_frame(drain_retry_ms(together)))
+        self.end("drain", lambda: sse.retry_line(drain_retry_ms(together)))
 
     def cut(self) -> None:
         """End the connections of streams that do not end by themselves."""
@@ -129,7 +134,8 @@ class Streams:
         self, asked: StreamRequest, signal: Event, pause: Callable[[float], object]
     ) -> Subscriber:
         last_event_id = asked.last_event_id
-        return Subscriber(self._feed, self._log, self._backfill, last_event_id, signal, pause)
+        why = self._why_waiting
+        return Subscriber(self._feed, self._log, self._backfill, last_event_id, signal, why, pause)
 
     def _count_in(self, stream: Stream, asked: StreamRequest) -> None:
         if not self._open:

@@ -1,6 +1,6 @@
-"""A stream as the body of a WSGI response: any server can serve it, with one greenlet for each.
+"""A stream as the body of a WSGI response, for any server that gives each response a greenlet.
 
-Under gunicorn's gevent worker `fanout.py` does better. What a client sees is the same.
+Under gunicorn's gevent worker, `fanout.py` does better. A client sees no difference.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
 from poller.runtime.settings import Settings
 from poller.serving.client import CLIENT_GONE, LOOKS_PER_DEADLINE, WRITE_DEADLINE, ClientSocket
-from poller.wire import sse
+from poller.wire import notices, sse
 
 MakeSubscriber = Callable[[Event, Callable[[float], object]], Subscriber]
 
@@ -34,6 +34,7 @@ class WsgiStream:
         settings: Settings,
         client: ClientSocket,
         count_rows: Callable[[int], None],
+        why_waiting: Callable[[], str],
     ) -> None:
         self.sent_bytes = 0
         self.closed_because = ""
@@ -41,6 +42,7 @@ class WsgiStream:
         self._settings = settings
         self._client = client
         self._count_rows = count_rows
+        self._why_waiting = why_waiting
         self._signal = Event()
         self._farewell = b""
         self._writing_since = 0.0
@@ -74,11 +76,11 @@ class WsgiStream:
             timer.close()
 
     def _chunks(self) -> Iterator[bytes]:
-        yield sse.retry_frame(self._settings.retry_ms)
+        yield sse.retry_line(self._settings.retry_ms)
         written_at = time.monotonic()
         while not self.closed_because:
-            # Cleared before the look: what comes after it sets the signal again, so that nothing
-            # can be missed between "nothing new" and "wait".
+            # Cleared before the look: whatever comes later sets the signal again, so nothing can be
+            # missed between "nothing new" and "wait".
             self._signal.clear()
             rows = self.subscriber.rows
             if chunk := self.subscriber.next_chunk():
@@ -89,15 +91,16 @@ class WsgiStream:
             # Rows that this client has already also set the signal.
             silence_left_s = written_at + self._settings.heartbeat_s - time.monotonic()
             if silence_left_s <= 0 or not self._signal.wait(silence_left_s):
-                yield sse.HEARTBEAT
+                reason = self._why_waiting()
+                yield notices.waiting(reason) if reason else sse.HEARTBEAT
                 written_at = time.monotonic()
         if self._farewell:
             yield self._farewell
 
-    def end(self, reason: str, farewell: bytes = b"") -> None:
+    def end(self, reason: str, farewell: bytes | None = None) -> None:
         """End the stream, with `farewell` as its last bytes. The first reason counts."""
         if not self.closed_because:
-            self.closed_because, self._farewell = reason, farewell
+            self.closed_because, self._farewell = reason, farewell or b""
             self._signal.set()
 
     def cut(self) -> None:
@@ -105,10 +108,10 @@ class WsgiStream:
         self._client.cut()
 
     def _drop_if_stuck(self) -> None:
-        """Cut a client off that took nothing for the write deadline. It may come back and resume.
+        """Cut off a client that took nothing for the write deadline. It may come back and resume.
 
-        A slow client moves what the kernel holds for it, and is left alone; for one that takes
-        nothing the server's write would block its greenlet for ever, and shutting the socket down
+        A slow client is left alone: what the kernel holds for it changes. For one that takes
+        nothing, the server's write would block its greenlet for ever; shutting the socket down
         ends it.
         """
         if (unsent := self._client.unsent_bytes()) != self._unsent_bytes:

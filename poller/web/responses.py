@@ -10,7 +10,7 @@ from flask import Response
 from werkzeug.wsgi import ClosingIterator
 
 from poller.serving import handover
-from poller.serving.client import ClientSocket, OwnedSocket
+from poller.serving.client import ClientSocket
 from poller.serving.streams import StreamRequest, Streams
 from poller.wire import sse
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 HEADERS = {
-    "Cache-Control": "no-store",
+    # `no-transform` keeps compressing middleware from holding rows back.
+    "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",  # nginx passes each frame on at once
     "X-Content-Type-Options": "nosniff",
 }
@@ -50,7 +51,7 @@ class StreamResponse(EventStreamResponse):
         write = start_response(self.status, self.get_wsgi_headers(environ).to_wsgi_list())
         taken = handover.take(environ, write) if self._direct else None
         if taken is not None:
-            self._streams.fan_out(self._asked, OwnedSocket(taken))
+            self._streams.fan_out(self._asked, taken)
             return ClosingIterator((), self.close)
         stream = self._streams.respond(self._asked, ClientSocket(_socket(environ)))
         return ClosingIterator(iter(stream), [lambda: self._streams.ended(stream), self.close])

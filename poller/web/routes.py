@@ -15,14 +15,16 @@ from poller.web.service import EXTENSION, current_service
 from poller.wire import sse
 
 FULL_RETRY_MS = (5_000, 15_000)  # over a cap: come back somewhere in between
-DRAINING_RETRY_MS = (100, 2_000)  # this process ends: soon another one answers
+DRAINING_RETRY_MS = (1_000, 2_000)  # this process ends: soon another one answers
 
 
 def blueprint() -> Blueprint:
     """`/stream` and the routes for operators, for one application."""
     routes = Blueprint(EXTENSION, __name__)
-    routes.add_url_rule("/stream", view_func=stream, defaults={"name": None})
-    routes.add_url_rule("/stream/<name>", view_func=stream)
+    # A slash too much is no reason for a native EventSource to give up for good.
+    first = {"name": None}
+    routes.add_url_rule("/stream", view_func=stream, defaults=first, strict_slashes=False)
+    routes.add_url_rule("/stream/<name>", view_func=stream, strict_slashes=False)
     health.add_to(routes)
     return routes
 
@@ -35,7 +37,7 @@ def stream(name: str | None) -> Response:
     feed = service.feed(name)
     if feed.closed:
         return Response(status=204)  # the one answer after which a client stops for good
-    service.start()
+    service.ensure_started()
     if service.draining:
         return _turn_away(feed, "draining", DRAINING_RETRY_MS)
     if reason := service.admission.refusal(request.remote_addr):
@@ -48,9 +50,12 @@ def stream(name: str | None) -> Response:
 def _turn_away(feed: Feed, reason: str, retry_ms: tuple[int, int]) -> Response:
     """Not 503: a native EventSource would never come back."""
     metrics.rejections.labels(feed.name, reason).inc()
-    return EventStreamResponse(sse.retry_frame(random.randint(*retry_ms)))
+    return EventStreamResponse(sse.retry_line(random.randint(*retry_ms)))
 
 
 def _last_event_id() -> str | None:
-    """The header wins over the query: a client that reconnects keeps its first URL."""
-    return request.headers.get("Last-Event-ID") or request.args.get("last_event_id")
+    """The header wins: a client that reconnects may keep its first URL. `lastEventId` is what
+    polyfills add at a reconnect, so it is newer than what the page wrote into the URL."""
+    asked = request.args
+    header = request.headers.get("Last-Event-ID")
+    return header or asked.get("lastEventId") or asked.get("last_event_id")

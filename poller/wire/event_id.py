@@ -32,9 +32,9 @@ def format_event_id(epoch: str, cursor: Cursor) -> str:
     return f"{epoch}.{cursor.token()}"
 
 
-def under_id(epoch: str, cursor: Cursor, body: bytes) -> bytes:
-    """A frame made without an id, under the id of `cursor`: what the client holds after it."""
-    return sse.id_line(format_event_id(epoch, cursor)) + body
+def frame(epoch: str, cursor: Cursor, lines: bytes) -> bytes:
+    """The frame of an event under the id of `cursor`: what the client holds after it."""
+    return sse.under_id(format_event_id(epoch, cursor), lines)
 
 
 def parse_last_event_id(text: str | None) -> Resume | None:

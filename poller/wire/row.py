@@ -1,4 +1,4 @@
-"""A row of the watched table, and its frame.
+"""A row of the watched table, and its event.
 
 Data is one line of JSON that every browser reads. Dates are ISO 8601, bytes base64, decimals
 strings. NaN and the infinities, which JSON lacks, are null. Integers beyond 2^53 - 1, where a
@@ -30,7 +30,7 @@ class Row:
 
 
 def body(row: Row) -> tuple[bytes, str]:
-    """The row's frame without its id, and why the row could not be read; empty if it could.
+    """The lines of the row's event, and why the row could not be read; empty if it could.
 
     A row that could not be read becomes an event `unreadable` with its id and the reason, so that
     neither the rows around it nor its own id are lost.
@@ -38,11 +38,11 @@ def body(row: Row) -> tuple[bytes, str]:
     problem = row.problem
     if row.columns is not None:
         try:
-            return sse.frame(to_json(row.columns)), ""
+            return sse.fields(to_json(row.columns)), ""
         except (ValueError, TypeError, OverflowError, RecursionError):
             problem = "this row could not be written as JSON"
     placeholder = to_json({"id": row.id, "reason": problem})
-    return sse.frame(placeholder, event=UNREADABLE_EVENT), problem
+    return sse.fields(placeholder, event=UNREADABLE_EVENT), problem
 
 
 def to_json(value: Any) -> str:

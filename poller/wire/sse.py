@@ -1,7 +1,12 @@
 """Server-Sent Events as bytes: frames, comments, `retry`.
 
 Pure: text in, bytes out. The words are those of the WHATWG HTML standard, section 9.2
-(https://html.spec.whatwg.org/multipage/server-sent-events.html).
+(https://html.spec.whatwg.org/multipage/server-sent-events.html). Clients differ from it, so:
+
+- A frame's `id` is its last line. Some clients take an id when its line arrives: one that is cut
+  off before the data ends must not have it yet.
+- Every frame with an id has data. Firefox and most libraries keep no id without.
+- No blank line but at the end of a frame. Some clients dispatch an empty message at each.
 """
 
 from __future__ import annotations
@@ -9,7 +14,6 @@ from __future__ import annotations
 import re
 
 CONTENT_TYPE = "text/event-stream"
-# A bare comment line. No blank line after it: one makes some clients dispatch an empty message.
 HEARTBEAT = b":\n"
 
 # A line ends at CRLF, LF or CR and nowhere else. str.splitlines() also splits at VT, FF, FS to US,
@@ -18,30 +22,35 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _NOT_IN_A_FIELD = re.compile(r"[\r\n\0]")
 
 
-def frame(data: str, *, event_id: str | None = None, event: str | None = None) -> bytes:
-    """One event: its `id` first, then `event`, then a `data` line for each line of the text.
+def fields(data: str, *, event: str | None = None) -> bytes:
+    """The lines of one event, to be finished by `under_id()`: `event`, then `data` line by line.
 
-    Raises ValueError for CR, LF or NUL in `event_id` or `event`.
+    Raises ValueError for CR, LF or NUL in `event`.
     """
     lines = [f"data: {line}\n" for line in _LINE_END.split(data)]
-    return f"{_field('id', event_id)}{_field('event', event)}{''.join(lines)}\n".encode()
+    return f"{_field('event', event)}{''.join(lines)}".encode()
 
 
-def id_line(event_id: str) -> bytes:
-    """The first line of a frame, to be followed by a frame made without an id."""
-    return _field("id", event_id).encode()
+def under_id(event_id: str, lines: bytes) -> bytes:
+    """The whole frame of an event, its `id` last. Raises ValueError for CR, LF or NUL in it."""
+    return lines + _field("id", event_id).encode() + b"\n"
 
 
-def id_frame(event_id: str) -> bytes:
-    """A frame with nothing but an id. It dispatches no event, yet the client takes the id."""
-    return id_line(event_id) + b"\n"
+def without_id(lines: bytes) -> bytes:
+    """The whole frame of an event that leaves the client's last id as it is."""
+    return lines + b"\n"
 
 
-def retry_frame(retry_ms: int) -> bytes:
+def retry_line(retry_ms: int) -> bytes:
     """Tells the client to wait so many milliseconds before it connects again."""
     if retry_ms < 0:
         raise ValueError(f"retry_ms is {retry_ms}; it must not be negative")
-    return b"retry: %d\n\n" % retry_ms
+    return b"retry: %d\n" % retry_ms
+
+
+def comment(text: str) -> bytes:
+    """A line that no client dispatches, for whoever reads the stream by eye."""
+    return f": {_LINE_END.sub(' ', text)}\n".encode()
 
 
 def _field(name: str, value: str | None) -> str:

@@ -157,7 +157,10 @@ class Worker:
         )
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: True)
         self.ended: list[SocketStream] = []
-        self.fanout = Fanout("test", self.log, self.settings, self.ended.append)
+        self.problem = ""  # why the feed is not ready
+        self.fanout = Fanout(
+            "test", self.log, self.settings, self.ended.append, lambda: self.problem
+        )
 
     def poll_until_quiet(self) -> None:
         while self.poller.poll() == 0.0:
@@ -167,7 +170,10 @@ class Worker:
         def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
             return self._subscriber(last_event_id, signal, pause)
 
-        return WsgiStream(make, self.log, self.settings, ClientSocket(None), lambda _: None)
+        no_socket = ClientSocket(None)
+        return WsgiStream(
+            make, self.log, self.settings, no_socket, lambda _: None, lambda: self.problem
+        )
 
     def fan_out(self, client: OwnedSocket, last_event_id: str | None = None) -> SocketStream:
         subscriber = self._subscriber(last_event_id, self.fanout.signal, gevent.sleep)
@@ -178,7 +184,8 @@ class Worker:
     def _subscriber(
         self, last_event_id: str | None, signal: Event, pause: Callable[[float], object]
     ) -> Subscriber:
-        return Subscriber("test", self.log, self.backfill, last_event_id, signal, pause)
+        why = lambda: self.problem  # noqa: E731
+        return Subscriber("test", self.log, self.backfill, last_event_id, signal, why, pause)
 
 
 class Client:
@@ -234,7 +241,7 @@ class Client:
         for event in self._parser.events:
             if event.type == "reset":
                 self.resets.append(event.json["reason"])
-            else:
+            elif event.type == "message":
                 self.ids.append(int(event.json["id"]))
         self._parser.events.clear()
         self.last_event_id = self._parser.last_event_id or None

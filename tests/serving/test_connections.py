@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from poller.reading.database import OTHERS_AT_ONCE, POLLS_AT_ONCE
+from poller.reading.turns import KEPT
 from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.mariadb import MariaDB
@@ -68,7 +68,7 @@ def test_twenty_tables_have_six_connections_and_start_without_an_error(
     for stream in streams:
         stream.wait_for_rows(ROWS + ROUNDS // len(TABLES), CATCH_UP_S)
         most = max(most, server.connections(url))
-    assert 0 < most <= POLLS_AT_ONCE + OTHERS_AT_ONCE == 6
+    assert 0 < most <= KEPT == 6
     assert " ERROR " not in wall.log()
 
 

@@ -1,6 +1,10 @@
 """The bytes of a stream, exactly as the design has them."""
 
 import re
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,15 +16,28 @@ from tests.serving.helpers import BOTH_PATHS, BOTH_PATHS_AND_ALL_DATABASES, PATH
 
 pytestmark = pytest.mark.serving
 
-PRIMING = r"retry: 2000\n\nid: (?P<epoch>[0-9a-f]+)\.\d+\n\n"
-ROW = (
-    r'id: (?P=epoch)\.%d\ndata: \{"id":%d,"author":"Ada","body":"%s",'
-    r'"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"\}\n\n'
+BEGINNING = (
+    r"retry: 2000\n(?:: waiting: [^\n]+\n)*"
+    r'event: start\ndata: \{"feed":"posts","resumed":false\}\nid: (?P<epoch>[0-9a-f]+)\.0\n\n'
+    r"event: live\ndata: \{\}\nid: (?P=epoch)\.0\n\n"
 )
+ROW = (
+    r'data: \{"id":%d,"author":"Ada","body":"%s",'
+    r'"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"\}\nid: (?P=epoch)\.%d\n\n'
+)
+ALARMS = """
+from flask import Flask
+from poller import Notifier
+
+notifier = Notifier()
+notifier.watch("alarms")
+app = Flask(__name__)
+notifier.init_app(app)
+"""
 
 
 @BOTH_PATHS_AND_ALL_DATABASES
-def test_stream_is_retry_then_priming_id_then_rows(
+def test_stream_is_retry_then_start_and_live_then_rows(
     start_wall: Wall, open_stream: OpenStream, database_url: str
 ) -> None:
     wall = start_wall(database_url)
@@ -28,7 +45,7 @@ def test_stream_is_retry_then_priming_id_then_rows(
     wall.post("hi", author="Ada")
     wall.post("ho", author="Ada")
     stream.wait_for_rows(2)
-    expected = PRIMING + ROW % (1, 1, "hi") + ROW % (2, 2, "ho")
+    expected = BEGINNING + ROW % (1, "hi", 1) + ROW % (2, "ho", 2)
     assert re.fullmatch(expected, stream.raw.decode())
 
 
@@ -43,7 +60,81 @@ def test_a_stream_goes_the_way_that_is_set(
     stream = open_stream(start_wall(sqlite_url).stream_url).wait_open()
     direct = path_settings == PATHS["fanout"]
     assert stream.headers["connection"] == ("close" if direct else "keep-alive")
-    assert stream.headers.get("transfer-encoding") == (None if direct else "chunked")
+    assert stream.headers["transfer-encoding"] == "chunked"
+
+
+@BOTH_PATHS
+def test_a_client_of_http_1_0_gets_the_plain_bytes(
+    start_wall: Wall, sqlite_url: str, path_settings: dict[str, str]
+) -> None:
+    wall = start_wall(sqlite_url)
+    with socket.create_connection(("127.0.0.1", wall.port), timeout=10) as client:
+        client.sendall(b"GET /stream HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+        received = b""
+        while b"event: live" not in received:
+            new = client.recv(4096)
+            assert new, received
+            received += new
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert body.startswith(b"retry: 2000\n")
+
+
+@BOTH_PATHS
+def test_the_end_of_a_stream_differs_from_a_cut(
+    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
+) -> None:
+    wall = start_wall(sqlite_url)
+    ended = open_stream(wall.stream_url).wait_open()
+    assert not ended.response.complete
+    wall.child.signal(signal.SIGTERM)  # type: ignore[union-attr]
+    ended.wait_for_end()
+    assert ended.ended_whole
+    wall = start_wall(sqlite_url)
+    cut = open_stream(wall.stream_url).wait_open()
+    wall.kill_worker(wall.worker_pids()[0])
+    cut.wait_for_end()
+    assert not cut.response.complete
+
+
+@BOTH_PATHS
+def test_a_wrong_table_is_named_to_whoever_reads_its_stream(
+    start_gunicorn: Callable[..., Gunicorn],
+    open_stream: OpenStream,
+    sqlite_url: str,
+    path_settings: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "alarms.py").write_text(ALARMS)
+    env = {"DATABASE_URL": sqlite_url, "PYTHONPATH": str(tmp_path), "ROWCAST_POST_RATE": ""}
+    server = start_gunicorn(env | path_settings, app="alarms:app")
+    stream = open_stream(f"{server.url}/stream")
+    stream.wait_for(lambda it: b": waiting: there is no table alarms" in it.raw, what="the reason")
+    sql.execute(sqlite_url, "CREATE TABLE alarms (id INTEGER PRIMARY KEY AUTOINCREMENT)")
+    stream.wait_for(lambda it: it.of_type("live"), what="the table to be watched")
+
+
+@pytest.mark.parametrize("path", ["/stream/", "/stream/posts/"])
+def test_a_slash_too_much_is_forgiven(
+    path: str, any_wall: Gunicorn, open_stream: OpenStream
+) -> None:
+    open_stream(any_wall.url + path).wait_open()
+
+
+def test_the_newest_of_three_ids_counts(any_wall: Gunicorn, open_stream: OpenStream) -> None:
+    """The header is what a client has now, `lastEventId` what a polyfill had when it came back."""
+    epoch = open_stream(any_wall.stream_url).wait_open().last_event_id.partition(".")[0]
+    url = f"{any_wall.stream_url}?last_event_id=malformed"
+
+    def resumed(url: str, header: str | None = None) -> bool:
+        stream = open_stream(url, header)
+        stream.wait_for(lambda it: it.of_type("start"), what="the start")
+        return bool(stream.of_type("start")[0].json["resumed"])
+
+    assert not resumed(url)
+    assert resumed(f"{url}&lastEventId={epoch}.0")
+    assert not resumed(f"{url}&lastEventId=malformed")
+    assert resumed(f"{url}&lastEventId=malformed", f"{epoch}.0")
 
 
 @BOTH_PATHS
@@ -52,7 +143,7 @@ def test_headers_keep_every_party_from_holding_the_stream_back(
 ) -> None:
     stream = open_stream(start_wall(sqlite_url).stream_url).wait_open()
     assert stream.headers["content-type"].startswith("text/event-stream")
-    assert "no-" in stream.headers["cache-control"]
+    assert stream.headers["cache-control"] == "no-store, no-transform"
     assert stream.headers["x-accel-buffering"] == "no"
     assert "content-encoding" not in stream.headers
     assert "access-control-allow-origin" not in stream.headers
@@ -67,7 +158,7 @@ def test_silence_is_broken_by_bare_comment_lines(
     stream.wait_for(lambda it: it.comments >= 2, what="two heartbeats")
     wall.post("after", author="Ada")
     stream.wait_for_rows(1)
-    assert re.match(PRIMING + r"(:\n){2,}" + ROW % (1, 1, "after"), stream.raw.decode())
+    assert re.match(BEGINNING + r"(:\n){2,}" + ROW % (1, "after", 1), stream.raw.decode())
 
 
 def test_text_of_any_kind_comes_back_as_it_was_written(

@@ -8,8 +8,8 @@ from poller.wire import event_id, sse
 
 
 def entry(row_id: int, cursor: Cursor, text: str = "x") -> Entry:
-    head = sse.id_line(event_id.format_event_id("abcd", cursor))
-    return Entry(row_id, cursor, head + sse.frame(text), len(head))
+    lines = sse.fields(text)
+    return Entry(row_id, cursor, event_id.frame("abcd", cursor, lines), len(lines))
 
 
 def log_of(*ids: int, rows: int = 100, size: int = 10**6, start: int = 0) -> EventLog:

@@ -11,7 +11,7 @@ from poller.delivery import page
 from poller.delivery import subscriber as delivery
 from poller.delivery.subscriber import Subscriber
 from poller.reading.dialects.sqlite import SingleWriter
-from poller.wire import event_id, reset, sse
+from poller.wire import event_id, notices, sse
 from tests.harness.interleaving import AnyInterleaving
 from tests.harness.simulation import (
     SILENCE,
@@ -23,10 +23,58 @@ from tests.harness.simulation import (
 )
 
 
-def test_a_stream_begins_with_retry_and_an_id_only_frame() -> None:
+def greeting(position: int, *, resumed: bool = False) -> bytes:
+    """How a stream begins: each frame with an id has data, or some clients keep no id."""
+    start = {True: b"true", False: b"false"}[resumed], position
+    return b'event: start\ndata: {"feed":"test","resumed":%b}\nid: abcd.%d\n\n' % start
+
+
+def live(position: int) -> bytes:
+    return b"event: live\ndata: {}\nid: abcd.%d\n\n" % position
+
+
+def test_a_stream_begins_with_retry_start_and_live() -> None:
     stream = iter(worker_with(table_with(5)).open_stream())
-    assert next(stream) == b"retry: 2000\n\n"
-    assert next(stream) == b"id: abcd.5\n\n"
+    assert next(stream) == b"retry: 2000\n"
+    assert next(stream) == greeting(5) + live(5)
+    assert next(stream) == SILENCE
+
+
+def test_live_is_said_once_and_after_the_rows_that_were_lacking() -> None:
+    table = table_with(3)
+    worker = worker_with(table)
+    stream = iter(worker.open_stream("abcd.1"))
+    sent = [next(stream) for _ in range(4)]
+    assert sent[1] == greeting(1, resumed=True)
+    assert sent[2].count(b'data: {"id"') == 2
+    assert sent[3] == live(3)
+    table.insert()
+    worker.poll_until_quiet()
+    assert b"event: live" not in next(stream) + next(stream)
+
+
+def test_a_feed_that_is_not_ready_says_why_each_reason_once() -> None:
+    worker = Worker(table_with(1))
+    worker.problem = "there is no table alarms"
+    stream = iter(worker.open_stream())
+    assert [next(stream), next(stream)] == [
+        b"retry: 2000\n",
+        b": waiting: there is no table alarms\n",
+    ]
+    worker.problem = "the database is away"
+    worker.log.notify()
+    assert next(stream) == b": waiting: the database is away\n"
+    worker.problem = ""
+    worker.poll_until_quiet()
+    assert next(stream) == greeting(1) + live(1)
+
+
+def test_a_heartbeat_of_a_feed_in_trouble_says_so() -> None:
+    worker = worker_with(table_with(1))
+    stream = iter(worker.open_stream())
+    assert [next(stream) for _ in range(3)][2] == SILENCE
+    worker.problem = "the database is away"
+    assert next(stream) == b": waiting: the database is away\n"
 
 
 def test_silence_is_a_comment_line() -> None:
@@ -38,19 +86,19 @@ def test_a_stream_from_now_brings_what_comes_and_not_what_was() -> None:
     table = table_with(2)
     worker = worker_with(table)
     stream = iter(worker.open_stream())
-    assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.2\n\n"
+    assert next(stream) + next(stream) == b"retry: 2000\n" + greeting(2) + live(2)
     table.insert()
     worker.poll_until_quiet()
-    assert next(stream) == b'id: abcd.3\ndata: {"id":3,"text":"row 3"}\n\n'
+    assert next(stream) == b'data: {"id":3,"text":"row 3"}\nid: abcd.3\n\n'
 
 
 def test_history_is_not_sent_as_news_before_the_first_complete_pass() -> None:
     worker = Worker(table_with(5))
     assert worker.poller.poll() == 0.0  # a batch of two: cut off
     stream = iter(worker.open_stream())
-    assert [next(stream), next(stream)] == [b"retry: 2000\n\n", SILENCE]
+    assert [next(stream), next(stream)] == [b"retry: 2000\n", SILENCE]
     worker.poll_until_quiet()
-    assert next(stream) == b"id: abcd.5\n\n"
+    assert next(stream) == greeting(5) + live(5)
 
 
 def test_from_the_beginning_brings_the_whole_table_in_order() -> None:
@@ -180,7 +228,7 @@ def test_a_gap_that_is_older_than_the_worker_is_filled_once_its_owner_commits() 
     worker.poll_until_quiet()
     client.take()
     assert worker.log.floor == 0
-    assert (client.ids, client.last_event_id) == ([5, 7, 8, 9, 10, 4], "abcd.10!4,1")
+    assert (client.ids, client.last_event_id) == ([5, 7, 8, 9, 10, 4], "abcd.10")
 
 
 def test_ids_below_the_floor_that_a_client_never_heard_of_stay_open_in_its_cursor() -> None:
@@ -196,7 +244,7 @@ def test_ids_below_the_floor_that_a_client_never_heard_of_stay_open_in_its_curso
     table.commit(late)
     worker.poll_until_quiet()
     client.take()
-    assert (client.ids[-1], client.last_event_id) == (4, "abcd.11!4,1")
+    assert (client.ids[-1], client.last_event_id) == (4, "abcd.11")
 
 
 def test_too_many_doubts_about_old_ids_are_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +255,7 @@ def test_too_many_doubts_about_old_ids_are_a_reset(monkeypatch: pytest.MonkeyPat
         table.insert()
     client = Client("abcd.1")
     client.read(restarted_worker(table))
-    assert client.resets == [reset.NOT_PROVEN]
+    assert client.resets == [notices.NOT_PROVEN]
     assert client.last_event_id is not None
     assert client.last_event_id.startswith("abcd.11")
 
@@ -226,7 +274,7 @@ def test_a_client_too_slow_for_the_ring_gets_what_fell_out_of_it_from_the_table(
 
 @pytest.mark.parametrize(
     ("last_event_id", "reason"),
-    [("reload", reset.MALFORMED_ID), ("9" * 3000, reset.MALFORMED_ID)],
+    [("reload", notices.MALFORMED_ID), ("9" * 3000, notices.MALFORMED_ID)],
 )
 def test_an_id_that_cannot_be_used_gets_a_reset_then_goes_on_from_now(
     last_event_id: str, reason: str
@@ -235,8 +283,10 @@ def test_an_id_that_cannot_be_used_gets_a_reset_then_goes_on_from_now(
     worker = worker_with(table)
     stream = iter(worker.open_stream(last_event_id))
     next(stream)
-    expected = sse.frame(f'{{"reason":"{reason}"}}', event="reset") + b"id: abcd.4\n\n"
-    assert next(stream) == expected
+    # Dropped before the reset, the client is to get it again: `start` has no id here.
+    start = b'event: start\ndata: {"feed":"test","resumed":false}\n\n'
+    expected = b'event: reset\ndata: {"reason":"%b"}\nid: abcd.4\n\n' % reason.encode()
+    assert next(stream) == start + expected + live(4)
     table.insert()
     worker.poll_until_quiet()
     assert b'"id":5' in next(stream)
@@ -258,14 +308,14 @@ def test_the_new_name_of_an_altered_table_is_known_before_this_worker_polled_aga
 
 @pytest.mark.parametrize(
     ("last_event_id", "reason"),
-    [("abcd.99", reset.AHEAD_OF_TABLE), ("ffff.3", reset.UNKNOWN_HISTORY)],
+    [("abcd.99", notices.AHEAD_OF_TABLE), ("ffff.3", notices.UNKNOWN_HISTORY)],
 )
 def test_an_id_from_the_future_gets_a_reset_once_the_table_was_read_again(
     last_event_id: str, reason: str
 ) -> None:
     worker = worker_with(table_with(4))
     stream = iter(worker.open_stream(last_event_id))
-    assert [next(stream), next(stream)] == [b"retry: 2000\n\n", SILENCE]
+    assert [next(stream), next(stream)] == [b"retry: 2000\n", SILENCE]
     worker.poll_until_quiet()
     assert next(stream) == SILENCE  # that pass may have begun before the client came
     worker.poll_until_quiet()
@@ -281,10 +331,11 @@ def test_a_table_made_anew_resets_open_streams_before_any_further_row() -> None:
     table.insert(2)
     worker.poll_until_quiet()
     assert b"event: reset" in (frame := next(stream))
-    assert frame.endswith(b"id: ef01.2\n\n")
+    assert frame.endswith(b"}\nid: ef01.2\n\n")
+    assert b"event: start" not in frame
     table.insert()
     worker.poll_until_quiet()
-    assert next(stream).startswith(b"id: ef01.3\n")
+    assert next(stream).endswith(b"id: ef01.3\n\n")
 
 
 def test_ids_that_restart_reset_the_streams() -> None:
@@ -304,7 +355,7 @@ def test_a_backfill_goes_on_when_the_database_is_back() -> None:
     worker, client = worker_with(table_with(9)), Client()
     worker.source.fail = OSError("away")
     stream = iter(worker.open_stream("0"))
-    assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.0\n\n"
+    assert next(stream) + next(stream) == b"retry: 2000\n" + greeting(0, resumed=True)
     assert next(stream) == sse.HEARTBEAT
     worker.source.fail = None
     client.last_event_id = "0"
@@ -318,7 +369,7 @@ def test_a_row_that_comes_between_the_look_and_the_wait_is_not_missed(
     table = table_with(1)
     worker = worker_with(table, heartbeat_s=30.0)
     stream = iter(worker.open_stream())
-    assert next(stream) + next(stream) == b"retry: 2000\n\nid: abcd.1\n\n"
+    assert next(stream) + next(stream) == b"retry: 2000\n" + greeting(1) + live(1)
     look = Subscriber.next_chunk
 
     def look_then_a_row_comes(subscriber: Subscriber) -> bytes:
@@ -336,10 +387,10 @@ def test_a_row_that_comes_between_the_look_and_the_wait_is_not_missed(
 def test_a_closed_stream_ends_with_its_farewell() -> None:
     stream = worker_with(table_with(1)).open_stream()
     chunks = iter(stream)
-    assert next(chunks) + next(chunks) == b"retry: 2000\n\nid: abcd.1\n\n"
-    stream.end("drain", sse.retry_frame(1234))
-    stream.end("too late", sse.retry_frame(1))
-    assert list(chunks) == [b"retry: 1234\n\n"]
+    assert next(chunks) + next(chunks) == b"retry: 2000\n" + greeting(1) + live(1)
+    stream.end("drain", sse.retry_line(1234))
+    stream.end("too late", sse.retry_line(1))
+    assert list(chunks) == [b"retry: 1234\n"]
     assert stream.closed_because == "drain"
 
 

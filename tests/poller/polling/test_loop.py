@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import gevent
 import gevent.event
@@ -12,7 +13,7 @@ from poller.ids.cursor import Cursor
 from poller.ids.gaps import Gap, Gaps
 from poller.ids.ranges import Range
 from poller.polling import loop
-from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
+from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Poller
 from poller.polling.report import PollReport
 from poller.reading.fence import GracePeriod
 from poller.runtime import log
@@ -28,6 +29,23 @@ def wait_for(fact: Callable[[], bool], bound_s: float = BOUND_S) -> None:
     with gevent.Timeout(bound_s):
         while not fact():
             gevent.sleep(0.005)
+
+
+class CountedWaits:
+    """Waits that take no time; after so many of them the poller is stopped."""
+
+    def __init__(self, poller: Poller, most: int) -> None:
+        self.waits: list[float] = []
+        self._poller = poller
+        self._most = most
+
+    def clear(self) -> None:
+        pass
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        if len(self.waits) == self._most:
+            self._poller._stopped.set()
 
 
 @pytest.fixture
@@ -61,9 +79,26 @@ def test_a_row_is_encoded_once_with_the_cursor_that_holds_it(
     table.insert()
     worker.poll_until_quiet()
     (entry,) = worker.log.entries(0, 9)
-    assert entry.frame == b'id: abcd.1\ndata: {"id":1,"text":"row 1"}\n\n'
+    assert entry.frame == b'data: {"id":1,"text":"row 1"}\nid: abcd.1\n\n'
     assert entry.cursor == Cursor.at(1)
-    assert entry.frame[entry.body_at :].startswith(b"data: ")
+    assert entry.lines == b'data: {"id":1,"text":"row 1"}\n'
+
+
+def test_tables_that_begin_together_poll_apart(
+    table: SimulatedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for another share of its first interval, and for whole ones from then on."""
+    shares = iter([0.25, 0.75])
+    monkeypatch.setattr("random.random", lambda: next(shares))
+    waits = []
+    for _ in range(2):
+        worker = Worker(table)
+        woken = CountedWaits(worker.poller, 4)
+        monkeypatch.setattr(worker.poller, "_woken", woken)
+        table.insert(worker.settings.batch_rows)  # a full batch polls again at once
+        worker.poller.run()
+        waits.append([wait_s / worker.settings.poll_interval_s for wait_s in woken.waits])
+    assert waits == [[0.0, 0.25, 1.0, 1.0], [0.0, 0.0, 0.75, 1.0]]
 
 
 def test_the_start_is_history_rows_below_the_newest(table: SimulatedTable) -> None:
@@ -212,7 +247,7 @@ def test_a_row_that_cannot_be_encoded_becomes_a_placeholder_among_the_others(
     table.committed[2] = "lone \ud800 surrogate"
     worker.poll_until_quiet()
     frames = [entry.frame for entry in worker.log.entries(0, 9)]
-    assert frames[1].startswith(b'id: abcd.2\nevent: unreadable\ndata: {"id":2,"reason":')
+    assert frames[1].startswith(b'event: unreadable\ndata: {"id":2,"reason":')
     assert b'"text":"row 1"' in frames[0]
     assert b'"text":"row 3"' in frames[2]
 
@@ -337,3 +372,34 @@ def test_a_row_s_problem_is_told_to_the_client() -> None:
     sent, problem = body(Row(7, None, "the database driver could not read this row"))
     assert problem
     assert sent.startswith(b'event: unreadable\ndata: {"id":7,"reason":"the database driver')
+
+
+def test_a_poller_started_while_it_stops_polls_once_at_a_time(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    """Its last query still runs when it is started again: each row goes into the log once."""
+    running, most = 0, 0
+    answer = gevent.event.Event()
+    read = worker.source.read
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        answer.wait()
+        running -= 1
+        return read(*arguments, **options)
+
+    worker.source.read = slow  # type: ignore[method-assign]
+    worker.poller.start()
+    wait_for(lambda: running == 1)
+    stopping = gevent.spawn(worker.poller.stop)
+    wait_for(lambda: not worker.poller.started)
+    worker.poller.start()
+    gevent.sleep(0)
+    table.insert(3)
+    answer.set()
+    stopping.join()
+    wait_for(lambda: delivered(worker) == [1, 2, 3])
+    worker.poller.stop()
+    assert most == 1

@@ -31,7 +31,11 @@ from tests.harness.sse import Parser
 
 PATIENCE_S = 10.0
 QUIET_S = 30.0  # a heartbeat that no test waits for
-GREETING = b"retry: 2000\n\nid: abcd.%d\n\n"
+GREETING = (
+    b"retry: 2000\n"
+    b'event: start\ndata: {"feed":"test","resumed":false}\nid: abcd.%d\n\n'
+    b"event: live\ndata: {}\nid: abcd.%d\n\n"
+)
 
 
 def until(true: Callable[[], object], what: str) -> None:
@@ -106,12 +110,12 @@ def test_a_batch_is_written_to_every_stream_and_only_once(peers: Peers) -> None:
     table = table_with(1)
     worker = quiet_worker(table)
     three = [peers(worker) for _ in range(3)]
-    assert [peer.read() for peer in three] == [GREETING % 1] * 3
+    assert [peer.read() for peer in three] == [GREETING % (1, 1)] * 3
     table.insert(2)
     worker.poll_until_quiet()
     until(lambda: all(len(peer.ids()) == 2 for peer in three), "both rows")
     assert {peer.read() for peer in three} == {three[0].received}
-    assert three[0].received.count(b"data:") == 2
+    assert three[0].received.count(b"row ") == 2
 
 
 def test_a_live_stream_has_no_greenlet(peers: Peers) -> None:
@@ -312,12 +316,12 @@ def test_a_farewell_is_the_last_thing_sent_and_cuts_no_frame(peers: Peers) -> No
     worker = quiet_worker(table)
     parked, busy = peers(worker), peers(worker, "0", TricklingConnection)
     for peer in (parked, busy):
-        peer.stream.end("drain", sse.retry_frame(1234))
-        peer.stream.end("too late", sse.retry_frame(1))
+        peer.stream.end("drain", sse.retry_line(1234))
+        peer.stream.end("too late", sse.retry_line(1))
     until(lambda: len(worker.ended) == 2, "both ends")
     for peer in (parked, busy):
         until(peer.at_end, "the end of the bytes")
-        assert peer.received.endswith(b"\n\nretry: 1234\n\n")
+        assert peer.received.endswith(b"\n\nretry: 1234\n")
         assert peer.stream.closed_because == "drain"
         ids = peer.ids()
         assert ids == list(range(1, len(ids) + 1))
@@ -344,7 +348,7 @@ def test_heartbeats_break_the_silence_in_time_and_only_that() -> None:
     many = [Peer(worker) for _ in range(20)]
     until(lambda: all(peer.read().endswith(sse.HEARTBEAT) for peer in many), "a heartbeat each")
     for peer in many:
-        assert peer.received == GREETING % 0 + sse.HEARTBEAT
+        assert peer.received == GREETING % (0, 0) + sse.HEARTBEAT
     for _ in range(20):
         gevent.sleep(0.02)
         table.insert()
@@ -369,16 +373,16 @@ def test_when_history_changes_every_stream_gets_a_reset_before_any_row(peers: Pe
     for peer in two:
         after = peer.received.split(b"event: reset")
         assert len(after) == 2
-        assert b"data: {" not in after[0]
+        assert b"row " not in after[0]
 
 
 def test_streams_wait_for_the_first_pass_without_a_greenlet(peers: Peers) -> None:
     worker = Worker(table_with(1), heartbeat_s=QUIET_S)
     peer = peers(worker)
-    assert peer.read() == b"retry: 2000\n\n"
+    assert peer.read() == b"retry: 2000\n"
     assert not worker.fanout._busy
     worker.poll_until_quiet()
-    until(lambda: peer.read() == GREETING % 1, "where it begins")
+    until(lambda: peer.read() == GREETING % (1, 1), "where it begins")
 
 
 def test_the_last_stream_to_end_leaves_nothing_behind(peers: Peers) -> None:
@@ -389,7 +393,7 @@ def test_the_last_stream_to_end_leaves_nothing_behind(peers: Peers) -> None:
     worker.fanout.signal.set()
     until(lambda: not worker.log._listeners, "that it has stopped")
     again = peers(worker)
-    until(lambda: again.read() == GREETING % 1, "that it runs again")
+    until(lambda: again.read() == GREETING % (1, 1), "that it runs again")
 
 
 def test_a_stream_that_fails_ends_alone(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,10 +47,13 @@ def pair() -> Iterator[tuple[Any, Any]]:
     client.close()
 
 
-def started(client: Any, kind: Any = wsgi.Response) -> tuple[Any, Any]:
+def started(
+    client: Any, kind: Any = wsgi.Response, version: tuple[int, int] = (1, 1)
+) -> tuple[Any, Any]:
     """gunicorn's response after the application's start_response, and what that returned."""
-    response = kind.__new__(kind)
-    wsgi.Response.__init__(response, Request(), client, Config())
+    response, request = kind.__new__(kind), Request()
+    request.version = version
+    wsgi.Response.__init__(response, request, client, Config())
     return response, response.start_response("200 OK", [("Content-Type", "text/event-stream")])
 
 
@@ -65,11 +68,24 @@ def test_a_response_of_gunicorns_writes_its_head_and_then_has_nothing_more_to_sa
     assert response.should_close()
     head = client.recv(4096)
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert head.endswith(b"Connection: close\r\nContent-Type: text/event-stream\r\n\r\n")
-    taken.send(b"data")
+    assert b"\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n" in head
+    assert head.endswith(b"\r\n\r\n")
+    taken.send(taken.coded(b"data"))
+    taken.send(taken.last(b"the end"))
     taken.close()
-    assert client.recv(4096) == b"data"
+    assert client.recv(4096) == b"4\r\ndata\r\n7\r\nthe end\r\n0\r\n\r\n"
     assert client.recv(4096) == b""
+
+
+def test_a_client_of_http_1_0_is_told_of_no_chunks(pair: tuple[Any, Any]) -> None:
+    served, client = pair
+    _, write = started(served, version=(1, 0))
+    taken = handover.take({"gunicorn.socket": served}, write)
+    assert taken is not None
+    assert b"Transfer-Encoding" not in client.recv(4096)
+    taken.send(taken.last(b"the end"))
+    taken.close()
+    assert client.recv(4096) == b"the end"
 
 
 def test_gunicorn_is_left_with_a_socket_that_reaches_nobody(pair: tuple[Any, Any]) -> None:

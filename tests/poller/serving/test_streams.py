@@ -31,14 +31,14 @@ class Bench:
         self.clients: list[socket.socket] = []
         self.log = EventLog(10_000, 64 * 2**20)
         settings = Settings(heartbeat_s=HEARTBEAT_S)
-        nothing = Found(History("place", EPOCH), [])
-        self.streams = Streams("bench", self.log, lambda _r, _n: nothing, settings, lambda: None)
+        none = Found(History("place", EPOCH), [])
+        self.streams = Streams("bench", self.log, lambda _r, _n: none, settings, lambda: None, str)
 
     def row(self, row_id: int, size_bytes: int = 50) -> None:
         cursor = self.log.cursor.add(row_id)
-        head = b"id: %s.%d\n" % (EPOCH.encode(), row_id)
-        frame = head + b"data: " + b"x" * size_bytes + b"\n\n"
-        self.log.extend([Entry(row_id, cursor, frame, len(head))], cursor)
+        lines = b"data: " + b"x" * size_bytes + b"\n"
+        frame = lines + b"id: %s.%d\n\n" % (EPOCH.encode(), row_id)
+        self.log.extend([Entry(row_id, cursor, frame, len(lines))], cursor)
 
     def open(self, last_event_id: str | None = None) -> socket.socket:
         ours, theirs = socket.socketpair()

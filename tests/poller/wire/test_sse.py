@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from poller.ids.cursor import Cursor
 from poller.wire import event_id, sse
-from tests.harness.sse import Parser
+from tests.harness.sse import Event, Parser
 
 FIELD_TEXT = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -24,74 +24,89 @@ def parse_stream(sent: bytes) -> Parser:
     return parser
 
 
-def test_an_event_is_its_fields_a_line_each_and_a_blank_line() -> None:
-    assert sse.frame("hi", event_id="3f2a.7") == b"id: 3f2a.7\ndata: hi\n\n"
-    assert sse.frame("hi", event="add") == b"event: add\ndata: hi\n\n"
+def dispatched(lines: bytes) -> Event:
+    """The one event that a reader of the standard makes of them."""
+    (event,) = parse_stream(sse.without_id(lines)).events
+    return event
+
+
+def test_an_event_is_a_line_for_each_field_its_id_last_and_a_blank_line() -> None:
+    lines = sse.fields("hi", event="add")
+    assert lines == b"event: add\ndata: hi\n"
+    assert sse.under_id("3f2a.7", lines) == b"event: add\ndata: hi\nid: 3f2a.7\n\n"
+    assert sse.without_id(lines) == b"event: add\ndata: hi\n\n"
 
 
 def test_the_stock_example_has_a_data_line_for_each_line() -> None:
-    assert sse.frame("YHOO\n+2\n10") == b"data: YHOO\ndata: +2\ndata: 10\n\n"
+    assert sse.fields("YHOO\n+2\n10") == b"data: YHOO\ndata: +2\ndata: 10\n"
 
 
 def test_an_empty_line_and_a_last_empty_line_are_kept() -> None:
-    assert sse.frame("") == b"data: \n\n"
-    assert sse.frame("a\n\nb\n") == b"data: a\ndata: \ndata: b\ndata: \n\n"
+    assert sse.fields("") == b"data: \n"
+    assert sse.fields("a\n\nb\n") == b"data: a\ndata: \ndata: b\ndata: \n"
 
 
 def test_a_leading_space_survives_since_only_one_after_the_colon_goes() -> None:
-    assert parse_stream(sse.frame(" test")).events[0].data == " test"
+    assert dispatched(sse.fields(" test")).data == " test"
 
 
 @pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
 def test_each_of_the_three_line_ends_splits(end: str) -> None:
-    assert sse.frame(f"a{end}b") == b"data: a\ndata: b\n\n"
+    assert sse.fields(f"a{end}b") == b"data: a\ndata: b\n"
 
 
 @pytest.mark.parametrize(
     "char", ["\v", "\f", "\x1c", "\x1d", "\x1e", "\x1f", "\x85", "\u2028", "\u2029"]
 )
 def test_no_other_character_splits(char: str) -> None:
-    assert sse.frame(f"a{char}b") == f"data: a{char}b\n\n".encode()
+    assert sse.fields(f"a{char}b") == f"data: a{char}b\n".encode()
 
 
 @given(TEXT)
 def test_any_text_arrives_with_its_line_ends_as_lf(text: str) -> None:
     expected = text.replace("\r\n", "\n").replace("\r", "\n")
-    assert parse_stream(sse.frame(text)).events[0].data == expected
+    assert dispatched(sse.fields(text)).data == expected
 
 
 @given(FIELD_TEXT.filter(bool), FIELD_TEXT)
 def test_any_field_text_arrives_as_it_is(event: str, event_id: str) -> None:
-    got = parse_stream(sse.frame("x", event_id=event_id, event=event)).events[0]
+    got = parse_stream(sse.under_id(event_id, sse.fields("x", event=event))).events[0]
     assert (got.type, got.last_event_id) == (event, event_id)
 
 
 @pytest.mark.parametrize("bad", ["a\nb", "a\rb", "a\0b", "\n", "x\r\ndata: forged"])
 def test_a_line_end_or_nul_in_a_field_is_refused(bad: str) -> None:
     with pytest.raises(ValueError, match="must not contain"):
-        sse.frame("x", event_id=bad)
+        sse.fields("x", event=bad)
     with pytest.raises(ValueError, match="must not contain"):
-        sse.frame("x", event=bad)
-    with pytest.raises(ValueError, match="must not contain"):
-        sse.id_frame(bad)
+        sse.under_id(bad, b"data: x\n")
 
 
-def test_an_id_only_frame_dispatches_nothing_and_is_taken() -> None:
-    stream = parse_stream(sse.id_frame("3f2a.7"))
-    assert stream.events == []
-    assert stream.last_event_id == "3f2a.7"
+def test_a_frame_cut_anywhere_gives_no_client_its_id_before_its_data() -> None:
+    """Some clients take an id when its line arrives, and hand out what they have at the end."""
+    whole = sse.under_id("3f2a.7", sse.fields("hi", event="add"))
+    for end in range(len(whole)):
+        assert b"id: 3f2a.7\n" not in whole[:end] or b"data: hi\n" in whole[:end]
 
 
-def test_retry_is_ascii_digits_and_not_negative() -> None:
-    assert sse.retry_frame(2000) == b"retry: 2000\n\n"
-    assert parse_stream(sse.retry_frame(0)).retry == 0
+def test_retry_is_ascii_digits_not_negative_and_dispatches_nothing() -> None:
+    assert sse.retry_line(2000) == b"retry: 2000\n"
+    assert parse_stream(sse.retry_line(0)).retry == 0
     with pytest.raises(ValueError, match="negative"):
-        sse.retry_frame(-1)
+        sse.retry_line(-1)
 
 
-def test_a_heartbeat_is_a_comment_without_a_blank_line() -> None:
-    assert sse.HEARTBEAT == b":\n"
-    assert parse_stream(sse.HEARTBEAT + sse.frame("x")).events[0].data == "x"
+@pytest.mark.parametrize("sent", [sse.HEARTBEAT, sse.comment("waiting"), sse.retry_line(1)])
+def test_what_is_no_event_has_no_blank_line(sent: bytes) -> None:
+    """At which some clients dispatch an empty message."""
+    assert sent.count(b"\n") == 1
+    assert parse_stream(sent + sse.without_id(sse.fields("x"))).events[0].data == "x"
+
+
+@pytest.mark.parametrize("text", ["a\ndata: forged", "a\r\nid: 9", "a\rb"])
+def test_a_comment_is_one_line_whatever_is_in_it(text: str) -> None:
+    stream = parse_stream(sse.comment(text) + b"\n")
+    assert (stream.events, stream.last_event_id, stream.comments) == ([], "", 2)
 
 
 def test_a_last_event_id_is_from_now_or_the_beginning_or_a_cursor() -> None:

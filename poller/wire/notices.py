@@ -1,0 +1,34 @@
+"""What a stream says beside its rows: events of our own, and a comment.
+
+`start` is the first event of every answer that streams, `live` tells once that the client has
+everything. `reset` tells that what the client knows no longer holds, so it has to load the rows
+again; its `reason` is one of those below.
+"""
+
+from __future__ import annotations
+
+from poller.wire import row, sse
+
+HISTORY_CHANGED = "history-changed"  # the table was dropped, truncated, restored or failed over
+IDS_RESTARTED = "ids-restarted"
+MALFORMED_ID = "malformed-id"  # the rest is about what the client sent
+UNKNOWN_HISTORY = "unknown-history"
+AHEAD_OF_TABLE = "ahead-of-table"
+NOT_PROVEN = "not-proven"  # too many ids of which nobody can say yet whether they will appear
+
+LIVE = sse.fields("{}", event="live")
+
+
+def start(feed: str, *, resumed: bool) -> bytes:
+    """The lines of `start`. `resumed`: the client goes on where its last id says."""
+    return sse.fields(row.to_json({"feed": feed, "resumed": resumed}), event="start")
+
+
+def reset(reason: str) -> bytes:
+    """The lines of `reset`."""
+    return sse.fields(row.to_json({"reason": reason}), event="reset")
+
+
+def waiting(reason: str) -> bytes:
+    """A comment: why there is nothing yet."""
+    return sse.comment(f"waiting: {reason}")
