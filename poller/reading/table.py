@@ -12,8 +12,7 @@ connection and is called where blocking is allowed (`Database.read`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,7 +22,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.cursor import Cursor
 from poller.ids.ranges import MAX_ID, Range
-from poller.reading.conditions import LOW, ROWS, above, conditions, selects
+from poller.reading.conditions import bounds, conditions, in_range, selects
 from poller.reading.description import Describer, Description, TableError
 from poller.reading.dialects import examine
 from poller.reading.dialects.facts import TableFacts
@@ -32,7 +31,6 @@ from poller.wire.row import Row
 
 COUNTER = 2
 STATUS_COLUMNS = 3  # place, version, counter: see dialects/
-NO_BOUNDS: Mapping[str, int] = MappingProxyType({})
 GAPS_LOOKED_FOR_IN = 100_000  # rows below the start
 GAPS_AT_START = 256  # no more: each is in the token of every row that is then encoded
 
@@ -56,13 +54,17 @@ class Table:
         self.name = self._describer.name
         self._grace_s = grace_s
         self._seen: tuple[Description, TableFacts] | None = None
-        self._above: sa.Select[Any] = sa.select()  # a poll without gaps, which nearly every one is
+        # Of one range of ids, which nearly every poll and page is.
+        self._poll_one: sa.Select[Any] = sa.select()
+        self._page_one: sa.Select[Any] = sa.select()
 
     def describe(self, connection: Connection) -> None:
         """Look at the table in the database. Raises TableError if it cannot be watched."""
         found = self._describer.describe(connection)
         self._seen = found, examine(connection, found.table, found.key, self._grace_s)
-        self._above = self._with_status(above(found.key, found.columns))
+        of_rows = in_range(found.key, found.columns)
+        self._poll_one = self._beside(self.facts.status, of_rows)
+        self._page_one = self._beside(self.facts.identity, of_rows)
 
     @property
     def described(self) -> bool:
@@ -91,13 +93,9 @@ class Table:
 
     def poll(self, connection: Connection, cursor: Cursor, limit: int) -> Reading:
         """At most `limit` rows not in `cursor`, lowest ids first."""
-        if cursor.gaps:
-            statements, bounds = self._selects(cursor.holes, limit), {}
-        else:
-            statements = [self._above]
-            bounds = {LOW: min(cursor.position + 1, MAX_ID), ROWS: limit}
+        ranges = cursor.holes if cursor.gaps else ((cursor.position + 1, MAX_ID),)
         try:
-            status, found = self._rows(connection, statements, bounds)
+            status, found = self._rows(connection, self._poll_one, ranges, limit)
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             status, rows = self._one_by_one(connection, cursor.holes, limit, error)
         else:
@@ -108,33 +106,36 @@ class Table:
     def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> Found:
         """At most `limit` rows whose ids are in `ranges`, lowest first."""
         try:
-            status, found = self._rows(connection, self._selects(ranges, limit))
+            status, found = self._rows(connection, self._page_one, ranges, limit)
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             return self._found(*self._one_by_one(connection, ranges, limit, error))
         return self._found(status, self._lowest(map(self._description.row, found), limit))
 
-    def _selects(self, ranges: Sequence[Range], limit: int) -> list[sa.Select[Any]]:
-        columns = self._description.columns
-        return [self._with_status(one) for one in selects(self._key, columns, ranges, limit)]
-
-    def _with_status(self, of_rows: sa.Select[Any]) -> sa.Select[Any]:
-        """Rows and the history that they are of, in one snapshot: the outer join yields the status
-        also where there is no row."""
-        status, rows = self.facts.status.subquery(), of_rows.subquery()
+    def _beside(self, status: sa.Select[Any], of_rows: sa.Select[Any]) -> sa.Select[Any]:
+        """Rows and what tells the history that they are of, in one snapshot: the outer join yields
+        the status also where there is no row."""
+        told, rows = status.subquery(), of_rows.subquery()
         return (
-            sa.select(*status.c, *rows.c)
-            .select_from(status.outerjoin(rows, sa.true()))
+            sa.select(*told.c, *rows.c)
+            .select_from(told.outerjoin(rows, sa.true()))
             .order_by(rows.c[self._key.name])
         )
 
     def _rows(
         self,
         connection: Connection,
-        statements: Sequence[sa.Select[Any]],
-        bounds: Mapping[str, int] = NO_BOUNDS,
+        of_one: sa.Select[Any],
+        ranges: Sequence[Range],
+        limit: int,
     ) -> tuple[Sequence[Any], list[Any]]:
-        """The status, and the rows of all statements. Raises HistoryMoved between two of them."""
-        first, *others = [connection.execute(one, bounds).all() for one in statements]
+        """The status, and rows of all ranges; `of_one` is the statement where there is one range.
+        Raises HistoryMoved between two statements."""
+        if len(ranges) == 1:
+            first, *others = [connection.execute(of_one, bounds(*ranges[0], limit)).all()]
+        else:
+            selected = selects(self._key, self._description.columns, ranges, limit)
+            statements = [self._beside(self.facts.status, one) for one in selected]
+            first, *others = [connection.execute(one).all() for one in statements]
         status = first[0][:STATUS_COLUMNS]
         for another in others:
             self._check_same(status, another[0])
