@@ -13,7 +13,7 @@ connection and is called where blocking is allowed (`Database.read`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -35,6 +35,13 @@ GAPS_LOOKED_FOR_IN = 100_000  # rows below the start
 GAPS_AT_START = 256  # no more: each is in the token of every row that is then encoded
 
 
+class _Beside(NamedTuple):
+    """What is read beside rows; and the statement for one range of ids, as most of them are."""
+
+    status: sa.Select[Any]
+    in_range: sa.Select[Any]
+
+
 class Table:
     """`source` is a table's name (`"posts"`, `"schema.posts"`), a `sqlalchemy.Table` or a mapped
     class. `key` names the id column where it is not the primary key; `columns` lists what goes to
@@ -54,17 +61,17 @@ class Table:
         self.name = self._describer.name
         self._grace_s = grace_s
         self._seen: tuple[Description, TableFacts] | None = None
-        # Of one range of ids, which nearly every poll and page is.
-        self._poll_one: sa.Select[Any] = sa.select()
-        self._page_one: sa.Select[Any] = sa.select()
+        self._polls = self._pages = _Beside(sa.select(), sa.select())
 
     def describe(self, connection: Connection) -> None:
         """Look at the table in the database. Raises TableError if it cannot be watched."""
         found = self._describer.describe(connection)
         self._seen = found, examine(connection, found.table, found.key, self._grace_s)
         of_rows = in_range(found.key, found.columns)
-        self._poll_one = self._beside(self.facts.status, of_rows)
-        self._page_one = self._beside(self.facts.identity, of_rows)
+        self._polls, self._pages = (
+            _Beside(status, self._beside(status, of_rows))
+            for status in (self.facts.status, self.facts.identity)
+        )
 
     @property
     def described(self) -> bool:
@@ -95,7 +102,7 @@ class Table:
         """At most `limit` rows not in `cursor`, lowest ids first."""
         ranges = cursor.holes if cursor.gaps else ((cursor.position + 1, MAX_ID),)
         try:
-            status, found = self._rows(connection, self._poll_one, ranges, limit)
+            status, found = self._rows(connection, self._polls, ranges, limit)
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             status, rows = self._one_by_one(connection, cursor.holes, limit, error)
         else:
@@ -106,7 +113,7 @@ class Table:
     def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> Found:
         """At most `limit` rows whose ids are in `ranges`, lowest first."""
         try:
-            status, found = self._rows(connection, self._page_one, ranges, limit)
+            status, found = self._rows(connection, self._pages, ranges, limit)
         except Exception as error:  # noqa: BLE001 - drivers raise anything
             return self._found(*self._one_by_one(connection, ranges, limit, error))
         return self._found(status, self._lowest(map(self._description.row, found), limit))
@@ -124,17 +131,16 @@ class Table:
     def _rows(
         self,
         connection: Connection,
-        of_one: sa.Select[Any],
+        asked: _Beside,
         ranges: Sequence[Range],
         limit: int,
     ) -> tuple[Sequence[Any], list[Any]]:
-        """The status, and rows of all ranges; `of_one` is the statement where there is one range.
-        Raises HistoryMoved between two statements."""
+        """The status, and rows of all ranges. Raises HistoryMoved between two statements."""
         if len(ranges) == 1:
-            first, *others = [connection.execute(of_one, bounds(*ranges[0], limit)).all()]
+            first, *others = [connection.execute(asked.in_range, bounds(*ranges[0], limit)).all()]
         else:
             selected = selects(self._key, self._description.columns, ranges, limit)
-            statements = [self._beside(self.facts.status, one) for one in selected]
+            statements = [self._beside(asked.status, one) for one in selected]
             first, *others = [connection.execute(one).all() for one in statements]
         status = first[0][:STATUS_COLUMNS]
         for another in others:
