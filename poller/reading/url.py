@@ -57,7 +57,7 @@ def parsed(url: str) -> URL:
         )
     name = "postgresql" if backend == "postgres" else backend
     _refuse_options("mysql" if name == "mariadb" else name, found)
-    return found.set(drivername=f"{name}+{known}")
+    return found if name == "sqlite" else found.set(drivername=f"{name}+{known}")
 
 
 def split_settings(url: URL) -> tuple[URL, dict[str, str]]:

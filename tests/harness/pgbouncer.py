@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from tests.harness.ports import free_port
 from tests.harness.postgres import Postgres
 from tests.harness.process import (
     Child,
     PartMissing,
-    free_port,
     run,
     server_folder,
     unprivileged_user,

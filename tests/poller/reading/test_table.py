@@ -7,13 +7,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from poller.ids.cursor import Cursor
-from poller.ids.ranges import MAX_ID
 from poller.reading.conditions import selects
 from poller.reading.database import Database
 from poller.reading.description import TableError
 from poller.reading.snapshot import HistoryMoved
 from poller.reading.table import Table
-from poller.wire.row import Row
 
 AUTO = {
     "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -73,7 +71,7 @@ def test_a_poll_brings_rows_in_the_gaps_of_the_cursor(database: Database) -> Non
     assert polled(database, table, Cursor.at(10, [(6, 6)])) == [6, 12]
 
 
-def test_a_poll_of_an_empty_or_unchanged_table_brings_no_row_and_the_same_history(
+def test_a_poll_of_an_unchanged_table_brings_nothing_new(
     database: Database,
 ) -> None:
     table = described(database)
@@ -224,7 +222,7 @@ def test_a_column_added_later_does_not_appear(database: Database) -> None:
     assert rows[0].columns == {"id": 1, "body": "note 1"}
 
 
-def test_a_column_added_later_does_not_appear_when_the_table_is_looked_at_again(
+def test_a_column_added_later_stays_hidden_when_looked_at_again(
     database: Database,
 ) -> None:
     table = described(database)
@@ -276,7 +274,9 @@ def test_on_sqlite_no_range_walks_the_table(sqlite_url: str) -> None:
     ranges = ((5, 5), (9, 9), (1000, 2000), (30_000, 90_000))
 
     def plan(connection: sa.Connection) -> str:
-        (statement,) = selects(table._key, table._description.columns, ranges, 100)
+        (statement,) = selects(
+            table._key, table._last_look().description.columns.at_once, ranges, 100
+        )
         sql = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
         return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())
 
@@ -320,62 +320,7 @@ def test_a_hostile_table_name_is_quoted(database: Database) -> None:
     insert(database, 1)
 
 
-def assert_only_the_second_row_is_unreadable(database: Database) -> None:
-    table = described(database)
-    reading = database.read(lambda c: table.poll(c, Cursor(), 100))
-    page = database.read(lambda c: table.page(c, [(1, 3)], 100).rows)
-    for rows in (reading.rows, page):
-        assert [row.id for row in rows] == [1, 2, 3]
-        assert [row.columns is None for row in rows] == [False, True, False]
-        assert "could not read" in rows[1].problem
-    database.close()
-
-
-def test_invalid_utf_8_in_sqlite_leaves_the_other_rows_readable(sqlite_url: str) -> None:
-    database = Database(sqlite_url)
-    for statement in (
-        f"CREATE TABLE notes (id {AUTO['sqlite']}, body TEXT)",
-        "INSERT INTO notes (body) VALUES ('a'), (CAST(x'ff41' AS TEXT)), ('c')",
-    ):
-        database.write(lambda c, sql=statement: c.exec_driver_sql(sql))  # type: ignore[misc]
-    assert_only_the_second_row_is_unreadable(database)
-
-
-def test_a_row_deleted_while_rows_are_read_one_by_one_cuts_no_page_short(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A page shorter than its limit says that nothing follows it."""
-    database = Database(sqlite_url)
-    for statement in (
-        f"CREATE TABLE notes (id {AUTO['sqlite']}, body TEXT)",
-        "INSERT INTO notes (body) VALUES ('a'), (CAST(x'ff41' AS TEXT)), ('c'), ('d')",
-    ):
-        database.write(lambda c, sql=statement: c.exec_driver_sql(sql))  # type: ignore[misc]
-    table = described(database)
-    read_one = Table._read_one
-
-    def read_one_deleted(table: Table, connection: sa.Connection, row_id: int) -> Row:
-        if row_id == 3:
-            connection.exec_driver_sql("DELETE FROM notes WHERE id = 3")
-        return read_one(table, connection, row_id)
-
-    monkeypatch.setattr(Table, "_read_one", read_one_deleted)
-    rows = database.read(lambda connection: table.page(connection, [(1, MAX_ID)], 3).rows)
-    assert [row.id for row in rows] == [1, 2, 3]
-    assert rows[2].columns is None
-
-
-def test_an_infinite_date_in_postgresql_leaves_the_other_rows_readable(postgresql_url: str) -> None:
-    database = Database(postgresql_url)
-    for statement in (
-        f"CREATE TABLE notes (id {AUTO['postgresql']}, at date)",
-        "INSERT INTO notes (at) VALUES ('2026-11-22'), ('infinity'), ('2026-11-23')",
-    ):
-        database.write(lambda c, sql=statement: c.exec_driver_sql(sql))  # type: ignore[misc]
-    assert_only_the_second_row_is_unreadable(database)
-
-
-def test_a_watched_column_that_is_gone_is_an_error_and_not_many_unreadable_rows(
+def test_a_watched_column_that_is_gone_is_an_error(
     database: Database,
 ) -> None:
     insert(database, 1)
