@@ -5,7 +5,7 @@ from typing import NoReturn
 import pytest
 
 PROXIES = ("nginx", "Caddy", "HAProxy", "Apache")
-PARTS = ("SQLite", "PostgreSQL", "MariaDB", "Chromium", "Node", *PROXIES)
+PARTS = ("SQLite", "PostgreSQL", "PgBouncer", "MariaDB", "Chromium", "Node", *PROXIES)
 
 
 class Exercised:
