@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-NODE_STAMP := tests/clients/node_modules/.stamp
+NODE_STAMPS := tests/clients/node_modules/.stamp tests/proxies/node_modules/.stamp
 TESTS ?=
+# Processes that share the tests out; 0 for a debugger.
+PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture soak lint bench bench-compare format clean test-parts
+.PHONY: help run check test torture soak lint bench bench-compare format clean test-parts
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -15,8 +17,12 @@ help:  ## show this
 run: $(VENV)/run.stamp  ## serve the wall; settings come from the environment (PORT, DATABASE_URL, …)
 	@exec $(BIN)/python app.py
 
+check: lint  ## lint, types and unit tests; no server, browser, PostgreSQL or MariaDB: test has them
+	@$(BIN)/python -m pytest -n $(PROCESSES) -rfE -m "not serving and not load" \
+	--sqlite-only tests/poller tests/wall tests/test_architecture.py </dev/null
+
 test: $(VENV)/dev.stamp test-parts  ## all tests; TESTS="tests/serving -k resume" chooses some
-	@$(BIN)/python -m pytest $(TESTS) </dev/null
+	@$(BIN)/python -m pytest -n $(PROCESSES) $(TESTS) </dev/null
 
 DATABASES ?= postgresql mariadb mariadb-mdl sqlite
 SEEDS ?= 1 2 3 4 5
@@ -30,10 +36,11 @@ SOAK_PATH ?= fanout
 soak: $(VENV)/dev.stamp  ## clients that come and go for SOAK_MINUTES: does anything stay of them?
 	@$(BIN)/python -m tests.campaigns.soak --minutes $(SOAK_MINUTES) --path $(SOAK_PATH) </dev/null
 
-lint: $(VENV)/dev.stamp  ## ruff and mypy
+lint: $(VENV)/dev.stamp  ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 
 CASES ?=
 bench: $(VENV)/bench.stamp test-parts  ## delivery next to others; writes docs/benchmarks.md; CASES="one-row burst"
@@ -49,18 +56,18 @@ format: $(VENV)/dev.stamp  ## ruff's formatting and safe fixes
 	@$(BIN)/ruff format
 
 clean:  ## forget the environment and all caches; instance/ with its data stays
-	rm -rf $(VENV) tests/clients/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/*/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What the tests use besides Python packages. A part that cannot be had is named, and its tests skip.
 test-parts:
 	@sh tests/harness/install.sh
-	@if ! command -v npm >/dev/null; then echo "left out: the Node client (npm is not installed)"; \
-	else $(MAKE) --no-print-directory --silent $(NODE_STAMP) || \
-	echo "left out: the Node client (npm install failed, see above)"; fi
+	@if ! command -v npm >/dev/null; then echo "left out: what runs in Node (npm is not installed)"; \
+	else $(MAKE) --no-print-directory --silent $(NODE_STAMPS) || \
+	echo "left out: what runs in Node (npm install failed, see above)"; fi
 
-$(NODE_STAMP): tests/clients/package.json
-	cd tests/clients && npm install --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error
+%/node_modules/.stamp: %/package.json
+	cd $* && npm install --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error
 	touch $@
 
 $(BIN)/python:

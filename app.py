@@ -4,6 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything that imports sockets
 
+import errno
 import os
 import socket
 import sys
@@ -11,8 +12,6 @@ import sys
 import click
 from flask import Flask
 
-from models import Post
-from poller.doctor import NOT_WATCHED, diagnose
 from wall import create_app
 from wall.settings import PROJECT, SettingsError, WallSettings
 
@@ -27,16 +26,8 @@ def __getattr__(name: str) -> Flask:
     return app
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def main(context: click.Context) -> None:
-    """Rowcast's wall. Without a command: serve it on HOST and PORT."""
-    if context.invoked_subcommand is None:
-        context.invoke(serve)
-
-
-@main.command()
-def serve() -> None:
+@click.command()
+def main() -> None:
     """Serve the wall with gunicorn, as gunicorn.conf.py has it."""
     try:
         settings = WallSettings.from_env()
@@ -54,31 +45,6 @@ def serve() -> None:
     os.execve(sys.executable, command, env)  # noqa: S606 - no shell wanted
 
 
-@main.command()
-@click.argument("url", required=False)
-@click.argument("table", required=False)
-@click.option("--key", metavar="COLUMN", help="The integer id, where it is not the primary key.")
-@click.pass_context
-def doctor(context: click.Context, url: str | None, table: str | None, key: str | None) -> None:
-    """Say what is promised for TABLE of the database URL, and why.
-
-    Without them: for the wall's own posts. Nothing is written. Exit status: 0 the whole promise,
-    1 with exceptions, which are named, 2 the table cannot be watched, or the database not asked.
-    """
-    if url and not table:
-        raise click.UsageError("name the table, too: doctor URL TABLE")
-    try:
-        settings = WallSettings.from_env()
-    except SettingsError as error:
-        click.echo(f"Error: {error}", err=True)
-        context.exit(NOT_WATCHED)
-    report = diagnose(url or settings.where(), table or Post, settings, key)
-    encoding = sys.stdout.encoding
-    for line in report.lines():
-        click.echo(line.encode(encoding, "backslashreplace").decode(encoding))
-    context.exit(report.status)
-
-
 def free_address(host: str, port: int) -> str:
     """`host:port` to bind; port 0 becomes a free one. Raises ClickException where it is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -87,9 +53,11 @@ def free_address(host: str, port: int) -> str:
         try:
             probe.bind((host, port))
         except OSError as error:
+            advice = f"Stop what runs there, or take another port: PORT={port + 1} python app.py"
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                advice = "HOST must be an address of this machine, as in HOST=127.0.0.1"
             raise click.ClickException(
-                f"HOST={host} PORT={port} cannot be used: {error.strerror}. "
-                f"Stop what runs there, or take another port: PORT={port + 1} python app.py"
+                f"HOST={host} PORT={port} cannot be used: {error.strerror}. {advice}"
             ) from None
         bound = probe.getsockname()[1]
     return f"[{host}]:{bound}" if family is socket.AF_INET6 else f"{host}:{bound}"

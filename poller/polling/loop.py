@@ -24,7 +24,7 @@ from poller.ids.ranges import MAX_ID, Range, ranges_of
 from poller.polling.identity import Identity
 from poller.polling.report import PollReport
 from poller.reading.fence import Evidence, Fence
-from poller.reading.snapshot import History, Reading, Start
+from poller.reading.snapshot import Found, History, Reading, Start
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
 from poller.wire import event_id, notices, row
@@ -44,7 +44,7 @@ class Source(Protocol):
     def open(self) -> Start: ...
     def describe(self) -> History: ...
     def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]: ...
-    def page(self, ranges: Sequence[Range], limit: int) -> list[Row]: ...
+    def page(self, ranges: Sequence[Range], limit: int) -> Found: ...
 
 
 class Poller:
@@ -79,6 +79,7 @@ class Poller:
         self._woken = Event()
         self._stopped = Event()
         self._greenlet: gevent.Greenlet[..., None] | None = None
+        self._ending: gevent.Greenlet[..., None] | None = None
 
     # -- one pass ---------------------------------------------------------------------------
 
@@ -97,7 +98,7 @@ class Poller:
             return self._reset(notices.HISTORY_CHANGED)
         if reading.counter is not None and max(0, reading.counter) < cursor.position:
             return self._reset(notices.IDS_RESTARTED)
-        full = len(reading.rows) >= limit
+        full = row.is_cut_off(reading.rows, limit)
         self._advance(cursor, evidence, reading.rows, full=full)
         if not full:
             self._log.passed(reading.counter)
@@ -183,8 +184,10 @@ class Poller:
     def start(self) -> None:
         """Poll in a greenlet of its own. Starting a started poller does nothing."""
         if self._greenlet is None:
-            self._stopped.clear()
-            self._greenlet = gevent.spawn(self.run)
+            # A loop that was stopped may still be in its last query: it keeps the event that ends
+            # it, and the new loop waits for it. Two at once would write each row twice.
+            self._stopped = Event()
+            self._greenlet = gevent.spawn(self._run_after, self._ending)
 
     def stop(self) -> None:
         """End after the query under way: a greenlet killed inside one would spoil its connection.
@@ -195,6 +198,7 @@ class Poller:
         self._stopped.set()
         self._woken.set()
         if greenlet is not None:
+            self._ending = greenlet
             greenlet.join()
 
     @property
@@ -205,18 +209,26 @@ class Poller:
         """Poll now: a row was just inserted here, or the first stream opened."""
         self._woken.set()
 
+    def _run_after(self, ending: gevent.Greenlet[..., None] | None) -> None:
+        if ending is not None:
+            ending.join()
+        self.run()
+
     def run(self) -> None:
         """Poll until stopped."""
-        while not self._stopped.is_set():
+        stopped = self._stopped
+        share = random.random()  # of the first wait: tables that begin together poll apart
+        while not stopped.is_set():
             self._woken.clear()
             try:
                 delay_s = self.poll()
                 self._recovered()
             except Exception as error:  # noqa: BLE001 - the loop's one edge
                 # While the database is away only the backoff sets the pace, not who wakes.
-                self._stopped.wait(self._failed(error))
+                stopped.wait(self._failed(error))
                 continue
-            self._woken.wait(delay_s)
+            self._woken.wait(delay_s * share)
+            share = 1.0 if delay_s else share
 
     def _failed(self, error: Exception) -> float:
         """The seconds to wait before the next try. What was seen before a fault proves nothing."""

@@ -17,16 +17,6 @@ from poller.ids.ranges import MAX_ID, Range
 LISTED_RANGE = 32  # a range of fewer ids is listed id by id
 LISTED_IDS = 500  # ids in one list
 PARTS_PER_STATEMENT = 16
-LOW, ROWS = "low", "rows"  # what `above()` is given when it is executed
-
-
-def above(key: ColumnElement[Any], columns: Sequence[ColumnElement[Any]]) -> sa.Select[Any]:
-    """As `selects()` of the one range from LOW on, at most ROWS rows. Made once and executed often:
-    to put a statement together takes longer than to execute it."""
-    low = sa.bindparam(LOW, type_=sa.BigInteger)
-    within = sa.type_coerce(key, sa.BigInteger).between(low, MAX_ID - 1)
-    rows = sa.bindparam(ROWS, type_=sa.Integer)
-    return sa.select(key, *columns).where(within).order_by(key).limit(rows)
 
 
 def conditions(key: ColumnElement[Any], ranges: Sequence[Range]) -> Iterator[ColumnElement[bool]]:

@@ -2,14 +2,12 @@
 
 A client says what it lacks, so a forged `Last-Event-ID` may name thousands of ranges. To put a
 union of their conditions together took longer than to execute it, and kept everybody waiting. So
-statements are made once for each shape: a list of ids, and so many ranges beside it. The lowest
-ranges are asked for first, as few as may hold the rows that are wanted; while these hold none,
-many more at once.
+statements are made once for each shape: a list of ids, and so many ranges beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -55,9 +53,10 @@ class _Part:
             self.wide.append((low, min(high, MAX_ID - 1)))
 
 
-def parts(ranges: Sequence[Range], limit: int) -> Iterator[_Part]:
-    """`ranges` in parts, each for one statement."""
-    part, wanted = _Part(), limit
+def parts(ranges: Sequence[Range], wanted: int) -> Iterator[_Part]:
+    """`ranges` in parts, each for one statement: in the first as few as have `wanted` ids, and many
+    more in those after it."""
+    part = _Part()
     for low, high in ranges:
         if not part.has_room(high - low + 1, wanted):
             yield part
@@ -68,17 +67,29 @@ def parts(ranges: Sequence[Range], limit: int) -> Iterator[_Part]:
 
 
 class Questions:
-    """For the key and `columns` of one table."""
+    """For the key and `columns` of one table; `beside(select)` adds what is read with them.
 
-    def __init__(self, key: ColumnElement[Any], columns: Sequence[ColumnElement[Any]]) -> None:
+    `few_rows`: the ranges probably hold few, as gaps do, so all of them are asked for at once.
+    Otherwise the lowest come first, as few as may hold the rows that are wanted.
+    """
+
+    def __init__(
+        self,
+        key: ColumnElement[Any],
+        columns: Sequence[ColumnElement[Any]],
+        beside: Callable[[sa.Select[Any]], sa.Select[Any]] = lambda rows: rows,
+        *,
+        few_rows: bool = False,
+    ) -> None:
         self._key = key
         self._columns = columns
-        self._statement = cache(self._made)
+        self._few_rows = few_rows
+        self._statement = cache(lambda listed, wide: beside(self._made(listed, wide)))
 
     def about(self, ranges: Sequence[Range], limit: int) -> Iterator[tuple[sa.Select[Any], Bounds]]:
         """Statements with what to execute them with. Each brings the lowest rows of its ranges, at
         most `limit`, and has none below those of the statements before."""
-        for part in parts(ranges, limit):
+        for part in parts(ranges, MAX_ID if self._few_rows else limit):
             wide = len(part.wide) if len(part.wide) <= 1 else WIDE_RANGES
             padded = [*part.wide, *[EMPTY] * (wide - len(part.wide))]
             bounds: Bounds = {ROWS: limit, IDS: part.listed} if part.listed else {ROWS: limit}

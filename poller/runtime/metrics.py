@@ -28,6 +28,9 @@ streams_open = Gauge("rowcast_streams_open", "Open streams.", FEED, multiprocess
 streams_total = Counter("rowcast_streams", "Streams opened.", FEED)
 rows_encoded = Counter("rowcast_rows_encoded", "Rows read by polls and encoded.", FEED)
 rows_delivered = Counter("rowcast_rows_delivered", "Rows sent, counted once for each stream.", FEED)
+values_withheld = Counter(
+    "rowcast_values_withheld", "Values sent as null: unreadable, or too large.", FEED
+)
 rows_unreadable = Counter("rowcast_rows_unreadable", "Rows sent as a placeholder.", FEED)
 polls = Counter("rowcast_polls", "Polls that succeeded.", FEED)
 poll_seconds = Histogram("rowcast_poll_seconds", "Time of a poll.", FEED, buckets=SECONDS)
@@ -57,7 +60,7 @@ gaps_dead = Counter("rowcast_gaps_dead", "Gaps that cannot fill any more.", FEED
 rows_late = Counter("rowcast_rows_late", "Rows found in a gap: committed late.", FEED)
 degraded = Gauge(
     "rowcast_degraded",
-    "Reasons why the whole promise cannot be kept for the table; /readyz names them.",
+    "Reasons why the promise does not hold in full for the table; /readyz names them.",
     FEED,
     multiprocess_mode="livemax",
 )

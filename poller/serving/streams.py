@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import gevent
@@ -62,7 +62,7 @@ class Streams:
     ) -> None:
         self._feed = feed
         self._log = event_log
-        self._backfill = Backfill(feed, read_page, settings.batch_rows)
+        self._backfill = Backfill(feed, read_page, settings.batch_rows, lambda: event_log.epochs)
         self._settings = settings
         self._first = first
         self._why_waiting = why_waiting
@@ -75,6 +75,9 @@ class Streams:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter([*self._open])
 
     def respond(self, asked: StreamRequest, client: ClientSocket) -> WsgiStream:
         """A new stream as a response's body, counted until `ended(stream)`."""

@@ -34,7 +34,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from poller.access.admission import CONNECTIONS_FULL, Admission
 from poller.runtime import log
-from poller.serving import registry
+from poller.serving import registry, server
 
 DRAIN_LOOK_S = 0.1
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client looks for it when it is imported
@@ -84,7 +84,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             self.log.error_log.addFilter(_says_more_than_a_dead_client)
             self.log.error_log.addFilter(log.on_one_line)
             for service in services:
-                service.start()
+                service.start(server.WORKER)
             gevent.spawn(self._drain_at_end)
         super().run()
         # gunicorn waits for pages only: streams that were taken over hold no place with it.

@@ -4,7 +4,8 @@ from typing import NoReturn
 
 import pytest
 
-PARTS = ("SQLite", "PostgreSQL", "MariaDB", "Chromium", "Node")
+PROXIES = ("nginx", "Caddy", "HAProxy", "Apache")
+PARTS = ("SQLite", "PostgreSQL", "PgBouncer", "MariaDB", "Chromium", "Node", *PROXIES)
 
 
 class Exercised:
@@ -21,6 +22,15 @@ class Exercised:
         """Leaves a test out, for a reason that the last line repeats."""
         self.missing[part] = reason
         pytest.skip(f"{part}: {reason}")
+
+    def as_data(self) -> dict[str, dict[str, str]]:
+        """What one process of several hands to the one that writes the last line."""
+        return {"used": self.used, "missing": self.missing}
+
+    def add(self, data: dict[str, dict[str, str]]) -> None:
+        """Takes in what another process used and missed, see `as_data()`."""
+        self.used |= data["used"]
+        self.missing |= data["missing"]
 
     def lines(self) -> list[str]:
         """One line for what was used, one for each part that could not be had."""

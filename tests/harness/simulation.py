@@ -20,13 +20,13 @@ from poller.ids.cursor import Cursor
 from poller.ids.ranges import Range, ranges_of
 from poller.polling.loop import Poller
 from poller.reading.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
-from poller.reading.snapshot import History, Reading, Start
+from poller.reading.snapshot import Found, History, Reading, Start
 from poller.runtime.settings import Settings
 from poller.serving.client import ClientSocket, OwnedSocket
 from poller.serving.fanout import Fanout
 from poller.serving.socket_stream import SocketStream
 from poller.serving.wsgi_stream import WsgiStream
-from poller.wire.row import Row
+from poller.wire.row import CutOff, Row
 from tests.harness.sse import Parser
 
 SILENCE = b":\n"
@@ -70,6 +70,7 @@ class SimulatedTable:
     history: str = "abcd"
     version: str = ""
     transactions: int = 0
+    rows_that_fit: int = 10**9  # into the bytes of a batch
 
     def begin(self, rows: int = 1) -> int:
         self.transactions += 1
@@ -94,7 +95,8 @@ class SimulatedTable:
 
     def rows_in(self, ranges: Sequence[Range], limit: int) -> list[Row]:
         ids = [i for i in sorted(self.committed) if any(lo <= i <= hi for lo, hi in ranges)]
-        return [Row(i, {"id": i, "text": self.committed[i]}) for i in ids[:limit]]
+        rows = [Row(i, {"id": i, "text": self.committed[i]}) for i in ids[:limit]]
+        return rows if len(rows) <= self.rows_that_fit else CutOff(rows[: self.rows_that_fit])
 
 
 class SimulatedSource:
@@ -135,12 +137,12 @@ class SimulatedSource:
         rows = self.table.rows_in(cursor.holes, limit)
         return evidence, Reading(self._history, self.table.last_id, rows)
 
-    def page(self, ranges: Sequence[Range], limit: int) -> list[Row]:
+    def page(self, ranges: Sequence[Range], limit: int) -> Found:
         self._fail()
         self.reads_of_pages.append(len(ranges))
-        rows = self.table.rows_in(ranges, limit)
+        found = Found(self._history, self.table.rows_in(ranges, limit))
         gevent.sleep(0)  # what is committed from here on is not in it
-        return rows
+        return found
 
     def _fail(self) -> None:
         if self.fail is not None:
@@ -154,7 +156,9 @@ class Worker:
         self.settings = settings(**changes)
         self.source = SimulatedSource(table, self.settings.history_rows)
         self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
-        self.backfill = Backfill("test", self.source.page, self.settings.batch_rows)
+        self.backfill = Backfill(
+            "test", self.source.page, self.settings.batch_rows, lambda: self.log.epochs
+        )
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: True)
         self.ended: list[SocketStream] = []
         self.problem = ""  # why the feed is not ready

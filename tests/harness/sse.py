@@ -20,10 +20,11 @@ from urllib.parse import urlsplit
 
 T = TypeVar("T")
 
-DEFAULT_TIMEOUT_S = 15.0
+DEFAULT_TIMEOUT_S = 30.0
 SHOWN_BYTES = 1_500
 READ_BYTES = 65_536
 LINE_END = re.compile("\r\n|\n|\r")
+ABOUT_ITSELF = ("start", "live")  # events of a stream that are not about its table
 LINGER_AND_RESET = struct.pack("ii", 1, 0)
 
 
@@ -195,8 +196,10 @@ class Stream:
         method: str = "GET",
         receive_buffer_bytes: int | None = None,
         behind: bytes = b"",
+        source: str | None = None,
     ) -> None:
-        """`behind` goes out in one piece with the request, as from a client that pipelines."""
+        """`behind` goes out in one piece with the request, as from a client that pipelines.
+        `source` is the client's address, one of loopback."""
         parts = urlsplit(url)
         self.url = url
         self.response = Response()
@@ -205,6 +208,8 @@ class Stream:
         if receive_buffer_bytes is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self._socket.settimeout(DEFAULT_TIMEOUT_S)
+        if source is not None:
+            self._socket.bind((source, 0))
         self._socket.connect((parts.hostname, parts.port or 80))
         self.local_port: int = self._socket.getsockname()[1]
         self._socket.sendall(request_head(url, last_event_id, headers, method=method) + behind)
@@ -235,7 +240,8 @@ class Stream:
 
     @property
     def events(self) -> list[Event]:
-        return self.response.parser.events
+        """What came of the table: rows and resets, without the stream's own `start` and `live`."""
+        return [event for event in self.response.parser.events if event.type not in ABOUT_ITSELF]
 
     @property
     def retry(self) -> int | None:
@@ -264,7 +270,7 @@ class Stream:
         return self.response.complete and self.response.parser.at_rest
 
     def of_type(self, kind: str) -> list[Event]:
-        return [event for event in self.events if event.type == kind]
+        return [event for event in self.response.parser.events if event.type == kind]
 
     def wait_for(
         self,

@@ -15,6 +15,7 @@ from poller import Notifier
 from poller.feed import Feed
 from poller.reading.database import Database
 from poller.runtime.settings import Settings
+from poller.serving import server
 from poller.serving.streams import drain_retry_ms
 from poller.web.service import EXTENSION, service_of
 from tests.harness import sql
@@ -22,8 +23,16 @@ from tests.harness.logged import logged
 
 TABLE = "CREATE TABLE {} (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
 BOUND_S = 10
+STEP_S = 0.005
 
 MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """This process is not patched, but has one thread, and waits by gevent's own calls."""
+    with server.one_thread():
+        yield
 
 
 @pytest.fixture
@@ -65,7 +74,7 @@ def ready(app: Flask) -> FlaskClient:
     client = app.test_client()
     with gevent.Timeout(BOUND_S):
         while client.get("/readyz").status_code != 200:
-            gevent.sleep(0.01)
+            gevent.sleep(STEP_S)
     return client
 
 
@@ -93,9 +102,9 @@ def test_the_first_watched_table_is_the_stream_and_each_has_its_name(
     insert(database, "notes", "a note")
     insert(database, "alarms", "an alarm")
     ready(app)
-    assert "a note" in take(app, "/stream?last_event_id=0", r"data: .*\n")
-    assert "a note" in take(app, "/stream/notes?last_event_id=0", r"data: .*\n")
-    assert "an alarm" in take(app, "/stream/alarms?last_event_id=0", r"data: .*\n")
+    assert "a note" in take(app, "/stream?last_event_id=0", r'data: \{"id".*\n')
+    assert "a note" in take(app, "/stream/notes?last_event_id=0", r'data: \{"id".*\n')
+    assert "an alarm" in take(app, "/stream/alarms?last_event_id=0", r'data: \{"id".*\n')
 
 
 def test_an_unknown_table_is_404(make_app: MakeApp) -> None:
@@ -140,20 +149,20 @@ def test_a_proxy_that_the_application_was_not_told_of_is_named_in_the_log(
     assert not [line for line in said if "proxy" in line["event"]]
 
 
-def test_a_stream_is_not_stored_nor_buffered_and_has_no_connection_header(
+def test_the_headers_of_a_stream(
     make_app: MakeApp,
 ) -> None:
     app = make_app()
     response = app.test_client().get("/stream")
     assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, no-transform"
     assert response.headers["X-Accel-Buffering"] == "no"
     assert "Connection" not in response.headers
     assert "Access-Control-Allow-Origin" not in response.headers
     response.close()
 
 
-def test_a_stream_is_counted_once_and_uncounted_once_also_when_it_never_started(
+def test_a_stream_is_counted_once_though_it_never_started(
     make_app: MakeApp,
 ) -> None:
     app = make_app()
@@ -183,7 +192,7 @@ def test_over_capacity_the_answer_is_200_a_retry_and_the_end(make_app: MakeApp) 
     held = [client.get("/stream"), client.get("/stream/alarms")]
     rejected = client.get("/stream")
     assert rejected.status_code == 200
-    assert re.fullmatch(rb"retry: \d{4,5}\n\n", rejected.data)
+    assert re.fullmatch(rb"retry: \d{4,5}\n", rejected.data)
     for response in held:
         response.close()
     assert b"retry: 2000" in next(client.get("/stream").iter_encoded())
@@ -194,7 +203,7 @@ def test_a_closed_feed_ends_its_streams_and_answers_204(make_app: MakeApp) -> No
     ready(app)
     response = app.test_client().get("/stream")
     chunks = response.iter_encoded()
-    assert list(islice(chunks, 2))[1].startswith(b"id: ")
+    assert list(islice(chunks, 2))[1].startswith(b"event: start")
     app.extensions["test.notifier"].close("notes", app=app)
     with gevent.Timeout(BOUND_S):
         assert list(chunks) == []
@@ -206,7 +215,7 @@ def test_a_closed_feed_ends_its_streams_and_answers_204(make_app: MakeApp) -> No
     assert b"retry: 2000" in next(app.test_client().get("/stream/alarms").iter_encoded())
 
 
-def test_drain_tells_each_stream_its_own_time_to_come_back_and_takes_no_more(
+def test_drain_ends_each_stream_with_its_own_retry_time(
     make_app: MakeApp,
 ) -> None:
     app = make_app()
@@ -221,29 +230,29 @@ def test_drain_tells_each_stream_its_own_time_to_come_back_and_takes_no_more(
 
     readers = [gevent.spawn(read, response) for response in responses]
     gevent.sleep(0)
-    with gevent.Timeout(2.0):  # the promise: within 2 s
+    with gevent.Timeout(BOUND_S):
         service_of(app).drain()
         gevent.joinall(readers, raise_error=True)
-    assert all(re.fullmatch(rb"retry: \d+\n\n", end) for end in ends)
+    assert all(re.fullmatch(rb"retry: \d+\n", end) for end in ends)
     assert len(set(ends)) > 10
     # Who comes back on a connection that was kept alive must not wait as if this were full.
-    turned_away = [re.fullmatch(rb"retry: (\d+)\n\n", client.get("/stream").data) for _ in ends]
+    turned_away = [re.fullmatch(rb"retry: (\d+)\n", client.get("/stream").data) for _ in ends]
     assert all(told and int(told[1]) <= 2000 for told in turned_away)
     assert client.get("/readyz").status_code == 503
 
 
 def test_a_lone_reader_is_back_within_two_seconds() -> None:
-    assert {100 <= drain_retry_ms(1) <= 2002 for _ in range(1000)} == {True}
+    assert {1000 <= drain_retry_ms(1) <= 2002 for _ in range(1000)} == {True}
 
 
 @pytest.mark.parametrize("streams", [100, 5_000, 20_000])
-def test_streams_that_end_together_come_back_at_a_rate_that_a_worker_can_take(streams: int) -> None:
+def test_streams_that_end_together_come_back_one_after_the_other(streams: int) -> None:
     told = [drain_retry_ms(streams) for _ in range(streams)]
-    assert min(told) >= 100
+    assert min(told) >= 1000
     assert max(told) <= 2000 + 2 * streams
     seconds = Counter(ms // 1000 for ms in told)
     assert max(seconds.values()) < 650  # 500 on average, with a standard deviation of 22
-    assert len(seconds) >= (2000 + 2 * streams) // 1000
+    assert len(seconds) >= (1000 + 2 * streams) // 1000
     assert len(set(told)) > streams / 2, "not all at the same moments"
 
 
@@ -272,7 +281,7 @@ def test_health_says_that_the_process_lives_whatever_the_database_does(
     assert client.get("/healthz").status_code == 200
     with gevent.Timeout(BOUND_S):
         while "no table absent" not in (answer := client.get("/readyz")).text:
-            gevent.sleep(0.01)
+            gevent.sleep(STEP_S)
     assert answer.status_code == 503
     assert answer.json is not None
     assert answer.json["ready"] is False
@@ -294,7 +303,7 @@ def test_readyz_names_no_sql_path_or_password(tmp_path: "object") -> None:
     client = app.test_client()
     with gevent.Timeout(BOUND_S):
         while "not been read yet" in (answer := client.get("/readyz")).text:
-            gevent.sleep(0.01)
+            gevent.sleep(STEP_S)
     assert answer.status_code == 503
     assert not re.search("secret-folder|SELECT|sqlite3", answer.text)
     extension.feed(app=app).close()

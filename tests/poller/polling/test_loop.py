@@ -3,31 +3,46 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import gevent
 import gevent.event
 import pytest
 
 from poller.ids.cursor import Cursor
-from poller.ids.gaps import Gap, Gaps
 from poller.ids.ranges import Range
 from poller.polling import loop
-from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
-from poller.polling.report import PollReport
+from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Poller
 from poller.reading.fence import GracePeriod
 from poller.runtime import log
-from poller.wire.row import Row
-from tests.harness.logged import logged
 from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
 
 BOUND_S = 10
+STEP_S = 0.005
 
 
 def wait_for(fact: Callable[[], bool], bound_s: float = BOUND_S) -> None:
     """Lets greenlets run until `fact()` is true."""
     with gevent.Timeout(bound_s):
         while not fact():
-            gevent.sleep(0.005)
+            gevent.sleep(STEP_S)
+
+
+class CountedWaits:
+    """Waits that take no time; after so many of them the poller is stopped."""
+
+    def __init__(self, poller: Poller, most: int) -> None:
+        self.waits: list[float] = []
+        self._poller = poller
+        self._most = most
+
+    def clear(self) -> None:
+        pass
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        if len(self.waits) == self._most:
+            self._poller._stopped.set()
 
 
 @pytest.fixture
@@ -66,6 +81,23 @@ def test_a_row_is_encoded_once_with_the_cursor_that_holds_it(
     assert entry.lines == b'data: {"id":1,"text":"row 1"}\n'
 
 
+def test_tables_that_begin_together_poll_apart(
+    table: SimulatedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for another share of its first interval, and for whole ones from then on."""
+    shares = iter([0.25, 0.75])
+    monkeypatch.setattr("random.random", lambda: next(shares))
+    waits = []
+    for _ in range(2):
+        worker = Worker(table)
+        woken = CountedWaits(worker.poller, 4)
+        monkeypatch.setattr(worker.poller, "_woken", woken)
+        table.insert(worker.settings.batch_rows)  # a full batch polls again at once
+        worker.poller.run()
+        waits.append([wait_s / worker.settings.poll_interval_s for wait_s in woken.waits])
+    assert waits == [[0.0, 0.25, 1.0, 1.0], [0.0, 0.0, 0.75, 1.0]]
+
+
 def test_the_start_is_history_rows_below_the_newest(table: SimulatedTable) -> None:
     table.insert(10)
     worker = Worker(table, history_rows=2)
@@ -86,7 +118,7 @@ def test_a_rolled_back_id_is_retired_once_its_fence_says_so(
     assert worker.log.cursor == Cursor.at(2)
 
 
-def test_a_table_made_anew_and_filled_again_between_two_polls_is_another_history(
+def test_a_recreated_and_refilled_table_is_another_history(
     table: SimulatedTable, worker: Worker
 ) -> None:
     table.insert(3)
@@ -100,7 +132,7 @@ def test_a_table_made_anew_and_filled_again_between_two_polls_is_another_history
 
 
 @pytest.mark.parametrize("left", [1, 3])
-def test_another_version_of_a_table_that_still_has_its_newest_rows_is_no_other_history(
+def test_another_version_with_the_same_newest_rows_is_the_same_history(
     table: SimulatedTable, worker: Worker, left: int
 ) -> None:
     """A column was added, another table was made, the file was vacuumed."""
@@ -111,19 +143,6 @@ def test_another_version_of_a_table_that_still_has_its_newest_rows_is_no_other_h
     table.version = "01"
     worker.poll_until_quiet()
     assert worker.log.generation == generation
-
-
-def test_a_gap_that_stays_open_is_logged_once_with_its_holder(table: SimulatedTable) -> None:
-    report = PollReport("posts")
-    gap = Gap(3, 4, frozenset(["pid 7"]), 0.0)
-    holders = SimulatedLocks(table).holders
-    with logged() as lines:
-        for now in (1.0, 59.0, 61.0, 62.0, 200.0):
-            report.gaps(Gaps((gap,)), 0, 0, holders, now)
-        assert [(one["ids"], one["holders"]) for one in lines] == [([[3, 4]], ["pid 7"])]
-        later = Gap(9, 9, frozenset(["pid 8"]), 150.0)
-        report.gaps(Gaps((gap, later)), 0, 0, holders, 211.0)
-    assert [one["ids"] for one in lines] == [[[3, 4]], [[9, 9]]]
 
 
 def test_a_floor_is_asked_about_also_where_no_gap_is_open(table: SimulatedTable) -> None:
@@ -171,7 +190,7 @@ def test_resets_in_a_row_do_not_come_without_a_pause(table: SimulatedTable, work
     assert worker.poller._reset("again") == worker.settings.poll_interval_s
 
 
-def test_a_pass_cut_off_by_its_limit_retires_no_gap_beyond_its_last_row(
+def test_a_full_batch_retires_no_gap_beyond_its_last_row(
     table: SimulatedTable, worker: Worker
 ) -> None:
     low, dead, high = [table.begin(n) for n in (2, 1, 1)]  # 1 and 2, 3, 4
@@ -205,14 +224,14 @@ def test_the_fence_is_asked_only_while_a_gap_is_open(table: SimulatedTable, work
     assert looks == [((4, 4),)]
 
 
-def test_a_row_that_cannot_be_encoded_becomes_a_placeholder_among_the_others(
+def test_a_value_that_cannot_be_encoded_is_withheld_among_the_others(
     table: SimulatedTable, worker: Worker
 ) -> None:
     table.insert(3)
     table.committed[2] = "lone \ud800 surrogate"
     worker.poll_until_quiet()
     frames = [entry.frame for entry in worker.log.entries(0, 9)]
-    assert frames[1].startswith(b'event: unreadable\ndata: {"id":2,"reason":')
+    assert frames[1].startswith(b'data: {"id":2,"text":null,"_withheld":{"text":')
     assert b'"text":"row 1"' in frames[0]
     assert b'"text":"row 3"' in frames[2]
 
@@ -290,7 +309,7 @@ def test_nobody_listening_slows_it_down_but_never_speeds_it_up(table: SimulatedT
     assert slow.poller.poll() == 60.0
 
 
-def test_starting_twice_and_stopping_without_start_or_twice_are_allowed(worker: Worker) -> None:
+def test_starting_and_stopping_twice_are_allowed(worker: Worker) -> None:
     worker.poller.stop()
     worker.poller.start()
     greenlet = worker.poller._greenlet
@@ -331,9 +350,58 @@ def test_after_a_failure_the_history_is_looked_at_before_rows_are_read(
     assert worker.log.epoch == "ef01"
 
 
-def test_a_row_s_problem_is_told_to_the_client() -> None:
-    from poller.wire.row import body
+def test_a_batch_cut_off_by_its_bytes_is_followed_by_the_rest_at_once(
+    table: SimulatedTable,
+) -> None:
+    worker = Worker(table, batch_rows=10, log_capacity_rows=10)
+    table.rows_that_fit = 2
+    table.insert(5)
+    assert [worker.poller.poll() for _ in range(3)] == [0.0, 0.0, worker.settings.poll_interval_s]
+    assert delivered(worker) == [1, 2, 3, 4, 5]
 
-    sent, problem = body(Row(7, None, "the database driver could not read this row"))
-    assert problem
-    assert sent.startswith(b'event: unreadable\ndata: {"id":7,"reason":"the database driver')
+
+def test_a_batch_cut_off_by_its_bytes_proves_no_gap_beyond_its_last_row_dead(
+    table: SimulatedTable,
+) -> None:
+    worker = Worker(table, batch_rows=10, log_capacity_rows=10)
+    slow = table.begin()
+    table.insert()
+    worker.poll_until_quiet()
+    table.rows_that_fit = 1
+    early = table.begin()
+    table.insert(2)
+    table.commit(slow)
+    table.commit(early)
+    worker.poll_until_quiet()
+    assert sorted(delivered(worker)) == [1, 2, 3, 4, 5]
+
+
+def test_a_poller_started_while_it_stops_polls_once_at_a_time(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    """Its last query still runs when it is started again: each row goes into the log once."""
+    running, most = 0, 0
+    answer = gevent.event.Event()
+    read = worker.source.read
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        answer.wait()
+        running -= 1
+        return read(*arguments, **options)
+
+    worker.source.read = slow  # type: ignore[method-assign]
+    worker.poller.start()
+    wait_for(lambda: running == 1)
+    stopping = gevent.spawn(worker.poller.stop)
+    wait_for(lambda: not worker.poller.started)
+    worker.poller.start()
+    gevent.sleep(0)
+    table.insert(3)
+    answer.set()
+    stopping.join()
+    wait_for(lambda: delivered(worker) == [1, 2, 3])
+    worker.poller.stop()
+    assert most == 1
