@@ -18,15 +18,13 @@ from poller.runtime import log
 # One address cannot fill a worker, and a school behind one address still finds room.
 ADDRESS_SHARE = 4
 FEWEST_PER_ADDRESS = 20  # the tabs of a household, on however small a worker
-STREAMS_FULL = "an address has all the streams it may have"
-CONNECTIONS_FULL = "an address has all the connections it may have"
 LOG_AGAIN_S = 60.0  # an address that is turned away asks again every few seconds
 
 
 class Admission:
     """`most` places, of which one address may hold `per_address`; None: its share, 0: any number.
 
-    `clock` is monotonic, in seconds; `full` is the log's event where an address has its share.
+    `clock` is monotonic, in seconds; `of` is what the places are for, in the log.
     """
 
     def __init__(
@@ -34,7 +32,7 @@ class Admission:
         most: int,
         per_address: int | None = None,
         clock: Callable[[], float] = time.monotonic,
-        full: str = STREAMS_FULL,
+        of: str = "streams",
     ) -> None:
         self.most = most
         self.per_address = per_address
@@ -43,7 +41,7 @@ class Admission:
         self.taken = 0
         self.by_client: Counter[str] = Counter()
         self._clock = clock
-        self._full = full
+        self._of = of
         self._said_hidden = False
         self._log_at = float("-inf")
 
@@ -99,7 +97,8 @@ class Admission:
             return
         self._log_at = self._clock() + LOG_AGAIN_S
         log.warning(
-            self._full,
+            "an address has all that it may have",
+            of=self._of,
             address=client,
             most=self.per_address,
             what_to_do="if it is a proxy of yours, set ROWCAST_PROXIES; if many people share it, "

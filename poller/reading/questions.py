@@ -90,7 +90,7 @@ class Questions:
         """Statements with what to execute them with. Each brings the lowest rows of its ranges, at
         most `limit`, and has none below those of the statements before."""
         for part in parts(ranges, MAX_ID if self._few_rows else limit):
-            wide = len(part.wide) if len(part.wide) <= 1 else WIDE_RANGES
+            wide = 1 << (len(part.wide) - 1).bit_length() if part.wide else 0  # a few shapes
             padded = [*part.wide, *[EMPTY] * (wide - len(part.wide))]
             bounds: Bounds = {ROWS: limit, IDS: part.listed} if part.listed else {ROWS: limit}
             for at, (low, high) in enumerate(padded):

@@ -32,7 +32,7 @@ from typing import Any
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from poller.access.admission import CONNECTIONS_FULL, Admission
+from poller.access.admission import Admission
 from poller.runtime import log
 from poller.serving import registry, server
 
@@ -120,7 +120,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         taken_over = all(one.settings.fanout for one in services) and not self.cfg.is_ssl
         self.worker_connections = pages if taken_over else pages + streams
         if taken_over and all(one.settings.max_streams_per_address != 0 for one in services):
-            self._pages = Admission(pages, full=CONNECTIONS_FULL)
+            self._pages = Admission(pages, of="connections")
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """One connection, from its first byte to its last, or until its stream is taken over.

@@ -116,7 +116,7 @@ def test_the_log_names_an_address_at_its_cap_once_a_minute() -> None:
     with logged() as said:
         for _ in range(100):
             places.refusal(ANN)
-    assert [(line["event"], line["address"]) for line in said] == [(admission.STREAMS_FULL, ANN)]
+    assert [(line["of"], line["address"]) for line in said] == [("streams", ANN)]
     assert "ROWCAST_PROXIES" in said[0]["what_to_do"]
     now += admission.LOG_AGAIN_S
     with logged() as said:

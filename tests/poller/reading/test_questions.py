@@ -66,7 +66,7 @@ def test_500_ranges_are_few_statements_of_few_shapes_even_where_all_are_empty(
     assert len(asked) <= statements
     again = list(questions.about([(low + 1, high + 1) for low, high in ranges[:-1]], 500))
     made = {id(statement) for statement, _ in asked}
-    assert len(made) <= 3
+    assert len(made) <= 4
     assert {id(statement) for statement, _ in again} <= made
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from poller.ids.cursor import Cursor
 from poller.reading.database import Database
 from poller.reading.description import TableError
-from poller.reading.questions import WIDE_RANGES
+from poller.reading.questions import Questions
 from poller.reading.snapshot import Found, HistoryMoved
 from poller.reading.table import Table
 
@@ -305,14 +305,16 @@ def test_on_sqlite_no_range_walks_the_table(sqlite_url: str) -> None:
     ranges = ((5, 5), (9, 9), (1000, 2000), (30_000, 90_000))
 
     def plan(connection: sa.Connection) -> str:
-        ((statement, bounds),) = table._last_look().batches.polls.questions.about(ranges, 100)
+        columns = table._last_look().description.columns.at_once
+        questions = Questions(table._key, columns, few_rows=True)
+        ((statement, bounds),) = questions.about(ranges, 100)
         told = statement.params(bounds)
         sql = str(told.compile(connection, compile_kwargs={"literal_binds": True}))
         return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())
 
     found = database.read(plan)
     assert "SCAN notes" not in found
-    assert found.count("SEARCH notes USING INTEGER PRIMARY KEY") == 1 + WIDE_RANGES
+    assert found.count("SEARCH notes USING INTEGER PRIMARY KEY") == 3
     database.close()
 
 
