@@ -7,10 +7,10 @@ NODE_STAMP := tests/clients/node_modules/.stamp
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture soak lint bench format clean test-parts
+.PHONY: help run test torture soak lint bench bench-compare format clean test-parts
 
 help:  ## show this
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
 
 run: $(VENV)/run.stamp  ## serve the wall; settings come from the environment (PORT, DATABASE_URL, …)
 	@exec $(BIN)/python app.py
@@ -36,9 +36,13 @@ lint: $(VENV)/dev.stamp  ## ruff and mypy
 	@$(BIN)/mypy
 
 CASES ?=
-bench: $(VENV)/bench.stamp test-parts  ## delivery beside others; writes docs/benchmarks.md; CASES="one-row burst"
+bench: $(VENV)/bench.stamp test-parts  ## delivery next to others; writes docs/benchmarks.md; CASES="one-row burst"
 	@sh benchmarks/install.sh "$(CURDIR)/$(VENV)/nchan"
-	@$(BIN)/python -m benchmarks $(CASES) </dev/null
+	@$(BIN)/python -m benchmarks run $(CASES) </dev/null
+
+OTHER ?= .
+bench-compare: $(VENV)/dev.stamp  ## this checkout next to the one in OTHER; CASES="one-row burst"
+	@$(BIN)/python -m benchmarks compare --other "$(OTHER)" $(CASES) </dev/null
 
 format: $(VENV)/dev.stamp  ## ruff's formatting and safe fixes
 	@$(BIN)/ruff check --fix

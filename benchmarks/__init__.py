@@ -1,1 +1,1 @@
-"""Measurements, each beside what it is compared with in the same run; `make bench`."""
+"""Measurements of delivery, each next to what it is compared with in the same run: `make bench`."""

@@ -1,7 +1,7 @@
 """`Case`: one question, the rows of figures that answer it, and how they are shown.
 
-A row of figures is plain data (`Figures`), kept as JSON, so that a document can be made anew from
-cases that were run at different times.
+A row of figures is plain data (`Figures`) that is kept as JSON, so that the page can be written
+from cases that were run at different times.
 """
 
 from __future__ import annotations
@@ -15,88 +15,64 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import Contender, make
-from benchmarks.load import Load
 from benchmarks.machine import urgent
 from benchmarks.plan import Plan
-from tests.harness.process import PartMissing, wait_until
+from benchmarks.plot import Plot
+from tests.harness.process import PartMissing
 
 Figures = dict[str, Any]
-SUBSCRIBE_S = 120.0
-FAILURE_CHARS = 300  # of a reason: the document is no log
-CATCH_UP_S = 0.2  # a publisher that is late by more goes on from now instead of hurrying
-
-
-@dataclass(frozen=True)
-class Plot:
-    """Lines over a common axis, or bars where a line has one point only."""
-
-    file: str
-    title: str
-    x: str
-    y: str
-    lines: dict[str, list[tuple[float, float]]]
-    log: bool = True
+FAILURE_CHARS = 300  # of a reason: the page is no log
+CATCH_UP_S = 0.2  # a publisher that is later than this skips the backlog instead of hurrying
 
 
 @dataclass(frozen=True)
 class Case:
-    """`run` yields figures one by one, `count` says how many it will, for the progress bar."""
+    """`run` yields rows of figures one by one; `table` is Markdown."""
 
     name: str
     title: str
     method: str
     run: Callable[[Bench], Iterator[Figures]]
-    count: Callable[[Plan], int]
     table: Callable[[list[Figures]], str]
     plots: Callable[[list[Figures]], list[Plot]] = field(default=lambda _: [])
 
 
 class Bench:
-    """What a case runs with: how much, where, and somebody to tell what it is doing."""
+    """What a case runs with: how much to measure, and whom to tell what it is doing."""
 
     def __init__(self, plan: Plan, say: Callable[[str], None] = lambda _: None) -> None:
         self.plan = plan
         self.say = say
-        self.current = ""  # whose turn it is
 
-    @contextmanager
-    def folder(self) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="rowcast-bench-") as name:
-            yield Path(name)
-
-    def each(
-        self, names: tuple[str, ...], measure: Callable[[Contender], Iterator[Figures]]
-    ) -> Iterator[Figures]:
-        """Every contender in turn, started in a folder of its own, alone on the machine."""
+    def each(self, measure: Callable[[Contender], Iterator[Figures]]) -> Iterator[Figures]:
+        """The figures of every contender in turn, started in a folder of its own."""
 
         def started(name: str) -> Iterator[Figures]:
-            with self.folder() as folder, make(name, folder) as server:
+            with folder() as place, make(name, place) as server:
                 yield from measure(server)
 
-        return self.guarded(names, started)
+        return self.guarded(self.plan.contenders, started)
 
     def guarded(
         self, names: tuple[str, ...], measure: Callable[[str], Iterator[Figures]]
     ) -> Iterator[Figures]:
-        """The figures of each; of one that cannot be had, or fails, the reason."""
-        for self.current in names:
-            self.say(self.current)
+        """The figures of each name; of one that is not on this machine, or fails, the reason."""
+        for name in names:
+            self.say(name)
             try:
-                for figures in measure(self.current):
-                    yield {"contender": self.current, **figures}
+                for figures in measure(name):
+                    yield {"contender": name, **figures}
             except PartMissing as reason:
-                yield {"contender": self.current, "missing": str(reason)}
+                yield {"contender": name, "missing": str(reason)}
             except (AssertionError, OSError) as error:
-                yield {"contender": self.current, "failed": f"{error}"[:FAILURE_CHARS]}
+                yield {"contender": name, "failed": f"{error}"[:FAILURE_CHARS]}
 
 
-def open_streams(server: Contender, load: Load, count: int) -> float:
-    """So many streams more, all of them taken by the server; seconds that took."""
-    began = time.monotonic()
-    load.open(count, first_byte=server.answers_at_once)
-    if not server.answers_at_once:
-        wait_until(lambda: (server.subscribed() or 0) >= load.streams, SUBSCRIBE_S, "subscribed")
-    return time.monotonic() - began
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A private one, for the logs and files of one server."""
+    with tempfile.TemporaryDirectory(prefix="rowcast-bench-") as name:
+        yield Path(name)
 
 
 def steadily(send: Callable[[int], None], per_s: int, for_s: float, step_s: float = 0.01) -> float:

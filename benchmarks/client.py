@@ -1,13 +1,12 @@
-"""The load client: one epoll loop that holds many streams and counts the rows it gets.
+"""The load client: one epoll loop that holds many streams and counts the rows they get.
 
-A process of its own (`python -m benchmarks.client HOST PORT PATH`), driven by JSON lines on its
-standard input, one answer each; `load.py` is the other end. A row costs it one `recv` and the
-count of a byte; times are read on a sample of the streams. It says what CPU it took, so that a
-report can show that it was not what was measured.
+A process of its own (`python -m benchmarks.client HOST PORT PATH`). It takes commands as JSON lines
+on standard input and gives one answer to each; `load.py` is the other end. A row costs it one
+`recv` and the count of a byte. Times are read on a sample of the streams.
 
-It looks for what came every millisecond, and never waits in epoll. For whoever sends to one that
-waits has to wake it, which on a virtual machine costs more than the send; a server whose clients
-are elsewhere has no such cost, and a slow one would pay it more often than a quick one.
+It looks at its sockets every millisecond and never waits in epoll. A sender has to wake a receiver
+that waits, which on a virtual machine costs more than the send. Servers whose clients are elsewhere
+have no such cost.
 """
 
 from __future__ import annotations
@@ -15,9 +14,7 @@ from __future__ import annotations
 import heapq
 import json
 import os
-import re
 import select
-import socket
 import sys
 import time
 from array import array
@@ -25,44 +22,13 @@ from typing import Any
 
 from benchmarks.measure import quantile
 from benchmarks.payload import MARKER, TIME
+from benchmarks.stream import Stream
 
 BUFFER_BYTES = 2**20
-MANY = 200  # events at once: then there are more already
+MANY = 200  # events at once: more are waiting already
 LOOK_S = 0.001  # between two looks; latencies are exact to that
 CONNECTING_AT_ONCE = 100  # below any listen backlog, so that no connect is repeated after a second
-STREAMS_PER_ADDRESS = 50  # a server may cap streams per client address
-IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h: a port is taken for the pair of addresses, at connect
-RETRY_S = 2.0  # of a stream that was told nothing
 TRICKLE_BYTES_PER_S = 1024
-# Of a stream that trickles: with the usual one, its kernel would tell the server only once a minute
-# that something was read.
-TRICKLE_BUFFER_BYTES = 4096
-LAST_ID = re.compile(rb"id: (\S+)\n")
-RETRY = re.compile(rb"retry: (\d+)\n")
-
-
-class Stream:
-    """One client. `mode` says how it reads:
-
-    normal: all at once. exact: all at once, whole frames only, and it comes back with its last id
-    when its stream ends. trickle: as exact, 1 KB/s. never: not at all.
-    """
-
-    __slots__ = (
-        "address", "fd", "last_id", "lost_s", "mode", "number", "opened", "retry_s", "rows",
-        "sampled", "socket", "tail",
-    )  # fmt: skip
-
-    def __init__(self, number: int, mode: str, *, sampled: bool) -> None:
-        self.number, self.mode, self.sampled = number, mode, sampled
-        self.address = _address(number)
-        self.opened = False
-        self.rows = self.fd = 0
-        self.last_id = b""
-        self.tail = b""
-        self.retry_s = RETRY_S
-        self.lost_s: float | None = None
-        self.socket: socket.socket | None = None
 
 
 class Client:
@@ -76,13 +42,11 @@ class Client:
         self._buffer = bytearray(BUFFER_BYTES)
         self._streams: list[Stream] = []
         self._by_fd: dict[int, Stream] = {}
-        self._due: list[tuple[float, int]] = []  # when to connect again, and which stream
+        self._due: list[tuple[float, int]] = []  # when to reconnect, and which stream
         self._to_connect: list[Stream] = []
-        self._connecting = 0
-        self._opened = 0
+        self._connecting = self._opened = 0
         self._trickle_due_s = 0.0
-        self._first_byte = True
-        self._waits: tuple[str, int, float] | None = None  # what for, how many, until when
+        self._waits: tuple[str, int, float] | None = None  # for what, how many, until when
         self._commands = b""
         self._errors: dict[str, int] = {}
         self._mark()
@@ -90,7 +54,7 @@ class Client:
     # -- commands -----------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Until the driver closes our standard input."""
+        """Until the driver closes standard input."""
         while True:
             came = self._epoll.poll(0)
             for fd, event in came:
@@ -116,11 +80,8 @@ class Client:
             case "open":
                 self._open(**command)
             case "wait":
-                self._waits = ("rows", command["rows"], time.monotonic() + command["timeout_s"])
-            case "wait_each":
-                self._waits = ("each", command["rows"], time.monotonic() + command["timeout_s"])
-            case "wait_open":
-                self._waits = ("open", command["count"], time.monotonic() + command["timeout_s"])
+                until_s = time.monotonic() + command["timeout_s"]
+                self._waits = (command["what"], command["count"], until_s)
             case "mark":
                 self._mark()
                 _say({})
@@ -130,17 +91,12 @@ class Client:
             case "report":
                 _say(self._report())
 
-    def _open(
-        self, count: int, mode: str, sample: int, timeout_s: float, *, first_byte: bool
-    ) -> None:
-        self._first_byte = first_byte
+    def _open(self, count: int, mode: str, sample: int) -> None:
         begin = len(self._streams)
         for number in range(begin, begin + count):
-            stream = Stream(number, mode, sampled=number % sample == 0)
-            self._streams.append(stream)
-            self._to_connect.append(stream)
-        self._to_connect.reverse()
-        self._waits = ("open", begin + count, time.monotonic() + timeout_s)
+            self._streams.append(Stream(number, mode, sampled=number % sample == 0))
+        self._to_connect = self._streams[begin:][::-1]
+        _say({})
 
     def _answer_wait(self) -> None:
         if self._waits is None:
@@ -155,7 +111,7 @@ class Client:
             _say({"have": have, "errors": self._errors})
 
     def _mark(self) -> None:
-        self._rows = self._bytes = self._reads = self._lost = self._resets = 0
+        self._rows = self._lost = self._resets = 0
         self._latency_ns = array("q")
         self._rounds: dict[int, list[int]] = {}  # time sent -> time first and last received
         self._away_s: list[float] = []
@@ -172,20 +128,14 @@ class Client:
             "rows": self._rows,
             "least": min(counts, default=0),
             "most": max(counts, default=0),
-            "bytes": self._bytes,
-            "reads": self._reads,
             "lost": self._lost,
             "resets": self._resets,
             "open": self._opened,
-            "samples": len(latency_ms),
             "p50_ms": quantile(latency_ms, 0.5),
             "p99_ms": quantile(latency_ms, 0.99),
-            "max_ms": max(latency_ms, default=0.0),
             "spread_ms": quantile(spread_ms, 0.5),
             "away_s": max(self._away_s, default=0.0),
-            "came_back": len(self._away_s),
-            "wall_s": wall_s,
-            "cpu_s": cpu_s,
+            "idle": max(0.0, 1 - cpu_s / wall_s),
             "errors": self._errors,
         }
 
@@ -195,31 +145,13 @@ class Client:
         while self._due and self._due[0][0] <= time.monotonic():
             self._to_connect.append(self._streams[heapq.heappop(self._due)[1]])
         while self._to_connect and self._connecting < CONNECTING_AT_ONCE:
-            self._connect(self._to_connect.pop())
-
-    def _connect(self, stream: Stream) -> None:
-        link = stream.socket = socket.socket()
-        link.setblocking(False)
-        link.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-        if stream.mode == "trickle":
-            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TRICKLE_BUFFER_BYTES)
-        link.bind((stream.address, 0))
-        link.connect_ex(self._target)
-        stream.fd = link.fileno()
-        self._by_fd[stream.fd] = stream
-        self._connecting += 1
-        self._epoll.register(stream.fd, select.EPOLLOUT)
-
-    def _ask(self, stream: Stream) -> None:
-        assert stream.socket is not None
-        resume = b"Last-Event-ID: " + stream.last_id + b"\r\n" if stream.last_id else b""
-        stream.socket.send(self._head.encode() + resume + b"\r\n")
-        self._epoll.modify(stream.fd, select.EPOLLIN)
-        if not self._first_byte:
-            self._opens(stream)
+            stream = self._to_connect.pop()
+            stream.connect(self._target)
+            self._by_fd[stream.fd] = stream
+            self._connecting += 1
+            self._epoll.register(stream.fd, select.EPOLLOUT)
 
     def _serve(self, stream: Stream, event: int) -> None:
-        assert stream.socket is not None
         try:
             if event & select.EPOLLOUT:
                 return self._ask(stream)
@@ -233,39 +165,24 @@ class Client:
             return self._lose(stream)
         if not stream.opened:
             return self._begin(stream, bytes(self._buffer[:size]))
-        self._bytes += size
-        self._reads += 1
         if stream.mode != "normal":
             return self._take_exactly(stream, bytes(self._buffer[:size]))
-        if rows := self._buffer.count(MARKER, 0, size):
-            stream.rows += rows
-            self._rows += rows
-            if stream.sampled:
-                self._time(size)
+        self._take(stream, self._buffer, size)
         return None
 
-    def _time(self, size: int) -> None:
-        now_ns = time.monotonic_ns()
-        for found in TIME.findall(self._buffer, 0, size):
-            sent_ns = int(found)
-            self._latency_ns.append(now_ns - sent_ns)
-            span = self._rounds.setdefault(sent_ns, [now_ns, now_ns])
-            span[1] = now_ns
+    def _ask(self, stream: Stream) -> None:
+        resume = b"Last-Event-ID: " + stream.last_id + b"\r\n" if stream.last_id else b""
+        stream.socket.send(self._head.encode() + resume + b"\r\n")
+        self._epoll.modify(stream.fd, select.EPOLLIN)
 
     def _begin(self, stream: Stream, data: bytes) -> None:
-        """The answer's head, and the first bytes of its body: then the stream is open."""
-        stream.tail += data
-        head, end, body = stream.tail.partition(b"\r\n\r\n")
-        if not end or not body:
-            return
-        if b" 200 " not in head.split(b"\r\n")[0]:
-            self._error(head.split(b"\r\n")[0].decode("latin-1"))
-            return
-        stream.tail = b""
-        self._opens(stream)
-        self._take_exactly(stream, body)
-
-    def _opens(self, stream: Stream) -> None:
+        """A stream is open with the first bytes of its body."""
+        try:
+            body = stream.answered(data)
+        except ConnectionRefusedError as refusal:
+            return self._error(str(refusal))
+        if body is None:
+            return None
         stream.opened = True
         self._opened += 1
         self._connecting -= 1
@@ -274,29 +191,45 @@ class Client:
             stream.lost_s = None
         if stream.mode in ("never", "trickle"):
             self._epoll.unregister(stream.fd)
+        if stream.mode == "normal":
+            return self._take(stream, body, len(body))
+        return self._take_exactly(stream, body)
+
+    def _take(self, stream: Stream, data: bytes | bytearray, size: int) -> None:
+        """Counts rows by their last bytes, which holds for any framing."""
+        if rows := data.count(MARKER, 0, size):
+            stream.rows += rows
+            self._rows += rows
+            if stream.sampled:
+                self._time(data, size)
+
+    def _time(self, data: bytes | bytearray, size: int) -> None:
+        now_ns = time.monotonic_ns()
+        for found in TIME.findall(data, 0, size):
+            sent_ns = int(found)
+            self._latency_ns.append(now_ns - sent_ns)
+            self._rounds.setdefault(sent_ns, [now_ns, now_ns])[1] = now_ns
 
     def _take_exactly(self, stream: Stream, data: bytes) -> None:
-        """Counts rows of whole frames only: what was cut off comes again after the reconnect."""
-        whole, end, stream.tail = (stream.tail + data).rpartition(b"\n\n")
-        if not end:
-            return
-        rows = whole.count(MARKER)
-        stream.rows += rows
-        self._rows += rows
-        self._resets += whole.count(b"event: reset")
-        ids, retries = LAST_ID.findall(whole + b"\n"), RETRY.findall(whole + b"\n")
-        stream.last_id = ids[-1] if ids else stream.last_id
-        stream.retry_s = int(retries[-1]) / 1000 if retries else stream.retry_s
+        """Counts rows of whole events, and remembers where to resume."""
+        got = stream.events.take(stream.body.take(data))
+        stream.rows += got.rows
+        self._rows += got.rows
+        self._resets += got.resets
+        if got.last_id is not None:
+            stream.last_id = got.last_id
+        if got.retry_ms is not None:
+            stream.retry_s = got.retry_ms / 1000
+        if stream.body.ended:
+            self._lose(stream)
 
     def _lose(self, stream: Stream) -> None:
-        assert stream.socket is not None
-        if stream.fd in self._by_fd:
-            del self._by_fd[stream.fd]
+        self._by_fd.pop(stream.fd, None)
         stream.socket.close()
         self._connecting -= not stream.opened
         self._opened -= stream.opened
         self._lost += 1
-        stream.opened, stream.tail = False, b""
+        stream.opened = False
         stream.lost_s = time.monotonic() if stream.lost_s is None else stream.lost_s
         if stream.mode in ("exact", "trickle"):
             heapq.heappush(self._due, (time.monotonic() + stream.retry_s, stream.number))
@@ -308,7 +241,6 @@ class Client:
         for stream in self._streams:
             if stream.mode != "trickle" or not stream.opened:
                 continue
-            assert stream.socket is not None
             try:
                 data = stream.socket.recv(TRICKLE_BYTES_PER_S)
             except BlockingIOError:
@@ -321,7 +253,7 @@ class Client:
                 self._lose(stream)
 
     def _read_all(self) -> None:
-        """From now on slow streams read like the others, and come back."""
+        """From now on slow streams read like the others, and reconnect."""
         for stream in self._streams:
             if stream.mode in ("never", "trickle"):
                 stream.mode = "exact"
@@ -330,12 +262,6 @@ class Client:
 
     def _error(self, what: str) -> None:
         self._errors[what] = self._errors.get(what, 0) + 1
-
-
-def _address(number: int) -> str:
-    """Of the loopback network, another one after each `STREAMS_PER_ADDRESS` streams."""
-    block = number // STREAMS_PER_ADDRESS
-    return f"127.1.{block // 250}.{block % 250 + 1}"
 
 
 def _say(answer: dict[str, Any]) -> None:

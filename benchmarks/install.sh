@@ -1,7 +1,7 @@
 #!/bin/sh
-# Gets nginx with nchan for `make bench`: Debian's packages, unpacked into the folder that is named
-# and used from there. Nothing is installed, no service is set up. What cannot be had is named here;
-# the benchmark then leaves it out with the same reason.
+# Gets nginx with nchan for `make bench`: Debian's packages, unpacked into the given folder and used
+# from there. Nothing is installed and no service is set up. A download that fails is reported here,
+# and the benchmark leaves nchan out.
 set -u
 folder=$1
 module=usr/lib/nginx/modules/ngx_nchan_module.so

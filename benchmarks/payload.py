@@ -1,8 +1,8 @@
-"""The row that everybody delivers: 200 bytes of body with the time at which it was sent.
+"""The row that every contender delivers: a body of 200 bytes that holds the time it was sent.
 
 The time is the machine's monotonic clock, which all processes share. The body ends with a byte that
-stands nowhere else in a stream, so that a reader counts rows by counting that byte, however the
-bytes were cut on the way.
+occurs nowhere else in a stream. A reader counts rows by counting that byte, whatever stands around
+it and however the bytes were cut on the way.
 """
 
 from __future__ import annotations
@@ -22,6 +22,6 @@ def body(number: int) -> str:
 
 
 def data(number: int, text: str) -> str:
-    """What a contender that has no table sends: the JSON that ours makes of the row."""
+    """What a contender without a table sends: the JSON that Rowcast makes of the row."""
     created = "2026-01-01T00:00:00.000Z"
     return f'{{"id":{number},"author":"bench","body":"{text}","created_at":"{created}"}}'

@@ -1,56 +1,61 @@
-"""Results kept as JSON, and docs/benchmarks.md with its plots made from them.
+"""Results kept as JSON, and docs/benchmarks.md with its plots written from them.
 
-A case that was not run keeps what it had; each section says when and on what machine it was run
-where that differs from the rest.
+A case that is not run again keeps its figures; its section then says when and on what it was run.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
-from benchmarks.case import Case, Figures, Plot
+from benchmarks.case import Case, Figures
+from benchmarks.plot import svg
+
+LINE_CHARS = 100
+DIGITS = 4  # significant ones that are kept of a figure
 
 INTRODUCTION = """# Benchmarks
 
-`make bench` (`benchmarks/`) writes this page; `make bench CASES="one-row burst"` runs some of it
-again and keeps the rest. All servers are private ones on loopback, each alone while it is
-measured. It is the ratios within one run that count: the times are those of one small machine.
+`make bench` writes this page. `make bench CASES="one-row burst"` runs some cases again and keeps
+the figures of the others. Every server runs on loopback, alone while it is measured. Compare the
+ratios within one run: the times are those of one small machine.
+
+`make bench-compare OTHER=/path/to/another/checkout` runs two versions of Rowcast and the floor side
+by side. They take turns, so that noise of the machine hits all of them, and the result is the ratio
+of neighbouring turns.
 
 ## Machine and method
 
 {machine}
 
-- **The same for all**: the row, whose body has 200 bytes, as the same JSON in one event; the load
-  client; one worker process where nothing else is said. Rowcast, its `Fanout` or
-  (`ROWCAST_FANOUT=false`) the generator that serves where sockets cannot be taken over, is
-  `gunicorn app:app` with default settings on SQLite, rows inserted by another process. The floor
-  is a bare Python loop `for s in links: s.send(frame)` over non-blocking sockets, with no
-  history, heartbeat or slow clients. nchan is Debian's nginx module, rows posted to its
-  publisher. flask-sse runs under gunicorn's gevent worker with a Valkey, which counts;
-  sse-starlette under uvicorn with uvloop, with a queue for each stream.
-- **Server CPU** is user and system time of all processes of the server, master included, from the
-  kernel's clock of each process. What the kernel does on loopback to bring the bytes into the
-  receiver's buffer is done within the sender's `send()`, and so counts for the server, for all
-  alike.
-- **Cores**: the server runs on the first core alone (`sched_setaffinity`), the load client and
-  the publisher on the others.
-- **Memory** is PSS of all processes of the server; buffers of the kernel are not in it.
-- **Time** of a row is read from the machine's monotonic clock by the publisher just before the
-  insert, and by the load client after `recv()`, on at least 500 streams (burst: 40), or all while
-  there are fewer.
-- **The load client** (`benchmarks/client.py`) is one epoll loop in a process of its own. It takes
-  part in no figure of CPU or memory: a server that sends does not wait for it while sockets take
-  what is sent. Where it needs more CPU for a delivery than the server, it is the one that spreads
-  latencies; its own CPU and idle share stand beside the figures, and the floor shows what it can
-  take.
+- **The row** is the same for all: a body of 200 bytes, in one event with the same JSON. So is the
+  load client. Every server has one worker process unless a section says otherwise.
+- **Rowcast** is `gunicorn app:app` with default settings on SQLite; another process inserts the
+  rows. **Generator** is Rowcast with `ROWCAST_FANOUT=false`, which is how it serves where sockets
+  cannot be taken over from the server.
+- **The floor** is a Python loop `for link in links: link.send(frame)` over non-blocking sockets. It
+  has no history, no heartbeat and no answer to slow clients.
+- **nchan** is Debian's nginx module; rows are posted to its publisher. **sse-starlette** runs under
+  uvicorn with uvloop and has a queue for each stream.
+- **Server CPU** is user and system time of all processes of the server, from the kernel's clock of
+  each process. On loopback the kernel brings bytes into the receiver's buffer within the sender's
+  `send()`, so that work counts for the server, for all servers alike.
+- **Cores**: the server runs on the first core, the load client and the publisher on the others.
+- **Memory** is the PSS of all processes of the server. Kernel buffers are not included.
+- **Latency** is read from the machine's monotonic clock: by the publisher just before it sends the
+  row, and by the load client after `recv()`, on at least 500 streams (burst: 40), or on all streams
+  while there are fewer.
+- **The load client** (`benchmarks/client.py`) is an epoll loop in a process of its own. It is not
+  part of any CPU or memory figure. Where it needs more CPU per delivery than the server, it is what
+  spreads the latencies; the floor shows what it can take.
 """
 
 
 class Results:
-    """`docs/benchmarks/results.json`: for each case its figures, when, on what."""
+    """`docs/benchmarks/results.json`: the figures of each case, when and on what machine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,50 +65,55 @@ class Results:
             self.cases = json.loads(self._path.read_text())
 
     def keep(self, name: str, day: str, machine: dict[str, str], rows: list[Figures]) -> None:
-        self.cases[name] = {"day": day, "machine": machine, "rows": rows}
+        """Replaces what was kept of this case."""
+        rounded = [{key: _rounded(value) for key, value in row.items()} for row in rows]
+        self.cases[name] = {"run on": {"day": day, **machine}, "rows": rounded}
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(json.dumps(self.cases, indent=1, sort_keys=True) + "\n")
+        self._path.write_text(_text(self.cases))
 
 
-def write(
-    results: Results,
-    cases: Sequence[Case],
-    page: Path,
-    draw: Callable[[Plot, Path], None] | None,
-) -> None:
-    """The page, and its plots where `draw` can make them. Cases never run are left out."""
+def write(results: Results, cases: Sequence[Case], page: Path) -> None:
+    """The page and its plots. Cases that were never run are left out."""
     run = [case for case in cases if case.name in results.cases]
-    latest = max((results.cases[case.name] for case in run), key=lambda one: str(one["day"]))
-    parts = [INTRODUCTION.format(machine=_machine(latest))]
-    parts += [_section(case, results, latest, draw) for case in run]
-    page.write_text("\n".join(parts))
+    latest = max(
+        (results.cases[case.name]["run on"] for case in run), key=lambda at: str(at["day"])
+    )
+    machine = "\n".join(f"- **{name}**: {value}" for name, value in latest.items())
+    sections = [_section(case, results, latest) for case in run]
+    page.write_text("\n".join([INTRODUCTION.format(machine=machine), *sections]))
 
 
-def _machine(result: dict[str, Any]) -> str:
-    lines = [f"- **{name}**: {value}" for name, value in result["machine"].items()]
-    return "\n".join([f"- **run on**: {result['day']}", *lines])
-
-
-def _section(
-    case: Case,
-    results: Results,
-    latest: dict[str, Any],
-    draw: Callable[[Plot, Path], None] | None,
-) -> str:
-    result = results.cases[case.name]
+def _section(case: Case, results: Results, latest: dict[str, str]) -> str:
+    kept = results.cases[case.name]
     try:
-        plots, text = case.plots(result["rows"]), case.table(result["rows"]).strip()
-    except KeyError as missing:  # kept from a time when the case measured something else
+        plots, text = case.plots(kept["rows"]), case.table(kept["rows"]).strip()
+    except KeyError as missing:  # kept when the case measured something else
         again = f'`make bench CASES="{case.name}"`'
-        lacking = f"The figures that were kept lack {missing}; {again} makes them anew."
-        return f"## {case.title}\n\n{lacking}\n"
-    parts = [f"## {case.title}", case.method.strip(), text]
+        return f"## {case.title}\n\nThe kept figures lack {missing}. Run {again}.\n"
+    parts = [
+        f"## {case.title}",
+        fill(case.method.strip(), LINE_CHARS, break_on_hyphens=False),
+        text,
+    ]
     for plot in plots:
-        path = results.folder / f"{plot.file}.svg"
-        if draw is not None and any(plot.lines.values()):
-            draw(plot, path)
-        if path.exists():
+        if any(plot.lines.values()):
+            path = results.folder / f"{plot.file}.svg"
+            path.write_text(svg(plot))
             parts.append(f"![{plot.title}]({results.folder.name}/{path.name})")
-    if result["machine"] != latest["machine"] or result["day"] != latest["day"]:
-        parts.append(f"Run on {result['day']}: {', '.join(result['machine'].values())}.")
+    if kept["run on"] != latest:
+        parts.append(f"Run on {', '.join(kept['run on'].values())}.")
     return "\n\n".join(parts) + "\n"
+
+
+def _rounded(value: object) -> object:
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def _text(cases: dict[str, dict[str, Any]]) -> str:
+    """JSON with one line for each row of figures, so that a change is easy to read."""
+    sections = []
+    for name, kept in sorted(cases.items()):
+        rows = ",\n  ".join(json.dumps(row, sort_keys=True) for row in kept["rows"])
+        about = json.dumps(kept["run on"])
+        sections.append(f'{json.dumps(name)}: {{"run on": {about},\n "rows": [\n  {rows}\n ]}}')
+    return "{\n" + ",\n".join(sections) + "\n}\n"

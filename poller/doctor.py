@@ -1,7 +1,7 @@
-"""What is promised of a table, why, and what would have to change for the whole promise.
+"""The doctor: which guarantees hold for a table, why, and what to change to get them all.
 
-It asks the database what a poller asks at its start, and polls once; it writes nothing. `python
-app.py doctor` prints the report.
+It asks the database what a poller asks at its start, and polls once. It never writes. `rowcast
+doctor` prints the report.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Service:
         self.capacity = Capacity.of_this_process(settings.max_streams)
         self.admission = Admission(self.capacity.streams, settings.max_streams_per_address)
         self.draining = False
-        self._started = False
+        self._started = self._stopped = False
         registry.register(self)
 
     def feed(self, name: str | None = None) -> Feed:
@@ -42,8 +42,14 @@ class Service:
         """How many are open."""
         return sum(len(feed.streams) for feed in self.feeds.values())
 
+    def ensure_started(self) -> None:
+        """Begin to poll when the first request comes, unless polling was stopped on purpose."""
+        if not self._stopped:
+            self.start()
+
     def start(self) -> None:
         """Begin to poll, in this process. Starting a started service does nothing."""
+        self._stopped = False
         if not self._started:
             self._started = True
             log.configure(self.settings.log_level, self.settings.log_format)
@@ -52,7 +58,8 @@ class Service:
             feed.start()
 
     def stop(self) -> None:
-        """Stop polling."""
+        """Stop polling until `start()`."""
+        self._stopped = True
         for feed in self.feeds.values():
             feed.stop()
 

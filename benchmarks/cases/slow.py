@@ -1,87 +1,66 @@
-"""Slow clients beside normal ones: what the normal ones notice, and what memory it takes."""
+"""Slow clients next to normal ones: what the normal ones notice, and what memory it takes."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
-from benchmarks.case import Bench, Case, Figures, steadily
-from benchmarks.contenders import OURS, Rowcast
-from benchmarks.load import Got, Load
+from benchmarks.case import Bench, Case, Figures, folder, steadily
+from benchmarks.contenders import Rowcast
+from benchmarks.load import Load
 from benchmarks.measure import pss_bytes, tcp_bytes
 from benchmarks.plan import FULL
 from benchmarks.tables import left_out, measured, ratio, table, title
 
-CAUGHT_UP_S = 180.0  # until they have everything; those with a small buffer take it in small pieces
-MEMORY_EVERY_S = 0.5
+CAUGHT_UP_S = 180.0  # until they have everything; small buffers take it in small pieces
 SAMPLED_STREAMS = 200
+WHEN = ("before", "with", "after")
 
 METHOD = f"""
-{FULL.slow_normal:,} normal streams get {FULL.slow_rows_per_s} rows a second for {FULL.slow_s:g}
-s. Then {FULL.slow_each} clients join that never read, and {FULL.slow_each} that read 1 KB/s, for
-as long again (**with**), and on until the write deadline of {FULL.slow_deadline_s:g} s is over.
-**PSS** is that of all processes, **TCP** the kernel's memory in all TCP buffers of the machine,
-the load client's ends included; **most** while rows flow, **after** the deadline. At the end the
-slow ones read all there is, and come back where they were dropped: **rows** are what each of them
-got of those inserted since it joined.
+{FULL.slow_normal:,} normal streams get {FULL.slow_rows_per_s} rows a second for {FULL.slow_s:g} s.
+Then {FULL.slow_each} clients join that never read, and {FULL.slow_each} that read 1 KB/s, for as
+long again (**with**), and on until the write deadline of {FULL.slow_deadline_s:g} s has passed.
+**PSS** is that of all processes of the server. **TCP** is the kernel's memory in all TCP buffers of
+the machine, the load client's included. Both are given **before** the slow clients, **with** them,
+and **after** the deadline. At the end the slow clients read everything, and
+reconnect where they were dropped: **rows** is what each of them got of the rows inserted since it
+joined.
 """
 
 
 def run(bench: Bench) -> Iterator[Figures]:
-    names = tuple(name for name in OURS if name in bench.plan.contenders)
-    return bench.guarded(names, lambda name: _beside(bench, name))
+    return bench.guarded(("fanout",), lambda _: _beside(bench))
 
 
-class _Memory:
-    """The most of PSS and of TCP memory, looked at now and then."""
-
-    def __init__(self, server: Rowcast) -> None:
-        self._server = server
-        self._due_s = 0.0
-        self.pss = self.tcp = 0
-
-    def look(self) -> None:
-        if time.monotonic() > self._due_s:
-            self._due_s = time.monotonic() + MEMORY_EVERY_S
-            self.pss = max(self.pss, pss_bytes(self._server.pids()))
-            self.tcp = max(self.tcp, tcp_bytes())
-
-
-def _beside(bench: Bench, name: str) -> Iterator[Figures]:
+def _beside(bench: Bench) -> Iterator[Figures]:
     plan = bench.plan
     env = {"ROWCAST_WRITE_DEADLINE": str(plan.slow_deadline_s)}
     with (
-        bench.folder() as folder,
-        Rowcast(folder, fanout=name == "fanout", env=env) as server,
+        folder() as place,
+        Rowcast(place, env=env) as server,
         Load(server.url, SAMPLED_STREAMS) as normal,
         Load(server.url) as slow,
     ):
         normal.open(plan.slow_normal)
-        bench.say(f"{server.name}, without slow ones")
-        without, _, base = _flow(bench, server, normal, plan.slow_s)
-        bench.say(f"{server.name}, with slow ones")
+        _, without_ms = _flow(bench, server, normal, plan.slow_s)
+        memory = {"before": _memory(server)}
+        bench.say("with slow clients")
         slow.open(plan.slow_each, "never")
         slow.open(plan.slow_each, "trickle")
         slow.mark()
-        beside, rows, most = _flow(bench, server, normal, plan.slow_s)
+        rows, with_ms = _flow(bench, server, normal, plan.slow_s)
+        memory["with"] = _memory(server)
         rest_s = plan.slow_after_s + max(0.0, plan.slow_deadline_s - plan.slow_s)
-        _, more, _ = _flow(bench, server, normal, rest_s)
-        after = _Memory(server)
-        after.look()
-        bench.say(f"{server.name}, slow ones catch up")
+        more, _ = _flow(bench, server, normal, rest_s)
+        memory["after"] = _memory(server)
+        bench.say("slow clients catch up")
         slow.read_all()
         least = slow.wait_each(rows + more, CAUGHT_UP_S)
         got = slow.report()
         yield {
-            "without_ms": without.p99_ms,
-            "with_ms": beside.p99_ms,
-            "normal_missing": plan.slow_normal * rows - beside.rows,
-            "pss_base": base.pss,
-            "pss_most": most.pss,
-            "pss_after": after.pss,
-            "tcp_base": base.tcp,
-            "tcp_most": most.tcp,
-            "tcp_after": after.tcp,
+            "without_ms": without_ms,
+            "with_ms": with_ms,
+            **{f"pss_{when}": pss for when, (pss, _) in memory.items()},
+            **{f"tcp_{when}": tcp for when, (_, tcp) in memory.items()},
             "rows": rows + more,
             "least": least,
             "most": got.most,
@@ -90,24 +69,30 @@ def _beside(bench: Bench, name: str) -> Iterator[Figures]:
         }
 
 
-def _flow(bench: Bench, server: Rowcast, normal: Load, for_s: float) -> tuple[Got, int, _Memory]:
-    rows, memory = 0, _Memory(server)
+def _flow(bench: Bench, server: Rowcast, normal: Load, for_s: float) -> tuple[int, float]:
+    """Rows sent for so long, every one of which the normal streams got, and their p99 in ms."""
+    rows = 0
 
     def send(count: int) -> None:
         nonlocal rows
         server.publish(count)
         rows += count
-        memory.look()
 
     normal.mark()
     steadily(send, bench.plan.slow_rows_per_s, for_s)
-    normal.wait_each(rows, bench.plan.settle_s)
-    return normal.report(), rows, memory
+    least = normal.wait_each(rows, bench.plan.settle_s)
+    assert least == rows, f"a normal stream got {least} of {rows} rows"
+    return rows, normal.report().p99_ms
+
+
+def _memory(server: Rowcast) -> tuple[int, int]:
+    """Bytes of PSS and of TCP buffers, now."""
+    return pss_bytes(server.pids()), tcp_bytes()
 
 
 def _table(rows: list[Figures]) -> str:
-    heads = ("", "p99 without", "p99 with", "ratio", "PSS before, most, after",
-             "TCP before, most, after", "dropped", "rows of each slow one")  # fmt: skip
+    heads = ("", "p99 without", "p99 with", "ratio", "PSS before, with, after",
+             "TCP before, with, after", "dropped", "rows of each slow client")  # fmt: skip
     lines = [
         (
             title(row),
@@ -126,13 +111,6 @@ def _table(rows: list[Figures]) -> str:
     return table(heads, lines) + "\n" + left_out(rows)
 
 
-WHEN = ("base", "most", "after")
-
 CASE = Case(
-    name="slow",
-    title="Slow clients beside normal ones",
-    method=METHOD,
-    run=run,
-    count=lambda plan: len(set(OURS) & set(plan.contenders)),
-    table=_table,
+    name="slow", title="Slow clients next to normal ones", method=METHOD, run=run, table=_table
 )

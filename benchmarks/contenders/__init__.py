@@ -1,6 +1,6 @@
-"""Those who deliver the same rows: ours twice, the floor, and servers that others wrote.
+"""The servers that deliver the same rows: ours twice, the floor, and two that others wrote.
 
-Each is started with as few settings as it needs, one worker, and put on the server's core.
+Each is started with as few settings as it needs, with one worker, on the server's core.
 """
 
 from __future__ import annotations
@@ -8,23 +8,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.contenders.base import Contender
-from benchmarks.contenders.flask_sse import FlaskSse
 from benchmarks.contenders.floor import Floor
 from benchmarks.contenders.nchan import Nchan
 from benchmarks.contenders.rowcast import Rowcast
 from benchmarks.contenders.sse_starlette import SseStarlette
 
-__all__ = ["NAMES", "OURS", "Contender", "Rowcast", "make"]
+__all__ = ["NAMES", "Contender", "Floor", "Rowcast", "make"]
 
-NAMES = ("fanout", "generator", "floor", "nchan", "sse-starlette", "flask-sse")
-OURS = NAMES[:2]
+NAMES = ("fanout", "generator", "floor", "nchan", "sse-starlette")
 
 
 def make(name: str, folder: Path) -> Contender:
     """A contender that is not started yet. Raises PartMissing where this machine lacks it."""
     match name:
         case "fanout":
-            return Rowcast(folder, fanout=True)
+            return Rowcast(folder)
         case "generator":
             return Rowcast(folder, fanout=False)
         case "floor":
@@ -33,6 +31,4 @@ def make(name: str, folder: Path) -> Contender:
             return Nchan(folder)
         case "sse-starlette":
             return SseStarlette(folder)
-        case "flask-sse":
-            return FlaskSse(folder)
     raise ValueError(f"{name!r} is no contender; there are {', '.join(NAMES)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import resource
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -11,16 +10,14 @@ from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Self
 
 from benchmarks import payload
-from benchmarks.machine import on_server_cores
+from benchmarks.machine import PROJECT, on_server_cores
 from tests.harness.process import Child, PartMissing, free_port, wait_until
 
 START_S = 30.0
-SPARE_DESCRIPTORS = 500
 PUBLISH_S = 10.0  # for one row; a server that is flooded takes its time
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 class Contender(ABC):
@@ -29,9 +26,7 @@ class Contender(ABC):
     `folder` is a private one for logs and files.
     """
 
-    title: ClassVar[str]
-    answers_at_once: ClassVar[bool] = True  # a stream's first bytes come before any row
-    descriptors_a_stream: ClassVar[int] = 1  # in the process that has most of them
+    title: str
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -39,10 +34,6 @@ class Contender(ABC):
         self._children: list[Child] = []
         self._stack = ExitStack()
         self._rows = 0
-
-    @property
-    def name(self) -> str:
-        return self.title
 
     @property
     def url(self) -> str:
@@ -74,7 +65,7 @@ class Contender(ABC):
 
     @abstractmethod
     def send(self, texts: Sequence[str]) -> None:
-        """Takes the rows with these bodies, which is what a program that has news would do."""
+        """Takes rows with these bodies the way a program that has news would give them."""
 
     def publish(self, count: int = 1) -> None:
         """So many rows, sent now."""
@@ -83,7 +74,7 @@ class Contender(ABC):
         self.send([payload.body(number) for number in range(first, first + count)])
 
     def data(self, texts: Sequence[str]) -> list[str]:
-        """The JSON of these rows, for those who have no table."""
+        """The JSON of these rows, for a server without a table."""
         first = self._rows - len(texts) + 1
         return [payload.data(first + n, text) for n, text in enumerate(texts)]
 
@@ -95,26 +86,10 @@ class Contender(ABC):
             for pid in (child.pid, *(process.pid for process in child.descendants()))
         ]
 
-    def most_streams(self) -> int:
-        """How many the limit of open files allows it."""
-        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return (limit - SPARE_DESCRIPTORS) // self.descriptors_a_stream
-
-    def subscribed(self) -> int | None:
-        """Streams as the server counts them; only where they have no first bytes."""
-        return None
-
-    def spawn(
-        self,
-        command: Sequence[object],
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-    ) -> Child:
+    def spawn(self, command: Sequence[object], env: Mapping[str, str] | None = None) -> Child:
         """A process of this server, which ends with it."""
         log = self.folder / f"{type(self).__name__}-{len(self._children)}.log"
-        # Not in the project's folder, where gunicorn would read our configuration.
-        given = {"PYTHONPATH": str(PROJECT), **(env or {})}
-        child = Child(command, log, env=given, cwd=Path("/"), user=user)
+        child = Child(command, log, env={"PYTHONPATH": str(PROJECT), **(env or {})}, cwd=Path("/"))
         self._children.append(child)
         return child
 

@@ -1,4 +1,4 @@
-"""The floor: what the kernel asks for a send, from a bare loop in Python."""
+"""The floor: what the kernel takes for a send, from a bare loop in Python."""
 
 from __future__ import annotations
 

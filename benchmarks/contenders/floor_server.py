@@ -1,6 +1,6 @@
-"""As little as delivers a row: `for link in links: link.send(frame)`.
+"""The least that delivers a row: `for link in links: link.send(frame)`.
 
-No heartbeat, no history, no slow clients: a full socket misses the row. Runs as
+It has no heartbeat and no history, and a client whose socket is full misses the row. Runs as
 `python -m benchmarks.contenders.floor_server PORT CONTROL_PORT`.
 """
 

@@ -1,6 +1,6 @@
 """nchan: nginx's push module, as Debian packages it, one worker process.
 
-Either installed, or unpacked by `benchmarks/install.sh` where nothing of the machine is touched.
+Either installed, or unpacked by `benchmarks/install.sh`, which leaves the machine as it is.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.contenders.base import PROJECT, Contender, HttpPublisher
+from benchmarks.contenders.base import Contender, HttpPublisher
+from benchmarks.machine import PROJECT
 from tests.harness.process import PartMissing
 
 PLACES = (Path(os.environ.get("NCHAN", PROJECT / ".venv" / "nchan")), Path("/"))
@@ -55,7 +56,7 @@ http {{
 class Nchan(Contender):
     """A row is posted to nchan's own publisher."""
 
-    title = "nchan (nginx)"
+    title = "nchan"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -80,8 +81,8 @@ class Nchan(Contender):
 
 
 def _with_state_folder() -> list[str]:
-    """Before the command: whatever nginx is told, nchan wants a folder at `STATE`. Where it is not
-    installed, it gets one in a mount namespace of its own, which ends with it."""
+    """A prefix of the command. nchan wants the folder `STATE`, whatever nginx is told. Where that
+    is missing, it gets one in a mount namespace that ends with it."""
     if STATE.exists():
         return []
     namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "-r"]

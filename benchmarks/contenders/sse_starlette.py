@@ -1,4 +1,4 @@
-"""sse-starlette: the usual asyncio way, a queue and a task for each stream, under uvicorn."""
+"""sse-starlette, the usual asyncio way: a queue and a task for each stream, under uvicorn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The application for `sse_starlette.py`: what the library's examples do, with a queue a stream."""
+"""The application for `sse_starlette.py`: as in the library's examples, a queue per stream."""
 
 from __future__ import annotations
 

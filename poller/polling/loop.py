@@ -79,6 +79,7 @@ class Poller:
         self._woken = Event()
         self._stopped = Event()
         self._greenlet: gevent.Greenlet[..., None] | None = None
+        self._ending: gevent.Greenlet[..., None] | None = None
 
     # -- one pass ---------------------------------------------------------------------------
 
@@ -183,8 +184,10 @@ class Poller:
     def start(self) -> None:
         """Poll in a greenlet of its own. Starting a started poller does nothing."""
         if self._greenlet is None:
-            self._stopped.clear()
-            self._greenlet = gevent.spawn(self.run)
+            # A loop that was stopped may still be in its last query: it keeps the event that ends
+            # it, and the new loop waits for it. Two at once would write each row twice.
+            self._stopped = Event()
+            self._greenlet = gevent.spawn(self._run_after, self._ending)
 
     def stop(self) -> None:
         """End after the query under way: a greenlet killed inside one would spoil its connection.
@@ -195,6 +198,7 @@ class Poller:
         self._stopped.set()
         self._woken.set()
         if greenlet is not None:
+            self._ending = greenlet
             greenlet.join()
 
     @property
@@ -205,16 +209,22 @@ class Poller:
         """Poll now: a row was just inserted here, or the first stream opened."""
         self._woken.set()
 
+    def _run_after(self, ending: gevent.Greenlet[..., None] | None) -> None:
+        if ending is not None:
+            ending.join()
+        self.run()
+
     def run(self) -> None:
         """Poll until stopped."""
-        while not self._stopped.is_set():
+        stopped = self._stopped
+        while not stopped.is_set():
             self._woken.clear()
             try:
                 delay_s = self.poll()
                 self._recovered()
             except Exception as error:  # noqa: BLE001 - the loop's one edge
                 # While the database is away only the backoff sets the pace, not who wakes.
-                self._stopped.wait(self._failed(error))
+                stopped.wait(self._failed(error))
                 continue
             self._woken.wait(delay_s)
 

@@ -57,7 +57,7 @@ gaps_dead = Counter("rowcast_gaps_dead", "Gaps that cannot fill any more.", FEED
 rows_late = Counter("rowcast_rows_late", "Rows found in a gap: committed late.", FEED)
 degraded = Gauge(
     "rowcast_degraded",
-    "Reasons why the whole promise cannot be kept for the table; /readyz names them.",
+    "Reasons why the promise does not hold in full for the table; /readyz names them.",
     FEED,
     multiprocess_mode="livemax",
 )

@@ -1,6 +1,6 @@
-"""The client's connection, as far as a stream needs it: has it ended, write what fits, cut it.
+"""A client's socket, as far as a stream needs it: notice its end, write what fits, cut it.
 
-It knows nothing of streams, and nothing of the server but that its sockets do not block.
+It knows nothing about streams, and about the server only that its sockets do not block.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ READABLE = 1  # the loop's flag for a watcher of input
 # In the kernel, for one client; Linux doubles it for its own book-keeping. Left to itself it would
 # grow to 4 MB for each client that reads slowly. A CHUNK_BYTES of delivery.py just fits.
 SEND_BUFFER_BYTES = 128 * 1024
-# A stream's client has nothing to say. What it says is thrown away, since only then its end is seen
-# behind it, but not for ever.
+# A stream's client has nothing to say. What it says is thrown away, so that its end is seen behind
+# it, but not without limit.
 UNASKED_BYTES = 64 * 1024
 READ_BYTES = 4096
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
@@ -39,7 +39,7 @@ WRITE_DEADLINE = "write deadline"
 
 
 class ClientSocket:
-    """A client's socket, or None where the server does not show it: then nothing is noticed."""
+    """A client's socket, or None if the server does not show it: then nothing is noticed."""
 
     __slots__ = ("_hides_end", "_socket", "_unasked_bytes", "_watcher")
 
@@ -51,16 +51,16 @@ class ClientSocket:
         self._unasked_bytes = 0
 
     def bound_buffer(self) -> None:
-        """Let the kernel hold SEND_BUFFER_BYTES for the client at most."""
+        """Let the kernel hold at most SEND_BUFFER_BYTES for the client."""
         self._set(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def bound_silence(self, seconds: float) -> None:
-        """Let the kernel end the connection when the client acknowledges nothing for so long; 0
-        takes the bound away.
+        """Let the kernel end the connection if the client acknowledges nothing for this long; 0
+        removes the bound.
 
-        For a client that vanished without a word. It must not be in force while somebody waits for
-        a slow client: the kernel forgets its progress as long as its buffer has no room for a
-        whole packet. Not every kernel has it; others take their own time, a quarter of an hour.
+        It is for a client that vanished without a word. It must be off while a greenlet waits for
+        a slow client: the kernel forgets that client's progress as long as its buffer has no room
+        for a whole packet. Kernels without the option take a quarter of an hour.
         """
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             self._set(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * seconds))
@@ -71,8 +71,8 @@ class ClientSocket:
                 self._socket.setsockopt(level, option, value)
 
     def watch(self, ended: Callable[[str], None]) -> None:
-        """Call `ended(reason)`, in the hub, once the client ends the connection. With TLS that is
-        noticed at the next write only."""
+        """Call `ended(reason)`, in the hub, once the client ends the connection. With TLS, only the
+        next write notices."""
         if self._socket is None or self._hides_end:
             return
         self._watcher = gevent.get_hub().loop.io(self._socket.fileno(), READABLE)
@@ -101,7 +101,7 @@ class ClientSocket:
         ended(reason)
 
     def unsent_bytes(self) -> int | None:
-        """What the kernel holds that the client has not taken; None where it does not tell."""
+        """What the kernel holds and the client has not taken; None if the kernel does not say."""
         if self._socket is None:
             return None
         try:
@@ -111,13 +111,13 @@ class ClientSocket:
         return int.from_bytes(answer, sys.byteorder)
 
     def cut(self) -> None:
-        """Shut the socket down: a write that waits on it ends."""
+        """Shut the socket down: a write that waits for it ends."""
         if self._socket is not None:
             with contextlib.suppress(OSError):  # gone by itself
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> None:
-        """Cut it, and let the kernel throw away what the client did not take, when it is closed.
+        """Cut it, and let the kernel drop what the client did not take.
 
         Otherwise the kernel would keep that for minutes, and then forget the client without a word.
         """
@@ -149,16 +149,16 @@ class OwnedSocket(ClientSocket):
         return self.coded(data) + (chunked.LAST_CHUNK if self.chunked else b"")
 
     def send(self, data: bytes | memoryview) -> int:
-        """Give the kernel what it takes of `data` now; how much that is. Raises OSError where the
-        client is gone."""
+        """Give the kernel what it takes of `data` now, and return how much that is. Raises OSError
+        if the client is gone."""
         try:
             return self._socket.send(data)
         except BlockingIOError:
             return 0
 
     def send_all(self, data: bytes | memoryview, deadline_s: float) -> None:
-        """Send it all, waiting for the client. Raises TimeoutError when that took nothing for
-        `deadline_s` (noticed at the next look), another OSError where it is gone."""
+        """Send it all, waiting for the client. Raises TimeoutError if that takes nothing for
+        `deadline_s` (noticed at the next look), another OSError if it is gone."""
         rest = memoryview(data)[self.send(data) :]
         while rest:
             self._wait_writable(deadline_s)
@@ -177,6 +177,6 @@ class OwnedSocket(ClientSocket):
                     raise
 
     def close(self) -> None:
-        """Give the descriptor back. Nobody may be waiting on it."""
+        """Give the descriptor back. No greenlet may be waiting for it."""
         self.unwatch()
         self._socket.close()

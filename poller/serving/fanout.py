@@ -1,19 +1,18 @@
 """The fanout: writes one batch to all live streams of a worker, straight into their sockets.
 
-It knows neither HTTP nor SQL: the sockets come from `handover.py`, the bytes from `delivery.py`. A
+It knows neither HTTP nor SQL: the sockets come from `handover.py`, the bytes from `delivery/`. A
 stream is in one of two places:
 
-- parked: it has all there is for it now. It is a socket, a position and a watcher for the client's
-  end, and no greenlet. Nearly all of these are live, and a round gives them the same bytes; a few
-  wait for something else, such as the first pass.
-- busy: a greenlet writes what could not be written at once, because the client's buffer is full, or
+- parked (`parked.py`): it has everything there is for it now, and no greenlet. A round gives all
+  that are live the same bytes.
+- busy: a greenlet writes what could not be written at once, because the client's buffer is full or
   because the table has to be read. Then the stream is parked again.
 
 Invariants:
 - Between a subscriber's "nothing new" and its place among the parked nothing yields, and every
   change of the log sets `signal`: so no parked stream misses one.
-- A busy stream's socket is closed by its greenlet only. Others shut it down, which wakes that
-  greenlet: a descriptor closed under somebody who waits on it could already be another client's.
+- Only its greenlet closes a busy stream's socket. Others shut it down, which wakes that greenlet:
+  a descriptor closed under a greenlet that waits for it could already be another client's.
 - A frame is written whole or the connection ends: a farewell never cuts one.
 """
 
@@ -87,7 +86,7 @@ class Fanout:
         """Close an ended stream, at once where no greenlet has it."""
         if stream not in self._busy:
             self._close(stream)
-        elif stream.farewell is None:
+        elif not stream.farewell:
             stream.cut()
 
     # -- rounds -----------------------------------------------------------------------------

@@ -33,8 +33,8 @@ PlainSocket = monkey.get_original("socket", "SocketType")
 def take(environ: Mapping[str, Any], write: object) -> OwnedSocket | None:
     """The client's socket with the response's head written; from now on it is the caller's.
 
-    `write` is what `start_response` returned. None where this server, or this connection, cannot be
-    taken over: then nothing has happened. Raises OSError where the client is gone.
+    `write` is what `start_response` returned. None if this server, or this connection, cannot be
+    taken over: then nothing has happened. Raises OSError if the client is gone.
     """
     client: Any = environ.get("gunicorn.socket")
     response: Any = getattr(write, "__self__", None)
@@ -54,7 +54,7 @@ def _is_gevent_worker() -> bool:
 
 
 def _is_plain(client: object) -> bool:
-    """Not a subclass: TLS has a state beside the descriptor, which cannot be taken along."""
+    """Not a subclass: TLS keeps a state beside the descriptor, which cannot be taken along."""
     return type(client) is gevent_socket.socket
 
 

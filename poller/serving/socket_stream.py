@@ -48,8 +48,9 @@ class SocketStream:
             self._release(self)
 
     def client_ended(self, reason: str) -> None:
-        """`end()`, for the hub, where nothing may wait and nothing should take long."""
-        gevent.spawn(self.end, reason)
+        """`end()`, for the hub, where nothing may wait and nothing should take long. A client that
+        only closed its sending side still gets an end in good order."""
+        gevent.spawn(self.end, reason, b"")
 
     def cut(self) -> None:
         """End the connection under a write that waits."""

@@ -1,6 +1,6 @@
-"""A stream as the body of a WSGI response: any server can serve it, with one greenlet for each.
+"""A stream as the body of a WSGI response, for any server that gives each response a greenlet.
 
-Under gunicorn's gevent worker `fanout.py` does better. What a client sees is the same.
+Under gunicorn's gevent worker, `fanout.py` does better. A client sees no difference.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class WsgiStream:
         yield sse.retry_line(self._settings.retry_ms)
         written_at = time.monotonic()
         while not self.closed_because:
-            # Cleared before the look: what comes after it sets the signal again, so that nothing
-            # can be missed between "nothing new" and "wait".
+            # Cleared before the look: whatever comes later sets the signal again, so nothing can be
+            # missed between "nothing new" and "wait".
             self._signal.clear()
             rows = self.subscriber.rows
             if chunk := self.subscriber.next_chunk():
@@ -108,10 +108,10 @@ class WsgiStream:
         self._client.cut()
 
     def _drop_if_stuck(self) -> None:
-        """Cut a client off that took nothing for the write deadline. It may come back and resume.
+        """Cut off a client that took nothing for the write deadline. It may come back and resume.
 
-        A slow client moves what the kernel holds for it, and is left alone; for one that takes
-        nothing the server's write would block its greenlet for ever, and shutting the socket down
+        A slow client is left alone: what the kernel holds for it changes. For one that takes
+        nothing, the server's write would block its greenlet for ever; shutting the socket down
         ends it.
         """
         if (unsent := self._client.unsent_bytes()) != self._unsent_bytes:

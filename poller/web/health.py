@@ -16,14 +16,14 @@ def add_to(blueprint: Blueprint) -> None:
 
 def healthz() -> Response:
     """This process lives, whatever the database does."""
-    current_service().start()
+    current_service().ensure_started()
     return Response("ok\n", content_type="text/plain; charset=utf-8")
 
 
 def readyz() -> tuple[Response, int]:
     """200 if every feed polled lately, else 503 and why."""
     service = current_service()
-    service.start()
+    service.ensure_started()
     feeds = {name: feed.status() for name, feed in service.feeds.items()}
     ready = not service.draining and all(status["ready"] for status in feeds.values())
     answer = {"ready": ready, "draining": service.draining, "feeds": feeds}

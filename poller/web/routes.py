@@ -37,7 +37,7 @@ def stream(name: str | None) -> Response:
     feed = service.feed(name)
     if feed.closed:
         return Response(status=204)  # the one answer after which a client stops for good
-    service.start()
+    service.ensure_started()
     if service.draining:
         return _turn_away(feed, "draining", DRAINING_RETRY_MS)
     if reason := service.admission.refusal(request.remote_addr):

@@ -57,9 +57,9 @@ def test_files_that_are_named_exist(page: Path) -> None:
 @each_page
 def test_make_targets_that_are_named_exist(page: Path) -> None:
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
-    targets = re.findall(r"^([a-z]+):", makefile, re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)
     typed = [command for block in blocks(page) for command, _ in commands(block.text)]
-    found = [re.match(r"make ([a-z]+)", text) for text in [*quoted(page), *typed]]
+    found = [re.match(r"make ([a-z-]+)", text) for text in [*quoted(page), *typed]]
     named = {target[1] for target in found if target}
     assert named <= set(targets)
 

@@ -24,6 +24,7 @@ DEFAULT_TIMEOUT_S = 15.0
 SHOWN_BYTES = 1_500
 READ_BYTES = 65_536
 LINE_END = re.compile("\r\n|\n|\r")
+ABOUT_ITSELF = ("start", "live")  # events of a stream that are not about its table
 LINGER_AND_RESET = struct.pack("ii", 1, 0)
 
 
@@ -235,7 +236,8 @@ class Stream:
 
     @property
     def events(self) -> list[Event]:
-        return self.response.parser.events
+        """What came of the table: rows and resets, without the stream's own `start` and `live`."""
+        return [event for event in self.response.parser.events if event.type not in ABOUT_ITSELF]
 
     @property
     def retry(self) -> int | None:
@@ -264,7 +266,7 @@ class Stream:
         return self.response.complete and self.response.parser.at_rest
 
     def of_type(self, kind: str) -> list[Event]:
-        return [event for event in self.events if event.type == kind]
+        return [event for event in self.response.parser.events if event.type == kind]
 
     def wait_for(
         self,

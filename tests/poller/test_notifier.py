@@ -91,9 +91,9 @@ def test_the_first_watched_table_is_the_stream_and_each_has_its_name(
     insert(database, "notes", "a note")
     insert(database, "alarms", "an alarm")
     ready(app)
-    assert "a note" in take(app, "/stream?last_event_id=0", r"data: .*\n")
-    assert "a note" in take(app, "/stream/notes?last_event_id=0", r"data: .*\n")
-    assert "an alarm" in take(app, "/stream/alarms?last_event_id=0", r"data: .*\n")
+    assert "a note" in take(app, "/stream?last_event_id=0", r'data: \{"id".*\n')
+    assert "a note" in take(app, "/stream/notes?last_event_id=0", r'data: \{"id".*\n')
+    assert "an alarm" in take(app, "/stream/alarms?last_event_id=0", r'data: \{"id".*\n')
 
 
 def test_an_unknown_table_is_404(make_app: MakeApp) -> None:
@@ -116,7 +116,7 @@ def test_a_stream_is_not_stored_nor_buffered_and_has_no_connection_header(
     app = make_app()
     response = app.test_client().get("/stream")
     assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, no-transform"
     assert response.headers["X-Accel-Buffering"] == "no"
     assert "Connection" not in response.headers
     assert "Access-Control-Allow-Origin" not in response.headers
@@ -153,7 +153,7 @@ def test_over_capacity_the_answer_is_200_a_retry_and_the_end(make_app: MakeApp) 
     held = [client.get("/stream"), client.get("/stream/alarms")]
     rejected = client.get("/stream")
     assert rejected.status_code == 200
-    assert re.fullmatch(rb"retry: \d{4,5}\n\n", rejected.data)
+    assert re.fullmatch(rb"retry: \d{4,5}\n", rejected.data)
     for response in held:
         response.close()
     assert b"retry: 2000" in next(client.get("/stream").iter_encoded())
@@ -164,7 +164,7 @@ def test_a_closed_feed_ends_its_streams_and_answers_204(make_app: MakeApp) -> No
     ready(app)
     response = app.test_client().get("/stream")
     chunks = response.iter_encoded()
-    assert list(islice(chunks, 2))[1].startswith(b"id: ")
+    assert list(islice(chunks, 2))[1].startswith(b"event: start")
     app.extensions["test.notifier"].close("notes", app=app)
     with gevent.Timeout(BOUND_S):
         assert list(chunks) == []
@@ -194,26 +194,26 @@ def test_drain_tells_each_stream_its_own_time_to_come_back_and_takes_no_more(
     with gevent.Timeout(2.0):  # the promise: within 2 s
         service_of(app).drain()
         gevent.joinall(readers, raise_error=True)
-    assert all(re.fullmatch(rb"retry: \d+\n\n", end) for end in ends)
+    assert all(re.fullmatch(rb"retry: \d+\n", end) for end in ends)
     assert len(set(ends)) > 10
     # Who comes back on a connection that was kept alive must not wait as if this were full.
-    turned_away = [re.fullmatch(rb"retry: (\d+)\n\n", client.get("/stream").data) for _ in ends]
+    turned_away = [re.fullmatch(rb"retry: (\d+)\n", client.get("/stream").data) for _ in ends]
     assert all(told and int(told[1]) <= 2000 for told in turned_away)
     assert client.get("/readyz").status_code == 503
 
 
 def test_a_lone_reader_is_back_within_two_seconds() -> None:
-    assert {100 <= drain_retry_ms(1) <= 2002 for _ in range(1000)} == {True}
+    assert {1000 <= drain_retry_ms(1) <= 2002 for _ in range(1000)} == {True}
 
 
 @pytest.mark.parametrize("streams", [100, 5_000, 20_000])
 def test_streams_that_end_together_come_back_at_a_rate_that_a_worker_can_take(streams: int) -> None:
     told = [drain_retry_ms(streams) for _ in range(streams)]
-    assert min(told) >= 100
+    assert min(told) >= 1000
     assert max(told) <= 2000 + 2 * streams
     seconds = Counter(ms // 1000 for ms in told)
     assert max(seconds.values()) < 650  # 500 on average, with a standard deviation of 22
-    assert len(seconds) >= (2000 + 2 * streams) // 1000
+    assert len(seconds) >= (1000 + 2 * streams) // 1000
     assert len(set(told)) > streams / 2, "not all at the same moments"
 
 

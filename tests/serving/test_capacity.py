@@ -88,4 +88,4 @@ def test_a_limit_that_suffices_for_what_is_configured_is_no_warning(
     start_wall: Wall, sqlite_url: str
 ) -> None:
     wall = start_wall(sqlite_url, {"ROWCAST_MAX_STREAMS": "3000"}, open_files=4096)
-    assert "'room for streams' streams=3000 open_files=4096" in wall.log()
+    assert "room for streams streams=3000 open_files=4096" in wall.log()

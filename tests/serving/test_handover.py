@@ -6,8 +6,8 @@ from tests.serving.helpers import OpenStream
 
 
 def taken_over(stream_headers: dict[str, str]) -> bool:
-    """Whether our own socket serves it: the body then ends with the connection, without chunks."""
-    return "transfer-encoding" not in stream_headers
+    """Whether our own socket serves it: the connection then ends with the body."""
+    return stream_headers["connection"] == "close"
 
 
 def test_streams_are_taken_over_from_gunicorn_by_default(

@@ -13,7 +13,15 @@ from urllib.parse import urlsplit
 
 from tests.campaigns.oracle.journal import Journal, client_path
 from tests.campaigns.oracle.records import Connection, Frame, now_s, payload_of
-from tests.harness.sse import LINGER_AND_RESET, READ_BYTES, Event, Parser, Response, request_head
+from tests.harness.sse import (
+    ABOUT_ITSELF,
+    LINGER_AND_RESET,
+    READ_BYTES,
+    Event,
+    Parser,
+    Response,
+    request_head,
+)
 
 CONNECT_TIMEOUT_S = 5.0
 DEFAULT_RETRY_MS = 300
@@ -44,12 +52,14 @@ class Memory:
 
     def take(self, kind: str, data: str, last_event_id: str, row: Callable[[], object]) -> None:
         """Write down one complete frame. `row` parses the data of a row."""
+        if kind in ABOUT_ITSELF and not last_event_id:
+            return  # a reset follows, which says where the stream begins
         self.last_event_id = last_event_id or self.last_event_id
         frame = Frame(self.connections, "place", now_s(), self.last_event_id or "")
         if kind == "reset":
             self.resets += 1
             frame = Frame(self.connections, "reset", frame.at_s, frame.event_id, reason=data)
-        elif data:
+        elif kind not in ABOUT_ITSELF and data:
             values = row()
             assert isinstance(values, dict)
             payload = payload_of(str(values.get("body", data)))

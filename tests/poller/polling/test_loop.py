@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import gevent
 import gevent.event
@@ -337,3 +338,34 @@ def test_a_row_s_problem_is_told_to_the_client() -> None:
     sent, problem = body(Row(7, None, "the database driver could not read this row"))
     assert problem
     assert sent.startswith(b'event: unreadable\ndata: {"id":7,"reason":"the database driver')
+
+
+def test_a_poller_started_while_it_stops_polls_once_at_a_time(
+    table: SimulatedTable, worker: Worker
+) -> None:
+    """Its last query still runs when it is started again: each row goes into the log once."""
+    running, most = 0, 0
+    answer = gevent.event.Event()
+    read = worker.source.read
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        answer.wait()
+        running -= 1
+        return read(*arguments, **options)
+
+    worker.source.read = slow  # type: ignore[method-assign]
+    worker.poller.start()
+    wait_for(lambda: running == 1)
+    stopping = gevent.spawn(worker.poller.stop)
+    wait_for(lambda: not worker.poller.started)
+    worker.poller.start()
+    gevent.sleep(0)
+    table.insert(3)
+    answer.set()
+    stopping.join()
+    wait_for(lambda: delivered(worker) == [1, 2, 3])
+    worker.poller.stop()
+    assert most == 1
