@@ -17,6 +17,8 @@ from poller.wire import sse
 MAX_EXACT_INTEGER = 2**53 - 1  # Number.MAX_SAFE_INTEGER
 UNREADABLE_EVENT = "unreadable"
 
+LINE_SEPARATORS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -47,7 +49,17 @@ def body(row: Row) -> tuple[bytes, str]:
 
 def to_json(value: Any) -> str:
     """`value` as JSON without a line break. Raises ValueError for a lone surrogate."""
-    return _encoder.encode(_exact(value)).decode()
+    return _on_one_line(_encoder.encode(_exact(value)).decode())
+
+
+def _on_one_line(text: str) -> str:
+    """Escapes what is no line end in JSON or an event stream, but is one to `str.splitlines()`.
+
+    Some clients split lines with that. The control characters among them JSON escapes anyway.
+    """
+    for separator, escaped in LINE_SEPARATORS.items():
+        text = text.replace(separator, escaped)
+    return text
 
 
 def _exact(value: Any) -> Any:
