@@ -231,7 +231,7 @@ class _Answer:
             if not data:
                 self._send(self._pending)
                 return
-            if data.startswith(b"HTTP/1.1 "):
+            if data.startswith(b"HTTP/1."):
                 self._proxy.statuses.append(int(data[9:12]))
             self._pending += data
             if not self._pass_frames():
