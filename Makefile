@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NODE_STAMP := tests/clients/node_modules/.stamp
 TESTS ?=
+# Processes that share the tests out; 0 for a debugger.
+PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture soak lint bench bench-compare format clean test-parts
+.PHONY: help run check test torture soak lint bench bench-compare format clean test-parts
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -15,8 +17,12 @@ help:  ## show this
 run: $(VENV)/run.stamp  ## serve the wall; settings come from the environment (PORT, DATABASE_URL, …)
 	@exec $(BIN)/python app.py
 
+check: lint  ## lint, types and unit tests; no server, browser, PostgreSQL or MariaDB: test has them
+	@$(BIN)/python -m pytest -n $(PROCESSES) -rfE -m "not serving and not load" \
+	--sqlite-only tests/poller tests/wall tests/test_architecture.py </dev/null
+
 test: $(VENV)/dev.stamp test-parts  ## all tests; TESTS="tests/serving -k resume" chooses some
-	@$(BIN)/python -m pytest $(TESTS) </dev/null
+	@$(BIN)/python -m pytest -n $(PROCESSES) $(TESTS) </dev/null
 
 DATABASES ?= postgresql mariadb mariadb-mdl sqlite
 SEEDS ?= 1 2 3 4 5
@@ -30,10 +36,11 @@ SOAK_PATH ?= fanout
 soak: $(VENV)/dev.stamp  ## clients that come and go for SOAK_MINUTES: does anything stay of them?
 	@$(BIN)/python -m tests.campaigns.soak --minutes $(SOAK_MINUTES) --path $(SOAK_PATH) </dev/null
 
-lint: $(VENV)/dev.stamp  ## ruff and mypy
+lint: $(VENV)/dev.stamp  ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 
 CASES ?=
 bench: $(VENV)/bench.stamp test-parts  ## delivery next to others; writes docs/benchmarks.md; CASES="one-row burst"

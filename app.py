@@ -11,8 +11,6 @@ import sys
 import click
 from flask import Flask
 
-from models import Post
-from poller.doctor import NOT_WATCHED, diagnose
 from wall import create_app
 from wall.settings import PROJECT, SettingsError, WallSettings
 
@@ -27,16 +25,8 @@ def __getattr__(name: str) -> Flask:
     return app
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def main(context: click.Context) -> None:
-    """Rowcast's wall. Without a command: serve it on HOST and PORT."""
-    if context.invoked_subcommand is None:
-        context.invoke(serve)
-
-
-@main.command()
-def serve() -> None:
+@click.command()
+def main() -> None:
     """Serve the wall with gunicorn, as gunicorn.conf.py has it."""
     try:
         settings = WallSettings.from_env()
@@ -52,31 +42,6 @@ def serve() -> None:
     config = str(PROJECT / "gunicorn.conf.py")
     command = [sys.executable, "-m", "gunicorn", "-c", config, "-b", address, "app:app"]
     os.execve(sys.executable, command, env)  # noqa: S606 - no shell wanted
-
-
-@main.command()
-@click.argument("url", required=False)
-@click.argument("table", required=False)
-@click.option("--key", metavar="COLUMN", help="The integer id, where it is not the primary key.")
-@click.pass_context
-def doctor(context: click.Context, url: str | None, table: str | None, key: str | None) -> None:
-    """Say what is promised for TABLE of the database URL, and why.
-
-    Without them: for the wall's own posts. Nothing is written. Exit status: 0 the whole promise,
-    1 with exceptions, which are named, 2 the table cannot be watched, or the database not asked.
-    """
-    if url and not table:
-        raise click.UsageError("name the table, too: doctor URL TABLE")
-    try:
-        settings = WallSettings.from_env()
-    except SettingsError as error:
-        click.echo(f"Error: {error}", err=True)
-        context.exit(NOT_WATCHED)
-    report = diagnose(url or settings.where(), table or Post, settings, key)
-    encoding = sys.stdout.encoding
-    for line in report.lines():
-        click.echo(line.encode(encoding, "backslashreplace").decode(encoding))
-    context.exit(report.status)
 
 
 def free_address(host: str, port: int) -> str:

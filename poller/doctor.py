@@ -15,25 +15,30 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
+from poller.feed import Feed
 from poller.ids.cursor import Cursor
+from poller.reading import remedy
 from poller.reading.database import Database
 from poller.reading.description import TableError, source_name
-from poller.reading.dialects.facts import Finding, TableFacts
+from poller.reading.dialects.facts import Finding
 from poller.reading.table import Table
 from poller.runtime.settings import Settings, checked_url
 
 WHOLE, EXCEPTIONS, NOT_WATCHED = 0, 1, 2
+EXTRAS = {"psycopg": "rowcast[postgresql]", "pymysql": "rowcast[mysql]"}  # by the driver's module
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found. `problem`: why the table cannot be watched; nothing else is then known."""
+    """What was found. `problem`: why the table cannot be watched; nothing else is then known but
+    `way_out`: lines that say what to do about it, SQL among them."""
 
     name: str
     place: str = ""
     fence: str = ""
     findings: Sequence[Finding] = ()
     problem: str = ""
+    way_out: Sequence[str] = ()
 
     @property
     def exceptions(self) -> list[Finding]:
@@ -47,7 +52,7 @@ class Report:
         return EXCEPTIONS if self.exceptions else WHOLE
 
     def lines(self) -> Iterator[str]:
-        """For a person; the last line is the verdict."""
+        """For a person; they end with the verdict and, if it is bad, the way out."""
         if self.place:
             yield f"{self.name} in {self.place}"
             yield ""
@@ -60,6 +65,9 @@ class Report:
             yield f"{'fence':<6} {self.fence}"
             yield ""
         yield self._verdict()
+        if self.way_out:
+            yield ""
+            yield from self.way_out
 
     def _verdict(self) -> str:
         match self.status, len(self.exceptions):
@@ -73,8 +81,14 @@ class Report:
                 return f"{self.name} cannot be watched: {self.problem}"
 
 
-def diagnose(url: str, source: object, settings: Settings, key: str | None = None) -> Report:
-    """Look at a table: `source` and `key` are as for `Notifier.watch()`.
+def diagnose(
+    url: str,
+    source: object,
+    settings: Settings,
+    key: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> Report:
+    """Look at a table: `source`, `key` and `columns` are as for `Notifier.watch()`.
 
     Whatever fails is in the report. It takes no longer than the query timeout.
     """
@@ -85,24 +99,36 @@ def diagnose(url: str, source: object, settings: Settings, key: str | None = Non
         return Report(name, problem=str(error))
     # Without the query, which may hold a password, too.
     place = where.set(query={}).render_as_string(hide_password=True)
-    table = Table(source, key=key, grace_s=settings.gap_grace_s)
+    table = Table(source, key=key, columns=columns, grace_s=settings.gap_grace_s)
     try:
-        examined = _look(_only_to_read(where), table, settings.query_timeout_s)
+        return _look(_only_to_read(where), table, settings.query_timeout_s, place)
     except TableError as error:
         return Report(name, place, problem=str(error))
     except Exception as error:  # noqa: BLE001 - drivers raise anything
         return Report(name, place, problem=f"the database cannot be asked: {_why(error)}")
-    return Report(name, place, examined.fence.name, examined.findings)
 
 
-def _look(url: URL, table: Table, query_timeout_s: float) -> TableFacts:
+def diagnose_feed(feed: Feed, settings: Settings) -> Report:
+    """Look at the table of an application's feed, in the application's database."""
+    url = feed.database.url.render_as_string(hide_password=False)
+    watch = feed.watch
+    return diagnose(url, watch.source, settings, watch.key, watch.columns)
+
+
+def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
     database = Database(url.render_as_string(hide_password=False), query_timeout_s=query_timeout_s)
 
-    def work(connection: Connection) -> TableFacts:
-        table.describe(connection)
+    def work(connection: Connection) -> Report:
+        try:
+            table.describe(connection)
+        except TableError as error:
+            way_out = remedy.lines(connection, table.source, table.key_name)
+            return Report(table.name, place, problem=str(error), way_out=way_out)
+        if (doubled := table.doubled(connection)) is not None:
+            return Report(table.name, place, problem=doubled)
         newest = table.start_below(connection, 0)
         table.poll(connection, Cursor.at(newest), limit=1)
-        return table.facts
+        return Report(table.name, place, table.facts.fence.name, table.facts.findings)
 
     try:
         return database.read(work)
@@ -126,4 +152,6 @@ def _only_to_read(url: URL) -> URL:
 def _why(error: Exception) -> str:
     """The driver's own words, of which the first line tells."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if isinstance(cause, ModuleNotFoundError) and cause.name in EXTRAS:
+        return f"its driver is not installed: pip install '{EXTRAS[cause.name]}'"
     return next(iter(str(cause).splitlines()), type(cause).__name__)

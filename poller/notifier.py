@@ -68,7 +68,8 @@ class Notifier:
         """Serve the watched tables in `app`. Connects to nothing yet.
 
         Settings come from the environment where none are given, the database from the settings.
-        Raises SettingsError; RuntimeError where nothing is watched or the app has a notifier.
+        Raises SettingsError; RuntimeError where nothing is watched, the app has a notifier, or the
+        server is one under which nothing would be answered.
         """
         if not self._watches:
             raise RuntimeError("nothing to watch: call watch() before init_app()")
@@ -89,7 +90,11 @@ class Notifier:
         return self._service(app).feed(name)
 
     def start(self, app: Flask | None = None) -> None:
-        """Begin to poll, in this process. Otherwise the first request does."""
+        """Begin to poll, in this process. Otherwise the first request does.
+
+        Raises RuntimeError, with what to do, where the standard library is not patched for gevent:
+        streams would hang.
+        """
         self._service(app).start()
 
     def stop(self, app: Flask | None = None) -> None:

@@ -15,7 +15,8 @@ from poller.access.capacity import Capacity
 from poller.feed import Feed
 from poller.runtime import log
 from poller.runtime.settings import Settings
-from poller.serving import registry
+from poller.serving import registry, server
+from poller.serving.server import Server, UnfitServerError
 
 DRAIN_S = 1.0  # streams that have not ended by then are cut
 LOOK_S = 0.01  # at whether they have
@@ -30,7 +31,10 @@ class Service:
         self.capacity = Capacity.of_this_process(settings.max_streams)
         self.admission = Admission(self.capacity.streams, settings.max_streams_per_address)
         self.draining = False
-        self._started = self._stopped = False
+        self.by_hand = False  # polled by its owner alone: see testing.py
+        self._started = self._stopped = self._refused = False
+        self._patched_when_made = server.is_patched()
+        server.check_threads()
         registry.register(self)
 
     def feed(self, name: str | None = None) -> Feed:
@@ -42,20 +46,45 @@ class Service:
         """How many are open."""
         return sum(len(feed.streams) for feed in self.feeds.values())
 
-    def ensure_started(self) -> None:
+    def ensure_started(self, met: Server) -> None:
         """Begin to poll when the first request comes, unless polling was stopped on purpose."""
         if not self._stopped:
-            self.start()
+            self.start(met)
 
-    def start(self) -> None:
-        """Begin to poll, in this process. Starting a started service does nothing."""
+    def start(self, met: Server | None = None) -> None:
+        """Begin to poll, in this process. Starting a started service does nothing.
+
+        `met` is the server that runs it, where that is known. Raises UnfitServerError where
+        streams would hang.
+        """
+        if self.by_hand:
+            return
         self._stopped = False
         if not self._started:
+            self._check()
             self._started = True
-            log.configure(self.settings.log_level, self.settings.log_format)
-            self.capacity.announce()
+            self._announce(met or server.met({}))
         for feed in self.feeds.values():
             feed.start()
+
+    def _check(self) -> None:
+        log.configure(self.settings.log_level, self.settings.log_format)
+        try:
+            server.check(patched_when_made=self._patched_when_made)
+        except UnfitServerError as error:
+            if not self._refused:
+                self._refused = True
+                log.error("streams refused", reason=str(error))
+            raise
+
+    def _announce(self, met: Server) -> None:
+        """What a newcomer reads first."""
+        values = {"server": met.name, "streams": met.streams, "feeds": [*self.feeds]}
+        if met.advice:
+            log.warning("started", **values, better=met.advice)
+        else:
+            log.info("started", **values)
+        self.capacity.announce()
 
     def stop(self) -> None:
         """Stop polling until `start()`."""

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.harness.chromium import running_chromium
 from tests.harness.exercised import Exercised
+from tests.harness.groups import ByGroup, long_first
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.leaks import LeakCheck
 from tests.harness.mariadb import METADATA_LOCKS, MariaDB
@@ -26,6 +28,42 @@ from tests.harness.sse import Stream
 EXERCISED = Exercised()
 LEAKS = LeakCheck()
 DATABASES = ("sqlite", "postgresql", "mariadb")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--sqlite-only", action="store_true", help="start no database server; its tests skip"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # in a process of several
+        long_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
+    return ByGroup(config, log)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a process of several, what it used goes to the one that writes the last line."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["exercised"] = EXERCISED.as_data()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """In that one. A process that crashed has told nothing."""
+    output = getattr(node, "workeroutput", {})
+    if "exercised" in output:
+        EXERCISED.add(output["exercised"])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in EXERCISED.lines():
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)
@@ -44,19 +82,26 @@ def running_servers() -> list[Postgres | MariaDB]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(running_servers: list[Postgres | MariaDB]) -> Iterator[Postgres]:
-    yield from _server("PostgreSQL", Postgres, running_servers)
+def postgres_server(
+    running_servers: list[Postgres | MariaDB], pytestconfig: pytest.Config
+) -> Iterator[Postgres]:
+    yield from _server("PostgreSQL", Postgres, running_servers, pytestconfig)
 
 
 @pytest.fixture(scope="session")
-def mariadb_server(running_servers: list[Postgres | MariaDB]) -> Iterator[MariaDB]:
-    yield from _server("MariaDB", MariaDB, running_servers)
+def mariadb_server(
+    running_servers: list[Postgres | MariaDB], pytestconfig: pytest.Config
+) -> Iterator[MariaDB]:
+    yield from _server("MariaDB", MariaDB, running_servers, pytestconfig)
 
 
 @pytest.fixture(scope="session")
-def mariadb_mdl_server(running_servers: list[Postgres | MariaDB]) -> Iterator[MariaDB]:
+def mariadb_mdl_server(
+    running_servers: list[Postgres | MariaDB], pytestconfig: pytest.Config
+) -> Iterator[MariaDB]:
     """One that shows its metadata locks, which a default installation does not."""
-    yield from _server("MariaDB", lambda: MariaDB(*METADATA_LOCKS), running_servers)
+    with_locks = partial(MariaDB, *METADATA_LOCKS)
+    yield from _server("MariaDB", with_locks, running_servers, pytestconfig)
 
 
 @pytest.fixture
@@ -143,14 +188,14 @@ def open_stream() -> Iterator[Callable[..., Stream]]:
         yield start
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in EXERCISED.lines():
-        terminalreporter.write_line(line)
-
-
 def _server(
-    name: str, make: Callable[[], Any], running_servers: list[Postgres | MariaDB]
+    name: str,
+    make: Callable[[], Any],
+    running_servers: list[Postgres | MariaDB],
+    config: pytest.Config,
 ) -> Iterator[Any]:
+    if config.getoption("sqlite_only"):
+        EXERCISED.skip(name, "left out by --sqlite-only")
     try:
         server = make()
     except PartMissing as reason:
@@ -160,6 +205,25 @@ def _server(
         running_servers.append(server)
         yield server
         running_servers.remove(server)
+
+
+SERVER_OF_KIND = {
+    "postgresql": "postgres_server",
+    "mariadb": "mariadb_server",
+    "mariadb_mdl": "mariadb_mdl_server",
+}
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def shared_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """One database of each kind for the tests of a module that do not mind the others' rows."""
+    if request.param == "sqlite":
+        EXERCISED.use("SQLite", sqlite3.sqlite_version)
+        yield f"sqlite:///{tmp_path_factory.mktemp('shared') / 'rowcast.sqlite3'}"
+    else:
+        yield from _fresh_database(request.getfixturevalue(SERVER_OF_KIND[request.param]))
 
 
 def _fresh_database(server: Postgres | MariaDB) -> Iterator[str]:

@@ -133,7 +133,7 @@ FRAMINGS = {
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_an_exact_stream_counts_an_event_that_was_cut_off_when_it_comes_again(framing: str) -> None:
+def test_an_exact_stream_counts_a_cut_event_when_it_comes_again(framing: str) -> None:
     opening, framed, end = FRAMINGS[framing]
     cut = framed(2).rstrip(b"\r\n")  # all of it but the blank line that dispatches it
     first = [opening, *pieces(framed(1)), cut]

@@ -14,7 +14,8 @@ from typing import Self
 
 from benchmarks import payload
 from benchmarks.machine import PROJECT, on_server_cores
-from tests.harness.process import Child, PartMissing, free_port, wait_until
+from tests.harness.ports import free_port
+from tests.harness.process import Child, PartMissing, wait_until
 
 START_S = 30.0
 PUBLISH_S = 10.0  # for one row; a server that is flooded takes its time

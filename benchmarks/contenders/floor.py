@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from benchmarks.contenders.base import PUBLISH_S, Contender
-from tests.harness.process import free_port
+from tests.harness.ports import free_port
 
 
 class Floor(Contender):

@@ -125,6 +125,15 @@ class Describer:
         return [name for name in self._first_columns if name in table.c]
 
 
+def source_table(source: object) -> sa.Table:
+    """The table that is meant, with its schema; described only where the source describes it."""
+    table = _table_of(source)
+    if isinstance(table, sa.Table):
+        return table
+    schema, _, name = str(table).rpartition(".")
+    return sa.Table(name, sa.MetaData(), schema=schema or None)
+
+
 def _table_of(source: object) -> object:
     return getattr(source, "__table__", source)
 

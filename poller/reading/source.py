@@ -24,7 +24,8 @@ from poller.wire.row import Row
 class Source:
     """Methods wait for the database and block nobody but the calling greenlet.
 
-    All raise what `Database.read` raises; `open()` also TableError.
+    `feed` is the name in the log, default the table's. All raise what `Database.read` raises;
+    `open()` also TableError.
     """
 
     def __init__(
@@ -33,8 +34,10 @@ class Source:
         database: Database,
         settings: Settings,
         prepare: Callable[[Database], None] | None = None,
+        feed: str = "",
     ) -> None:
         self.table = table
+        self._feed = feed or table.name
         self._database = database
         self._history_rows = settings.history_rows
         self._prepare = prepare
@@ -71,7 +74,7 @@ class Source:
         try:
             return self._database.read(work)
         except FenceVoid as reason:
-            log.warning("fence void", table=self.table.name, reason=str(reason))
+            log.warning("fence void", feed=self._feed, reason=str(reason))
             self.describe()
             return self.read(cursor, limit, look=False)
 
@@ -108,4 +111,4 @@ class Source:
         if exceptions != self._logged:
             self._logged = exceptions
             for note in exceptions:
-                log.warning("degraded", table=self.table.name, fence=self.fence.name, note=note)
+                log.warning("degraded", feed=self._feed, fence=self.fence.name, note=note)

@@ -31,6 +31,7 @@ from poller.wire.row import Row
 
 STATUS_COLUMNS = 3  # place, version, counter: see dialects/
 GAPS_LOOKED_FOR_IN = 100_000  # rows below the start
+DOUBLES_LOOKED_FOR_IN = 10_000  # rows, the newest
 GAPS_AT_START = 256  # no more: each is in the token of every row that is then encoded
 
 
@@ -50,6 +51,8 @@ class Table:
         grace_s: float = 5.0,
     ) -> None:
         self._describer = Describer(source, key, columns)
+        self.source = source
+        self.key_name = key
         self.name = self._describer.name
         self._grace_s = grace_s
         self._seen: tuple[Description, TableFacts] | None = None
@@ -156,6 +159,18 @@ class Table:
             if connection.scalar(below_all) is not None:
                 floor = gaps.pop(0)[1]
         return gaps, floor
+
+    def doubled(self, connection: Connection) -> str | None:
+        """What is wrong with the key if several of the newest rows have the same value in it."""
+        newest = sa.select(self._key).order_by(self._key.desc()).limit(DOUBLES_LOOKED_FOR_IN)
+        found = newest.subquery().c[self._key.name]
+        doubles = sa.select(found).group_by(found).having(sa.func.count() > 1).limit(1)
+        if (value := connection.scalar(doubles)) is None:
+            return None
+        return (
+            f"{self.name}.{self._key.name} is not unique: several rows have {value}, of which only "
+            "one would be streamed; name a unique integer column (key=, --key)"
+        )
 
     def history(self, connection: Connection) -> History:
         """Which history of the table this is."""

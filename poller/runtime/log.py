@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 LOGGER = logging.getLogger("rowcast")
+_our_level = logging.NOTSET  # what `configure()` set last
 EVENT, VALUES = "rowcast_event", "rowcast_values"  # attributes of our records
 
 
@@ -36,11 +37,14 @@ def error(event: str, exc_info: BaseException | None = None, **values: object) -
 
 
 def configure(level: str, line_format: str) -> None:
-    """Set the level, and write to standard error unless the application has a handler of its own.
+    """Set the level, and write to standard error, each unless the application has set its own.
 
     `level` is one of `debug`, `info`, `warning`, `error`; `line_format` is `text` or `json`.
     """
-    LOGGER.setLevel(level.upper())
+    global _our_level  # noqa: PLW0603
+    if LOGGER.level == _our_level:
+        LOGGER.setLevel(level.upper())
+        _our_level = LOGGER.level
     formatter = JsonLines() if line_format == "json" else TextLines()
     for handler in LOGGER.handlers:
         if isinstance(handler, _StandardError):

@@ -16,6 +16,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 PREFIX = "ROWCAST_"
+# Settings of the example application, which an embedding one may find in its environment.
+OF_THE_WALL = {
+    "ROWCAST_INSTANCE": "set DATABASE_URL",
+    "ROWCAST_POST_RATE": "limit requests in the application, for example with Flask-Limiter",
+    "ROWCAST_PROXIES": "wrap the application in Werkzeug's ProxyFix, "
+    "app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1)",
+    "ROWCAST_TRUSTED_HOSTS": 'set app.config["TRUSTED_HOSTS"]',
+}
 MAX_STREAMS = 20_000  # per worker; beyond it, add workers
 
 
@@ -188,7 +196,17 @@ class Settings(BaseModel):
         return {str(field.validation_alias): key for key, field in cls.model_fields.items()}
 
 
+def without_the_walls(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` without the example wall's own settings."""
+    return {name: value for name, value in environ.items() if name not in OF_THE_WALL}
+
+
 def _unknown(name: str, known: Mapping[str, str]) -> str:
+    if instead := OF_THE_WALL.get(name):
+        return (
+            f"{name} is a setting of Rowcast's example wall, and does nothing in another "
+            f"application. Unset it; instead, {instead}."
+        )
     nearest = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
     return f"{name} is not a setting of Rowcast.{hint} docs/settings.md lists them all."

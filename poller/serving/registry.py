@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from poller.access.capacity import Capacity
 from poller.runtime.settings import Settings
+from poller.serving.server import Server
 
 
 class Served(Protocol):
@@ -19,7 +20,7 @@ class Served(Protocol):
     settings: Settings
     capacity: Capacity
 
-    def start(self) -> None: ...
+    def start(self, met: Server | None = None) -> None: ...
     def drain(self) -> None: ...
 
 

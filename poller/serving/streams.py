@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import gevent
@@ -73,6 +73,9 @@ class Streams:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter([*self._open])
 
     def respond(self, asked: StreamRequest, client: ClientSocket) -> WsgiStream:
         """A new stream as a response's body, counted until `ended(stream)`."""

@@ -30,7 +30,7 @@ from typing import Any
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from poller.serving import registry
+from poller.serving import registry, server
 
 DRAIN_LOOK_S = 0.1
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client looks for it when it is imported
@@ -76,7 +76,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 _bound_silence(listener, max(one.settings.write_deadline_s for one in services))
             self.log.error_log.addFilter(_says_more_than_a_dead_client)
             for service in services:
-                service.start()
+                service.start(server.WORKER)
             gevent.spawn(self._drain_at_end)
         super().run()
         # gunicorn waits for pages only: streams that were taken over hold no place with it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from poller.runtime import metrics
-from poller.web.service import current_service
+from poller.web.service import current_service, ensure_started
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -15,15 +15,15 @@ def add_to(blueprint: Blueprint) -> None:
 
 
 def healthz() -> Response:
-    """This process lives, whatever the database does."""
-    current_service().ensure_started()
+    """This process lives and can serve streams, whatever the database does."""
+    ensure_started(current_service())
     return Response("ok\n", content_type="text/plain; charset=utf-8")
 
 
 def readyz() -> tuple[Response, int]:
     """200 if every feed polled lately, else 503 and why."""
     service = current_service()
-    service.ensure_started()
+    ensure_started(service)
     feeds = {name: feed.status() for name, feed in service.feeds.items()}
     ready = not service.draining and all(status["ready"] for status in feeds.values())
     answer = {"ready": ready, "draining": service.draining, "feeds": feeds}

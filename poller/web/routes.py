@@ -11,7 +11,7 @@ from poller.runtime import metrics
 from poller.serving.streams import StreamRequest
 from poller.web import health
 from poller.web.responses import EventStreamResponse, StreamResponse
-from poller.web.service import EXTENSION, current_service
+from poller.web.service import EXTENSION, current_service, ensure_started
 from poller.wire import sse
 
 FULL_RETRY_MS = (5_000, 15_000)  # over a cap: come back somewhere in between
@@ -37,7 +37,7 @@ def stream(name: str | None) -> Response:
     feed = service.feed(name)
     if feed.closed:
         return Response(status=204)  # the one answer after which a client stops for good
-    service.ensure_started()
+    ensure_started(service)
     if service.draining:
         return _turn_away(feed, "draining", DRAINING_RETRY_MS)
     if reason := service.admission.refusal(request.remote_addr):

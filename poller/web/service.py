@@ -1,10 +1,12 @@
-"""The service of the application that a request is for."""
+"""The service of the application that a request is for, and its start with the first request."""
 
 from __future__ import annotations
 
-from flask import Flask, current_app
+from flask import Flask, Response, abort, current_app, request
 
 from poller.service import Service
+from poller.serving import server
+from poller.serving.server import UnfitServerError
 
 EXTENSION = "rowcast"
 
@@ -21,3 +23,12 @@ def service_of(app: Flask) -> Service:
 
 def current_service() -> Service:
     return service_of(current_app)
+
+
+def ensure_started(service: Service) -> None:
+    """Begin to poll with the first request. Where streams would hang, answers 503 and why."""
+    try:
+        service.ensure_started(server.met(request.environ))
+    except UnfitServerError as error:
+        text = f"This process cannot serve streams: {error}.\n"
+        abort(Response(text, 503, content_type="text/plain; charset=utf-8"))

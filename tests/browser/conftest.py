@@ -17,7 +17,7 @@ from tests.harness.sql import execute, insert_posts
 
 pytestmark = pytest.mark.browser
 
-EXPECT_MS = 10_000
+EXPECT_MS = 20_000
 FAST = {"ROWCAST_RETRY": "200", "ROWCAST_IDLE_INTERVAL": "0.1"}
 
 expect.set_options(timeout=EXPECT_MS)

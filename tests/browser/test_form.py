@@ -128,7 +128,7 @@ def test_a_post_whose_answer_is_lost_is_not_asked_for_again(
     assert bodies(page).count(text) == 1
 
 
-def test_somebody_else_s_same_words_do_not_take_the_text_of_a_refused_post(
+def test_the_same_words_of_another_keep_the_text_of_a_refused_post(
     wall: Wall, open_page: Open
 ) -> None:
     page = live(open_page(wall.url))

@@ -221,10 +221,10 @@ def test_a_full_server_is_not_called_live(start_wall: Callable[..., Wall], open_
 def test_a_page_put_aside_lets_go_of_its_stream_and_takes_it_up_again(
     wall: Wall, open_page: Open
 ) -> None:
-    page = live(open_page(wall.url))
+    page, other = live(open_page(wall.url)), live(open_page(wall.url))
     page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
     wall.insert("while the page was put aside")
-    page.wait_for_timeout(500)
+    expect(other.locator("#feed article").first).to_contain_text("while the page was put aside")
     assert "while the page was put aside" not in bodies(page)
     page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
     expect(page.locator("#feed article").first).to_contain_text("while the page was put aside")

@@ -38,7 +38,7 @@ def scroll_down(page: Page, pixels: int = 1500) -> None:
 # -- older posts --------------------------------------------------------------------------------
 
 
-def test_what_the_stream_brings_below_the_shown_posts_waits_for_older_posts(
+def test_a_late_row_below_the_shown_posts_waits_for_older_posts(
     start_wall: Callable[..., Wall], open_page: Open
 ) -> None:
     """A worker that has not polled yet owes the page every row it does not show."""
@@ -96,7 +96,7 @@ def test_a_live_post_while_older_ones_load_makes_no_double(
     assert shown[0] == 181
 
 
-def test_when_the_page_is_full_older_posts_go_on_on_a_page_of_their_own(
+def test_a_full_page_links_to_a_page_of_older_posts(
     start_wall: Callable[..., Wall], open_page: Open
 ) -> None:
     wall = start_wall()

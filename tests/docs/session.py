@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tests.docs.pages import PROJECT, Block
 from tests.harness.http import request
-from tests.harness.process import Child, free_port, wait_until
+from tests.harness.ports import free_port
+from tests.harness.process import Child, wait_until
 
 START_TIMEOUT_S = 60.0
 COMMAND_TIMEOUT_S = 60.0

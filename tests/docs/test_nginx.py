@@ -13,7 +13,8 @@ import pytest
 from tests.docs.pages import Block, of
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.http import request
-from tests.harness.process import Child, free_port, wait_until
+from tests.harness.ports import free_port
+from tests.harness.process import Child, wait_until
 from tests.harness.sse import Stream
 
 DOCUMENTED_UPSTREAM = "http://127.0.0.1:8000"

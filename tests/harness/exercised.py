@@ -22,6 +22,15 @@ class Exercised:
         self.missing[part] = reason
         pytest.skip(f"{part}: {reason}")
 
+    def as_data(self) -> dict[str, dict[str, str]]:
+        """What one process of several hands to the one that writes the last line."""
+        return {"used": self.used, "missing": self.missing}
+
+    def add(self, data: dict[str, dict[str, str]]) -> None:
+        """Takes in what another process used and missed, see `as_data()`."""
+        self.used |= data["used"]
+        self.missing |= data["missing"]
+
     def lines(self) -> list[str]:
         """One line for what was used, one for each part that could not be had."""
         used = ", ".join(f"{part} {self.used[part]}" for part in PARTS if part in self.used)

@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-TIMEOUT_S = 15.0
+TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)

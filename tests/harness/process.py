@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,9 +23,11 @@ import psutil
 
 T = TypeVar("T")
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 WORLD_EXECUTABLE = 0o001
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+# Sets the parent-death signal in the child. Python code between fork and exec could do it, too, but
+# must not run where other threads do, as in a process of pytest-xdist.
+SETPRIV = shutil.which("setpriv")
 
 
 class PartMissing(Exception):  # noqa: N818 - no error: the machine lacks a part, and the tests say so
@@ -40,13 +41,6 @@ def wait_until(fact: Callable[[], T], timeout_s: float, what: str, step_s: float
         assert time.monotonic() < end_s, f"not within {timeout_s} s: {what} (last: {result!r})"
         time.sleep(step_s)
     return result
-
-
-def free_port() -> int:
-    """A TCP port on 127.0.0.1 that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def unprivileged_user(*names: str) -> str | None:
@@ -113,17 +107,14 @@ class Child:
         user: str | None = None,
         env: Mapping[str, str] | None = None,
         cwd: Path = Path("/"),
-        death_signal: int = signal.SIGTERM,
+        death_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
-        def die_with_parent() -> None:
-            # After the change of user: the kernel forgets the wish when credentials change.
-            if LIBC is not None:
-                LIBC.prctl(PR_SET_PDEATHSIG, death_signal)
-
+        # Run by the user itself: the kernel forgets the wish when credentials change.
+        wish = [SETPRIV, "--pdeathsig", death_signal.name.removeprefix("SIG")] if SETPRIV else []
         self.log_path = log_path
         with log_path.open("ab") as log:
             self._popen = subprocess.Popen(
-                [str(part) for part in command],
+                [str(part) for part in (*wish, *command)],
                 **_as_user(user),
                 env=_environment(env),
                 cwd=cwd,
@@ -131,7 +122,6 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - no other thread is running
             )
         atexit.register(self.end)
 
@@ -163,9 +153,8 @@ class Child:
         """To the process and its children at once, as a terminal does with Ctrl-C."""
         os.killpg(self.pid, number)
 
-    def wait(self, timeout_s: float) -> float:
-        """Waits for its end; seconds taken, or AssertionError with the end of its log."""
-        start_s = time.monotonic()
+    def wait(self, timeout_s: float) -> None:
+        """Waits for its end; AssertionError with the end of its log when there is none."""
         try:
             self._popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -173,7 +162,6 @@ class Child:
             raise AssertionError(
                 f"pid {self.pid} still runs after {timeout_s} s:\n{tail}"
             ) from None
-        return time.monotonic() - start_s
 
     def freeze(self) -> None:
         """SIGSTOP to all of it; the parent first, so that it makes no child meanwhile."""

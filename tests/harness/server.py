@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from tests.harness.process import Child, free_port
+from tests.harness.ports import free_port
+from tests.harness.process import Child
 
 START_TIMEOUT_S = 30.0
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 T = TypeVar("T")
 
-DEFAULT_TIMEOUT_S = 15.0
+DEFAULT_TIMEOUT_S = 30.0
 SHOWN_BYTES = 1_500
 READ_BYTES = 65_536
 LINE_END = re.compile("\r\n|\n|\r")

@@ -1,24 +1,23 @@
 """The doctor's verdict on tables of every kind, and that what it says to do is right."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from models.post import create_tables
 from poller.doctor import EXCEPTIONS, NOT_WATCHED, WHOLE, Report, diagnose
-from poller.reading.database import Database
 from poller.reading.dialects.facts import Finding
 from poller.runtime.settings import Settings
 from tests.harness import sql
 from tests.harness.mariadb import MariaDB
+from tests.harness.ports import free_port
 from tests.harness.postgres import Postgres, Standby
-from tests.harness.process import free_port
 from wall.settings import PROJECT
 
 SETTINGS = Settings()
@@ -212,6 +211,109 @@ def test_a_key_that_is_no_column_is_said(sqlite_url: str) -> None:
     )
 
 
+# -- the way out ----------------------------------------------------------------------------------
+
+KEYLESS = {
+    "text": "CREATE TABLE notes (id varchar(9) PRIMARY KEY, b int DEFAULT 3 NOT NULL)",
+    "none": "CREATE TABLE notes (id varchar(9), b int DEFAULT 3 NOT NULL)",
+    "quoted": 'CREATE TABLE notes ("the id" varchar(9) PRIMARY KEY, b int DEFAULT 3 NOT NULL)',
+}
+
+
+def follow_the_way_out(url: str, report: Report) -> str:
+    """Executes the statements; the key that they add."""
+    told = [*report.way_out]
+    assert told[0] == "Give it an integer key, then name that: --key rowcast_id"
+    if sql.dialect_of(url) == "sqlite":
+        with closing(sqlite3.connect(sql.sqlite_path(url))) as connection:
+            connection.executescript("\n".join(told[1:]))
+    else:
+        made(url, *filter(None, told[1:]))
+    return "rowcast_id"
+
+
+@pytest.mark.parametrize("table", KEYLESS.values(), ids=KEYLESS)
+def test_a_table_without_an_integer_key_gets_one_by_what_is_said(
+    database_url: str, table: str
+) -> None:
+    if sql.dialect_of(database_url) == "mariadb":
+        table = table.replace('"', "`")
+    made(
+        database_url,
+        table,
+        "INSERT INTO notes VALUES ('x', 1)",
+        "INSERT INTO notes VALUES ('y', 2)",
+    )
+    report = verdict(database_url)
+    assert report.status == NOT_WATCHED
+    key = follow_the_way_out(database_url, report)
+    after = verdict(database_url, key=key)
+    assert after.problem == ""
+    assert "rowcast_id" not in lacking(after), "the key itself lacks nothing"
+    assert sql.execute(database_url, "SELECT max(rowcast_id) FROM notes") == [(2,)]
+    if sql.dialect_of(database_url) != "mariadb":  # as installed, it has other exceptions
+        assert after.status == WHOLE, list(after.lines())
+
+
+def test_a_uuid_key_gets_a_way_out(postgresql_url: str) -> None:
+    made(postgresql_url, "CREATE TABLE notes (id uuid PRIMARY KEY DEFAULT gen_random_uuid())")
+    key = follow_the_way_out(postgresql_url, verdict(postgresql_url))
+    assert verdict(postgresql_url, key=key).status == WHOLE
+
+
+def test_a_unique_integer_column_that_is_there_is_named(database_url: str) -> None:
+    made(database_url, "CREATE TABLE notes (id varchar(9) PRIMARY KEY, n int NOT NULL UNIQUE)")
+    told = verdict(database_url).way_out
+    assert [*told] == ["An integer column that can be the key: n. Name it: --key n"]
+
+
+BY_DATE = {
+    "postgresql": [
+        "CREATE TABLE notes (id bigserial, d date, PRIMARY KEY (id, d)) PARTITION BY RANGE (d)",
+        "CREATE TABLE notes_1 PARTITION OF notes DEFAULT",
+    ],
+    "mariadb": [
+        "CREATE TABLE notes (id int AUTO_INCREMENT, d int, KEY (id)) PARTITION BY HASH (d)",
+    ],
+}
+
+
+@pytest.mark.parametrize("server", BY_DATE)
+def test_a_table_partitioned_by_date_gets_advice_that_is_possible(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    url = made(str(request.getfixturevalue(f"{server}_url")), *BY_DATE[server])
+    (finding,) = [one for one in verdict(url, key="id").exceptions if "unique" in one.fact]
+    assert finding.remedy.startswith("a table partitioned by ")
+    assert "can have no unique index on id alone" in finding.remedy
+    (way_out,) = verdict(url).way_out
+    assert way_out == "An integer column that can be the key: id. Name it: --key id"
+
+
+@pytest.mark.parametrize("server", BY_DATE)
+def test_a_table_partitioned_by_date_without_a_number_gets_one(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    statements = [one.replace("bigserial", "text") for one in BY_DATE[server]]
+    statements = [one.replace("int AUTO_INCREMENT", "varchar(9)") for one in statements]
+    url = made(str(request.getfixturevalue(f"{server}_url")), *statements)
+    key = follow_the_way_out(url, verdict(url))
+    after = verdict(url, key=key)
+    assert after.problem == ""
+    (finding,) = [one for one in after.exceptions if "rowcast_id" in one.fact]
+    assert finding.fact == "notes.rowcast_id has an index, but not a unique one of its own"
+
+
+def test_a_key_whose_values_are_doubled_cannot_be_watched(database_url: str) -> None:
+    made(database_url, "CREATE TABLE notes (id int PRIMARY KEY, number int NOT NULL)")
+    sql.execute(database_url, "INSERT INTO notes VALUES (1, 7)")
+    assert verdict(database_url, key="number").status == EXCEPTIONS
+    sql.execute(database_url, "INSERT INTO notes VALUES (2, 7)")
+    report = verdict(database_url, key="number")
+    assert report.status == NOT_WATCHED
+    assert report.problem.startswith("notes.number is not unique: several rows have 7")
+
+
 # -- privileges -----------------------------------------------------------------------------------
 
 
@@ -276,6 +378,13 @@ def test_a_table_that_is_not_there_is_said(database_url: str) -> None:
     report = verdict(database_url)
     assert report.status == NOT_WATCHED
     assert report.problem == "there is no table notes; create it, or watch another"
+    assert not report.way_out
+
+
+def test_a_misspelt_table_or_key_brings_the_nearest_name(database_url: str) -> None:
+    made(database_url, "CREATE TABLE notes (id varchar(9) PRIMARY KEY, number int NOT NULL UNIQUE)")
+    assert [*verdict(database_url, "ntoes").way_out] == ["Did you mean notes?"]
+    assert verdict(database_url, key="nubmer").way_out[0] == "Did you mean number?"
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
@@ -343,8 +452,9 @@ def test_a_lacking_finding_says_what_is_not_promised_and_what_to_do() -> None:
 def doctor(*arguments: str, **env: str) -> tuple[int, str]:
     """The exit status, and what was printed: plain ASCII without colours."""
     ended = subprocess.run(
-        [sys.executable, str(PROJECT / "app.py"), "doctor", *arguments],
+        [sys.executable, "-m", "poller", "doctor", *arguments],
         env={**os.environ, **env},
+        cwd=PROJECT,
         capture_output=True,
         timeout=30,
         check=False,
@@ -354,17 +464,17 @@ def doctor(*arguments: str, **env: str) -> tuple[int, str]:
     return ended.returncode, (ended.stdout + ended.stderr).decode("ascii")
 
 
-def test_the_command_says_it_of_the_walls_own_posts(tmp_path: Path) -> None:
-    instance = {"ROWCAST_INSTANCE": str(tmp_path), "DATABASE_URL": ""}
-    status, said = doctor(**instance)
-    assert (status, "there is no file" in said) == (NOT_WATCHED, True)
-    assert not any(tmp_path.iterdir())
-    database = Database(f"sqlite:///{tmp_path / 'rowcast.db'}")
-    create_tables(database)
-    database.close()
-    status, said = doctor(**instance)
+def test_the_command_takes_the_database_from_the_environment(sqlite_url: str) -> None:
+    made(sqlite_url, *SQLITE["AUTOINCREMENT"][0])
+    status, said = doctor("notes", DATABASE_URL=sqlite_url)
     assert status == WHOLE
-    assert said.splitlines()[-1] == "posts can be watched with the whole promise."
+    assert said.splitlines()[-1] == "notes can be watched with the whole promise."
+    assert doctor("notes", "--database", sqlite_url, DATABASE_URL="sqlite:///x") == (status, said)
+
+
+def test_settings_of_the_wall_do_not_disturb_the_command(sqlite_url: str) -> None:
+    made(sqlite_url, *SQLITE["AUTOINCREMENT"][0])
+    assert doctor(sqlite_url, "notes", ROWCAST_PROXIES="1")[0] == WHOLE
 
 
 def test_the_command_takes_a_table_of_any_name_and_a_key(sqlite_url: str) -> None:
@@ -389,7 +499,13 @@ def test_the_command_gives_a_frozen_database_up(
     [
         (("posts.db", "posts"), {}, "posts cannot be watched: not a database URL; write sqlite"),
         (("sqlite:///posts.db",), {}, "name the table, too"),
-        ((), {"ROWCAST_GRACE": "1"}, "ROWCAST_GRACE is not a setting of Rowcast."),
+        (("posts",), {"DATABASE_URL": ""}, "name the database: set DATABASE_URL"),
+        (("sqlite:///posts.db", "posts", "more"), {}, "name one database and one table"),
+        (
+            ("sqlite:///posts.db", "posts"),
+            {"ROWCAST_GRACE": "1"},
+            "ROWCAST_GRACE is not a setting of Rowcast.",
+        ),
     ],
 )
 def test_a_command_that_cannot_be_followed_is_said_in_a_line(

@@ -14,6 +14,7 @@ from tests.harness.mariadb import MariaDB
 from tests.harness.postgres import Postgres
 from tests.harness.process import run
 from tests.serving.helpers import PATHS
+from tests.serving.watch import Site
 
 Wall = Callable[..., Gunicorn]
 
@@ -45,8 +46,33 @@ def start_wall(start_gunicorn: Callable[..., Gunicorn], path_settings: dict[str,
 
 
 @pytest.fixture(scope="module")
+def shared_path(request: pytest.FixtureRequest) -> dict[str, str]:
+    """As `path_settings`, for the wall that a module shares."""
+    return PATHS[getattr(request, "param", "fanout")]
+
+
+@pytest.fixture(scope="module")
+def site(
+    request: pytest.FixtureRequest,
+    shared_url: str,
+    shared_path: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """One wall for each kind of database, for the tests of a module that do not mind the others'
+    rows. A module's `SHARED_WALL` gives its settings and its number of workers.
+
+    A test waits for the rows it writes, on every worker: the next one's streams begin after them.
+    """
+    wanted = getattr(request.module, "SHARED_WALL", {})
+    env = {"DATABASE_URL": shared_url, **shared_path, **wanted.get("settings", {})}
+    folder = tmp_path_factory.mktemp("site")
+    with Gunicorn(folder, env, workers=wanted.get("workers", 1)) as server:
+        yield Site(server.wait_ready(), shared_url)
+
+
+@pytest.fixture(scope="module")
 def any_wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
-    """One wall for the tests of a module that ask nothing of its settings or its rows.
+    """One wall on SQLite for the tests of a module that ask nothing of its settings or its rows.
 
     It has one worker, and whoever posts waits for the row: the next stream begins after it.
     """

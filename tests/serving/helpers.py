@@ -27,6 +27,25 @@ BOTH_PATHS_AND_ALL_DATABASES = pytest.mark.parametrize(
     ],
     indirect=True,
 )
+# The same for the wall that a module shares.
+SHARED_ON_ALL_DATABASES = pytest.mark.parametrize(
+    ("shared_path", "shared_url"),
+    [("fanout", "sqlite"), ("fanout", "postgresql"), ("fanout", "mariadb")],
+    indirect=True,
+)
+SHARED_ON_BOTH_PATHS = pytest.mark.parametrize(
+    ("shared_path", "shared_url"), [("fanout", "sqlite"), ("generator", "sqlite")], indirect=True
+)
+SHARED_ON_BOTH_PATHS_AND_ALL_DATABASES = pytest.mark.parametrize(
+    ("shared_path", "shared_url"),
+    [
+        ("fanout", "sqlite"),
+        ("fanout", "postgresql"),
+        ("fanout", "mariadb"),
+        ("generator", "sqlite"),
+    ],
+    indirect=True,
+)
 OLD_BODIES = ["old 1", "old 2", "old 3"]
 
 

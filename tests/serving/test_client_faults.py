@@ -8,24 +8,26 @@ from tests.harness import sql
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
 from tests.serving.conftest import Wall
-from tests.serving.helpers import BOTH_PATHS, OpenStream, wait_caught_up
+from tests.serving.helpers import BOTH_PATHS, SHARED_ON_BOTH_PATHS, OpenStream, wait_caught_up
+from tests.serving.watch import Site
 
 pytestmark = pytest.mark.serving
 
-NOTICED_S = 10.0
+NOTICED_S = 30.0
+SHARED_WALL = {"settings": {"ROWCAST_HEARTBEAT": "600"}}
 HEAVY_ROWS = 8_000
 HEAVY_BODY = "x" * 1_500
 
 
-@BOTH_PATHS
+@SHARED_ON_BOTH_PATHS
 @pytest.mark.parametrize("leave", [Stream.close, Stream.reset], ids=["FIN", "RST"])
 def test_client_gone_without_a_word_is_noticed_before_any_write(
-    start_wall: Wall, open_stream: OpenStream, sqlite_url: str, leave: Callable[[Stream], None]
+    site: Site, open_stream: OpenStream, leave: Callable[[Stream], None]
 ) -> None:
     """The heartbeat is far away: the socket itself has to tell."""
-    wall = start_wall(sqlite_url, {"ROWCAST_HEARTBEAT": "600"})
+    wall = site.wall
     streams = [open_stream(wall.stream_url).wait_open() for _ in range(10)]
-    assert wall.metric("rowcast_streams_open") == 10
+    wait_until(lambda: wall.metric("rowcast_streams_open") == 10, NOTICED_S, "only these are open")
     for stream in streams[:7]:
         leave(stream)
     wait_until(lambda: wall.metric("rowcast_streams_open") == 3, NOTICED_S, "7 streams let go")

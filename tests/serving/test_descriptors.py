@@ -24,7 +24,7 @@ SPARE = 20
 
 
 @BOTH_PATHS
-def test_few_descriptors_mean_few_places_and_a_flood_leaves_the_database_its_own(
+def test_with_few_descriptors_a_flood_costs_no_row(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:
     wall = start_wall(sqlite_url, open_files=FEW)

@@ -32,7 +32,7 @@ def machines(tmp_path: Path) -> Iterator[TwoMachines]:
 
 
 @BOTH_PATHS
-def test_clients_behind_a_dead_link_are_dropped_and_resume_with_nothing_lost(
+def test_clients_behind_a_dead_link_are_dropped_and_resume(
     start_wall: Wall, open_stream: OpenStream, machines: TwoMachines, sqlite_url: str
 ) -> None:
     settings = {

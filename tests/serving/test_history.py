@@ -51,7 +51,7 @@ def assert_old_id_is_reset(wall: Gunicorn, stream: Stream, open_stream: OpenStre
     assert old.events[0].type == "reset"
 
 
-def test_dropped_table_is_waited_for_and_its_successor_begins_with_a_reset(
+def test_dropped_table_is_waited_for_and_its_successor_is_a_reset(
     start_wall: Wall, open_stream: OpenStream, database_url: str
 ) -> None:
     wall = start_wall(database_url)
@@ -102,7 +102,7 @@ def make_anew(url: str) -> None:
 
 
 @pytest.mark.parametrize("database_url", list(KEYS), indirect=True)
-def test_table_made_anew_and_filled_beyond_the_old_position_resets_open_streams(
+def test_recreated_table_with_more_rows_resets_open_streams(
     start_wall: Wall, open_stream: OpenStream, database_url: str
 ) -> None:
     wall = start_wall(database_url)
@@ -113,7 +113,7 @@ def test_table_made_anew_and_filled_beyond_the_old_position_resets_open_streams(
 
 @pytest.mark.parametrize("database_url", list(KEYS), indirect=True)
 @pytest.mark.parametrize("restarted", [False, True], ids=["same worker", "new worker"])
-def test_table_made_anew_and_filled_beyond_the_old_position_voids_old_ids(
+def test_recreated_table_with_more_rows_voids_old_ids(
     start_wall: Wall, open_stream: OpenStream, database_url: str, *, restarted: bool
 ) -> None:
     wall = start_wall(database_url)
@@ -128,7 +128,7 @@ def test_table_made_anew_and_filled_beyond_the_old_position_voids_old_ids(
     assert_old_id_is_reset(wall, stream, open_stream)
 
 
-def test_mariadb_table_truncated_and_filled_beyond_the_old_position_voids_old_ids(
+def test_truncated_mariadb_table_with_more_rows_voids_old_ids(
     start_wall: Wall, open_stream: OpenStream, mariadb_url: str
 ) -> None:
     """Its creation time stays; InnoDB's id of it does not."""
@@ -140,7 +140,7 @@ def test_mariadb_table_truncated_and_filled_beyond_the_old_position_voids_old_id
     assert_old_id_is_reset(wall, stream, open_stream)
 
 
-def test_mariadb_table_made_anew_and_filled_beyond_the_old_position_is_a_reset(
+def test_recreated_mariadb_table_with_more_rows_is_a_reset(
     start_wall: Wall, open_stream: OpenStream, mariadb_url: str
 ) -> None:
     """Its statements commit one by one; the poller sleeps meanwhile."""

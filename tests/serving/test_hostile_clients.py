@@ -12,15 +12,17 @@ from tests.harness.gunicorn import Gunicorn
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
 from tests.serving.conftest import Wall
-from tests.serving.helpers import BOTH_PATHS, OpenStream
+from tests.serving.helpers import BOTH_PATHS, SHARED_ON_BOTH_PATHS, OpenStream
+from tests.serving.watch import Site
 from wall.draft import BODY_DEADLINE_S
 
 pytestmark = pytest.mark.serving
 
-SETTLED_S = 15.0
+SETTLED_S = 30.0
 SLOW = 200  # slow clients at once
 SILENT = 3_000  # connections that say nothing, beyond the listen backlog
-UNSEEN_HEARTBEAT = {"ROWCAST_HEARTBEAT": "600"}  # so that no write can tell what happened
+# No heartbeat comes, so no write can tell what happened.
+SHARED_WALL = {"settings": {"ROWCAST_HEARTBEAT": "600"}}
 HALF_A_HEAD = b"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 HALF_A_POST = (
     b"POST /posts HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -76,9 +78,9 @@ def test_flood_of_silent_connections_passes(
     assert wall.only_worker_process() == worker
 
 
-@BOTH_PATHS
-def test_reset_before_the_answer_leaves_no_stream(start_wall: Wall, sqlite_url: str) -> None:
-    wall = start_wall(sqlite_url, UNSEEN_HEARTBEAT)
+@SHARED_ON_BOTH_PATHS
+def test_reset_before_the_answer_leaves_no_stream(site: Site) -> None:
+    wall = site.wall
     for _ in range(50):
         Stream(wall.stream_url).reset()
     assert wall.get("/healthz").status == 200
@@ -86,14 +88,12 @@ def test_reset_before_the_answer_leaves_no_stream(start_wall: Wall, sqlite_url: 
     assert "Traceback" not in wall.log(), wall.log()
 
 
-@BOTH_PATHS
-def test_reset_within_a_frame_costs_no_row(
-    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
-) -> None:
-    wall = start_wall(sqlite_url, UNSEEN_HEARTBEAT)
+@SHARED_ON_BOTH_PATHS
+def test_reset_within_a_frame_costs_no_row(site: Site, open_stream: OpenStream) -> None:
+    wall = site.wall
     reader = open_stream(wall.stream_url).wait_open()
-    sql.insert_posts(sqlite_url, [LARGE_BODY] * LARGE_ROWS)
-    received, last_event_id = list[int](), "0"
+    received, last_event_id = list[int](), reader.last_event_id
+    site.insert(*[LARGE_BODY] * LARGE_ROWS)
     for _ in range(4):
         stream = open_stream(wall.stream_url, last_event_id, receive_buffer_bytes=8_192)
         stream.wait_for_rows(LARGE_ROWS // 10)
@@ -103,38 +103,37 @@ def test_reset_within_a_frame_costs_no_row(
         stream.reset()
     rest = open_stream(wall.stream_url, last_event_id).wait_open()
     rest.wait_for_rows(LARGE_ROWS - len(received))
-    assert received + rest.row_ids == sql.post_ids(sqlite_url)
-    assert reader.wait_for_rows(LARGE_ROWS) == sql.post_ids(sqlite_url)
+    ids = sql.post_ids(site.url)[-LARGE_ROWS:]
+    assert received + rest.row_ids == ids
+    assert reader.wait_for_rows(LARGE_ROWS) == ids
     for stream in (rest, reader):
         stream.close()
     wait_until(lambda: no_stream(wall), SETTLED_S, "all are let go")
     assert "Traceback" not in wall.log(), wall.log()
 
 
-@BOTH_PATHS
-def test_live_stream_that_is_read_late_gets_every_byte(
-    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
-) -> None:
+@SHARED_ON_BOTH_PATHS
+def test_live_stream_that_is_read_late_gets_every_byte(site: Site, open_stream: OpenStream) -> None:
     """Batches that its buffers cannot take: what of one was written is not written again, and
     what was not is not forgotten."""
-    wall = start_wall(sqlite_url, UNSEEN_HEARTBEAT)
+    wall = site.wall
     late = open_stream(wall.stream_url, receive_buffer_bytes=8_192).wait_open()
     reader = open_stream(wall.stream_url).wait_open()
     for number in range(1, 11):
-        sql.insert_posts(sqlite_url, [LARGE_BODY] * (LARGE_ROWS // 10))
+        site.insert(*[LARGE_BODY] * (LARGE_ROWS // 10))
         reader.wait_for_rows(number * LARGE_ROWS // 10)
     assert late.row_ids == []
     late.wait_for_rows(LARGE_ROWS, 60)
     assert late.raw == reader.raw
 
 
-@BOTH_PATHS
+@SHARED_ON_BOTH_PATHS
 @pytest.mark.parametrize("said", [SECOND_REQUEST, GARBAGE], ids=["request", "garbage"])
 @pytest.mark.parametrize("when", ["with the request", "in the stream"])
-def test_what_is_said_behind_the_request_gets_no_answer_and_hides_no_end(
-    start_wall: Wall, open_stream: OpenStream, sqlite_url: str, said: bytes, when: str
+def test_bytes_behind_the_request_get_no_answer_and_hide_no_end(
+    site: Site, open_stream: OpenStream, said: bytes, when: str
 ) -> None:
-    wall = start_wall(sqlite_url, UNSEEN_HEARTBEAT)
+    wall = site.wall
     behind, later = (said, b"") if when == "with the request" else (b"", said)
     stream = open_stream(wall.stream_url, behind=behind).wait_open()
     stream.send(later)
@@ -147,11 +146,9 @@ def test_what_is_said_behind_the_request_gets_no_answer_and_hides_no_end(
     wait_until(lambda: no_stream(wall), SETTLED_S, "its end is noticed")
 
 
-@BOTH_PATHS
-def test_client_that_babbles_without_end_is_dropped(
-    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
-) -> None:
-    wall = start_wall(sqlite_url, UNSEEN_HEARTBEAT)
+@SHARED_ON_BOTH_PATHS
+def test_client_that_babbles_without_end_is_dropped(site: Site, open_stream: OpenStream) -> None:
+    wall = site.wall
     worker = wall.only_worker_process()
     quiet = open_stream(wall.stream_url).wait_open()
     memory, cpu_s = worker.memory_info().rss, sum(worker.cpu_times()[:2])
@@ -164,13 +161,13 @@ def test_client_that_babbles_without_end_is_dropped(
     assert_all_served(wall, quiet)
 
 
-@BOTH_PATHS
+@SHARED_ON_BOTH_PATHS
 def test_client_that_closes_its_sending_side_counts_as_gone(
-    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
+    site: Site, open_stream: OpenStream
 ) -> None:
     """It looks just like one that vanished. It gets what was sent, an orderly end, and may resume:
     a browser's EventSource never does this."""
-    wall = start_wall(sqlite_url, UNSEEN_HEARTBEAT)
+    wall = site.wall
     stream = open_stream(wall.stream_url).wait_open()
     first = wall.post("before")
     stream.wait_for_rows(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import sql
-from tests.harness.gunicorn import PROJECT, Gunicorn
+from tests.harness.gunicorn import PROJECT, WAITS_FOR_STREAMS, Gunicorn
 from tests.harness.process import wait_until
 from tests.serving.conftest import Wall
 from tests.serving.helpers import (
@@ -19,7 +19,6 @@ from tests.serving.helpers import (
 
 pytestmark = pytest.mark.serving
 
-END_WITHIN_S = 3.0
 SHIPPED = ("app.py", "gunicorn.conf.py", "models", "poller", "static", "templates", "wall")
 
 
@@ -33,15 +32,15 @@ def test_end_with_open_streams_is_quick_and_polite(
     start_wall: Wall,
     open_stream: OpenStream,
     sqlite_url: str,
-    how: Callable[[Gunicorn], float],
+    how: Callable[[Gunicorn], None],
     start: str,
 ) -> None:
-    wall = start_wall(sqlite_url, workers=2, start=start)
+    wall = start_wall(sqlite_url, WAITS_FOR_STREAMS, workers=2, start=start)
     streams = [open_stream(wall.stream_url).wait_open() for _ in range(50)]
-    assert how(wall) < END_WITHIN_S
+    how(wall)
     retries = set()
     for stream in streams:
-        stream.wait_for_end(5)
+        stream.wait_for_end()
         assert stream.ended_whole, f"cut off instead of ended\n{stream}"
         retries.add(stream.retry)
     assert len(retries) > 1, "all would come back at the same moment"
@@ -65,12 +64,12 @@ def test_end_leaves_no_error_in_the_log(
 def test_preloaded_workers_each_poll_for_themselves(
     start_wall: Wall, open_stream: OpenStream, database_url: str
 ) -> None:
-    wall = start_wall(database_url, workers=2, options=["--preload"])
+    wall = start_wall(database_url, WAITS_FOR_STREAMS, workers=2, options=["--preload"])
     streams = stream_on_each_worker(wall, open_stream)
     sql.insert_posts(database_url, ["for all"])
     for stream in streams.values():
         stream.wait_for_body("for all")
-    assert wall.terminate() < END_WITHIN_S
+    wall.terminate()
 
 
 def test_workers_starting_at_once_on_an_empty_database_do_not_collide(

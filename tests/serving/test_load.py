@@ -1,6 +1,5 @@
 """Many streams on one worker: each gets every row, and the database does not notice them."""
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -16,7 +15,6 @@ pytestmark = [pytest.mark.serving, pytest.mark.load]
 
 MANY = 1_000
 COUNTED_POLLS = 15
-BOUNDARY_POLLS = 2  # a poll under way when the counting begins or ends
 SERVERS = pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
 
 
@@ -38,25 +36,25 @@ def test_queries_and_connections_do_not_grow_with_the_streams(
 ) -> None:
     server = server_of(database_url)
     wall = start_wall(database_url)
-    seen = {}
     for streams in (1, MANY):
         with Swarm(wall.stream_url, streams).open() as swarm:
-            seen[streams] = queries_per_poll(wall, server, database_url, swarm)
+            assert_one_query_a_poll(wall, server, database_url, swarm)
             assert server.connections(database_url) <= 3
-    assert seen[1] == pytest.approx(1, abs=BOUNDARY_POLLS / COUNTED_POLLS)
-    assert seen[MANY] == pytest.approx(1, abs=BOUNDARY_POLLS / COUNTED_POLLS)
 
 
-def queries_per_poll(wall: Gunicorn, server: Postgres | MariaDB, url: str, swarm: Swarm) -> float:
-    """Queries that the database saw from the server, for each poll that the worker made."""
+def assert_one_query_a_poll(
+    wall: Gunicorn, server: Postgres | MariaDB, url: str, swarm: Swarm
+) -> None:
+    """As the database saw it: at least the polls within the counting, at most those around it."""
+
+    def polls() -> float:
+        return wall.metric("rowcast_polls_total")
+
+    before = polls()
     with server.count_statements(url) as count:
-        before = wall.metric("rowcast_polls_total")
-        start_s = time.monotonic()
-
-        def enough() -> bool:
-            return wall.metric("rowcast_polls_total") >= before + COUNTED_POLLS
-
-        swarm.run_until(enough, 60, f"{COUNTED_POLLS} polls")
-        polls = wall.metric("rowcast_polls_total") - before
-    assert time.monotonic() - start_s < 60
-    return len(count.queries) / polls
+        began = polls()
+        swarm.run_until(lambda: polls() >= began + COUNTED_POLLS, 60, f"{COUNTED_POLLS} polls")
+        within = polls() - began
+    around = polls() - before
+    # A poll is counted at its end; one may be under way at either.
+    assert within - 1 <= len(count.queries) <= around + 1

@@ -8,13 +8,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.harness import sql
-from tests.harness.gunicorn import PROJECT, Gunicorn
+from tests.harness.gunicorn import PROJECT
 from tests.harness.process import Child, wait_until
 from tests.serving.conftest import Wall
 from tests.serving.helpers import OpenStream
@@ -22,32 +21,23 @@ from tests.serving.watch import SETTLED_S, Site, Watch
 
 pytestmark = pytest.mark.serving
 
-SERVERS = ["postgres_server", "mariadb_server", "mariadb_mdl_server"]
-POSTGRESQL = pytest.mark.parametrize("site", SERVERS[:1], indirect=True)
+SERVERS = ["postgresql", "mariadb", "mariadb_mdl"]
+EACH_SERVER = pytest.mark.parametrize("shared_url", SERVERS, indirect=True)
+POSTGRESQL = pytest.mark.parametrize("shared_url", SERVERS[:1], indirect=True)
 GRACE = {"ROWCAST_GAP_GRACE": "0.3"}
+SHARED_WALL = {"settings": GRACE}
 HOLD_S = float(os.environ.get("TEST_HOLD_S", "1"))  # well beyond the grace; a campaign sets 30
 OTHER_ROWS = 1_000
+SLOW_S = 0.2
 
 HOLDER = """
-import sys, time
+import signal, sys
 from tests.harness import sql
 with sql.Transaction(sys.argv[1]) as holder:
     holder.insert_post("never committed")
     print("held", flush=True)
-    time.sleep(600)
+    signal.pause()
 """
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    server = request.getfixturevalue(request.param)
-    server.ensure_running()
-    url = server.create_database()
-    with Gunicorn(tmp_path_factory.mktemp("wall"), {"DATABASE_URL": url, **GRACE}) as wall:
-        yield Site(wall.wait_ready(), url)
-    server.drop_database(url)
 
 
 @pytest.fixture
@@ -69,6 +59,7 @@ def test_rolled_back_ids_are_settled(
     watch.assert_complete()
 
 
+@EACH_SERVER
 def test_late_commits_arrive_in_the_order_of_their_commits(watch: Watch) -> None:
     with sql.Transaction(watch.url) as first, sql.Transaction(watch.url) as second:
         one, two = first.insert_post("first"), second.insert_post("second")
@@ -84,6 +75,7 @@ def test_late_commits_arrive_in_the_order_of_their_commits(watch: Watch) -> None
     watch.assert_settled()
 
 
+@EACH_SERVER
 def test_savepoint_rolled_back_costs_only_its_own_rows(watch: Watch) -> None:
     with sql.Transaction(watch.url) as holder:
         before = holder.insert_post("before the savepoint")
@@ -97,6 +89,7 @@ def test_savepoint_rolled_back_costs_only_its_own_rows(watch: Watch) -> None:
     watch.assert_settled()
 
 
+@EACH_SERVER
 def test_long_open_transaction_delays_nobody_and_is_waited_for(watch: Watch) -> None:
     with sql.Transaction(watch.url) as holder:
         held = holder.insert_post("held")
@@ -110,6 +103,7 @@ def test_long_open_transaction_delays_nobody_and_is_waited_for(watch: Watch) -> 
     watch.assert_settled()
 
 
+@EACH_SERVER
 def test_open_transaction_outlives_the_worker_that_saw_its_gap(
     watch: Watch, open_stream: OpenStream
 ) -> None:
@@ -130,6 +124,7 @@ def test_open_transaction_outlives_the_worker_that_saw_its_gap(
     assert again.of_type("reset") == []
 
 
+@EACH_SERVER
 @pytest.mark.parametrize("prepared", ["before its gap was seen", "after its gap was seen"])
 def test_prepared_transaction_left_over_is_waited_for(watch: Watch, prepared: str) -> None:
     """Its connection is gone, so no process holds its rows; it commits all the same."""
@@ -146,6 +141,7 @@ def test_prepared_transaction_left_over_is_waited_for(watch: Watch, prepared: st
     watch.assert_settled()
 
 
+@EACH_SERVER
 def test_prepared_transaction_rolled_back_is_settled(watch: Watch) -> None:
     with sql.Transaction(watch.url, "left over") as holder:
         holder.insert_post("undone")
@@ -158,6 +154,7 @@ def test_prepared_transaction_rolled_back_is_settled(watch: Watch) -> None:
     watch.assert_complete()
 
 
+@EACH_SERVER
 def test_killed_writer_leaves_ids_that_nobody_waits_for(watch: Watch, tmp_path: Path) -> None:
     program = [sys.executable, "-c", HOLDER, watch.url]
     writer = Child(program, tmp_path / "writer.log", cwd=PROJECT)
@@ -171,6 +168,7 @@ def test_killed_writer_leaves_ids_that_nobody_waits_for(watch: Watch, tmp_path: 
     watch.assert_complete()
 
 
+@EACH_SERVER
 def test_open_transaction_on_another_table_holds_no_gap_open(watch: Watch) -> None:
     sql.execute(watch.url, "CREATE TABLE elsewhere (id INT PRIMARY KEY)")
     with sql.Transaction(watch.url) as unrelated, sql.Transaction(watch.url) as undone:
@@ -182,9 +180,10 @@ def test_open_transaction_on_another_table_holds_no_gap_open(watch: Watch) -> No
         watch.assert_settled()
 
 
+@EACH_SERVER
 def test_statement_that_inserts_slowly_loses_no_row(watch: Watch) -> None:
-    """It takes an id every 0.2 s, which is longer than a poll interval, and commits at its end."""
-    wait = "pg_sleep(0.2)::text" if watch.url.startswith("postgresql") else "SLEEP(0.2)"
+    """It takes an id every two poll intervals, and commits at its end."""
+    wait = f"pg_sleep({SLOW_S})::text" if watch.url.startswith("postgresql") else f"SLEEP({SLOW_S})"
     rows = " UNION ALL ".join(f"SELECT 'slow', CONCAT('slow {n}', {wait})" for n in range(4))
     slow = f"INSERT INTO posts (author, body) {rows}"
     writer = threading.Thread(target=sql.execute, args=(watch.url, slow))

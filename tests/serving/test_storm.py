@@ -23,7 +23,7 @@ ROWS_BEFORE = 10
 ROWS_MEANWHILE = 300
 PAGES = 3  # that these make: of 50, 100 and the remaining rows
 FEW = 4  # times that a page is read: it is kept for 5 s, and the log goes on while it is
-BACK_WITHIN_S = 20.0  # the window of 300 is 2.6 s; a build machine gets more
+BACK_WITHIN_S = 60.0  # the window of 300 is 2.6 s; a build machine gets more
 POLLS = 80  # at least, so that what workers ask at their start, and polls under way, are little
 NORMAL = 1.2  # queries a poll
 WORKERS = 2
@@ -114,7 +114,7 @@ def test_streams_that_come_back_are_served_from_the_ring(
 
 
 @pytest.mark.parametrize("strike", [hup])
-def test_streams_that_are_all_beyond_the_ring_share_the_pages_of_the_table(
+def test_streams_beyond_the_ring_share_the_pages_of_the_table(
     start_wall: Wall,
     postgres_server: Postgres,
     postgresql_url: str,

@@ -12,14 +12,23 @@ from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.http import request
 from tests.serving.conftest import Wall
-from tests.serving.helpers import BOTH_PATHS, BOTH_PATHS_AND_ALL_DATABASES, PATHS, OpenStream
+from tests.serving.helpers import (
+    BOTH_PATHS,
+    PATHS,
+    SHARED_ON_ALL_DATABASES,
+    SHARED_ON_BOTH_PATHS,
+    SHARED_ON_BOTH_PATHS_AND_ALL_DATABASES,
+    OpenStream,
+)
+from tests.serving.watch import Site
 
 pytestmark = pytest.mark.serving
 
 BEGINNING = (
     r"retry: 2000\n(?:: waiting: [^\n]+\n)*"
-    r'event: start\ndata: \{"feed":"posts","resumed":false\}\nid: (?P<epoch>[0-9a-f]+)\.0\n\n'
-    r"event: live\ndata: \{\}\nid: (?P=epoch)\.0\n\n"
+    r'event: start\ndata: \{"feed":"posts","resumed":false\}\n'
+    r"id: (?P<at>(?P<epoch>[0-9a-f]+)\.\d+)\n\n"
+    r"event: live\ndata: \{\}\nid: (?P=at)\n\n"
 )
 ROW = (
     r'data: \{"id":%d,"author":"Ada","body":"%s",'
@@ -36,29 +45,22 @@ notifier.init_app(app)
 """
 
 
-@BOTH_PATHS_AND_ALL_DATABASES
-def test_stream_is_retry_then_start_and_live_then_rows(
-    start_wall: Wall, open_stream: OpenStream, database_url: str
-) -> None:
-    wall = start_wall(database_url)
-    stream = open_stream(wall.stream_url).wait_open()
-    wall.post("hi", author="Ada")
-    wall.post("ho", author="Ada")
+@SHARED_ON_BOTH_PATHS_AND_ALL_DATABASES
+def test_stream_is_retry_then_start_and_live_then_rows(site: Site, open_stream: OpenStream) -> None:
+    stream = open_stream(site.wall.stream_url).wait_open()
+    hi, ho = [site.wall.post(body, author="Ada") for body in ("hi", "ho")]
     stream.wait_for_rows(2)
-    expected = BEGINNING + ROW % (1, "hi", 1) + ROW % (2, "ho", 2)
+    expected = BEGINNING + ROW % (hi, "hi", hi) + ROW % (ho, "ho", ho)
     assert re.fullmatch(expected, stream.raw.decode())
 
 
-@BOTH_PATHS
+@SHARED_ON_BOTH_PATHS
 def test_a_stream_goes_the_way_that_is_set(
-    start_wall: Wall,
-    open_stream: OpenStream,
-    sqlite_url: str,
-    path_settings: dict[str, str],
+    site: Site, open_stream: OpenStream, shared_path: dict[str, str]
 ) -> None:
     """So that every test which runs on both paths tells something of both."""
-    stream = open_stream(start_wall(sqlite_url).stream_url).wait_open()
-    direct = path_settings == PATHS["fanout"]
+    stream = open_stream(site.wall.stream_url).wait_open()
+    direct = shared_path == PATHS["fanout"]
     assert stream.headers["connection"] == ("close" if direct else "keep-alive")
     assert stream.headers["transfer-encoding"] == "chunked"
 
@@ -137,11 +139,11 @@ def test_the_newest_of_three_ids_counts(any_wall: Gunicorn, open_stream: OpenStr
     assert resumed(f"{url}&lastEventId=malformed", f"{epoch}.0")
 
 
-@BOTH_PATHS
+@SHARED_ON_BOTH_PATHS
 def test_headers_keep_every_party_from_holding_the_stream_back(
-    start_wall: Wall, open_stream: OpenStream, sqlite_url: str
+    site: Site, open_stream: OpenStream
 ) -> None:
-    stream = open_stream(start_wall(sqlite_url).stream_url).wait_open()
+    stream = open_stream(site.wall.stream_url).wait_open()
     assert stream.headers["content-type"].startswith("text/event-stream")
     assert stream.headers["cache-control"] == "no-store, no-transform"
     assert stream.headers["x-accel-buffering"] == "no"
@@ -161,13 +163,11 @@ def test_silence_is_broken_by_bare_comment_lines(
     assert re.match(BEGINNING + r"(:\n){2,}" + ROW % (1, "after", 1), stream.raw.decode())
 
 
-def test_text_of_any_kind_comes_back_as_it_was_written(
-    start_wall: Wall, open_stream: OpenStream, database_url: str
-) -> None:
-    wall = start_wall(database_url)
-    stream = open_stream(wall.stream_url).wait_open()
+@SHARED_ON_ALL_DATABASES
+def test_text_of_any_kind_comes_back_as_it_was_written(site: Site, open_stream: OpenStream) -> None:
+    stream = open_stream(site.wall.stream_url).wait_open()
     bodies = ["a\nb", "id: 7", "\u2028\u2029\x85\x0b", '</script>"\\', "𝄞 ü 漢", ": x"]
-    sql.insert_posts(database_url, bodies)
+    site.insert(*bodies)
     stream.wait_for_rows(len(bodies))
     assert [row["body"] for row in stream.rows] == bodies
     assert stream.response.parser.ignored == []

@@ -55,7 +55,7 @@ def test_signal_just_before_gunicorn_looks_ends_streams_politely(
         streams = [open_stream(wall.stream_url).wait_open() for _ in range(20)]
         (tmp_path / "now").touch()
         for stream in streams:
-            stream.wait_for_end(5)
+            stream.wait_for_end()
         told = sum(stream.retry != 2000 for stream in streams)
         assert told == 20, f"{told} of 20 were told when to come back"
 

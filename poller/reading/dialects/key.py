@@ -14,6 +14,13 @@ from poller.reading.dialects.facts import Finding
 # that could not be completed.
 UNFIT = ("sqlite_where", "postgresql_where", "postgresql_using", "postgresql_invalid")
 
+PARTITIONED_BY = {
+    "postgresql": "SELECT pg_get_partkeydef(to_regclass(:name))",
+    "mysql": "SELECT max(partition_expression) FROM information_schema.partitions"
+    " WHERE table_name = :name AND table_schema = coalesce(:schema, database())",
+}
+PARTITIONED_BY["mariadb"] = PARTITIONED_BY["mysql"]
+
 
 def examine_key(connection: Connection, table: sa.Table, key: ColumnElement[int]) -> list[Finding]:
     """Nothing of a view, whose rows lie elsewhere."""
@@ -25,16 +32,43 @@ def examine_key(connection: Connection, table: sa.Table, key: ColumnElement[int]
         return [Finding(f"{name} is the primary key")]
     columns = inspector.get_columns(table.name, table.schema)
     nullable = any(one["name"] == key.name and one["nullable"] for one in columns)
-    return [_index(inspector, table, key), *([_null(name)] if nullable else [])]
+    index = _index(inspector, table, key, partitioned_by(connection, table))
+    return [index, *([_null(name)] if nullable else [])]
 
 
-def _index(inspector: sa.Inspector, table: sa.Table, key: ColumnElement[int]) -> Finding:
+def partitioned_by(connection: Connection, table: sa.Table) -> str | None:
+    """What decides to which partition a row goes; None of a table that has none."""
+    statement = PARTITIONED_BY.get(connection.dialect.name)
+    if statement is None:
+        return None
+    preparer = connection.dialect.identifier_preparer
+    names = {"name": table.name, "schema": table.schema}
+    if connection.dialect.name == "postgresql":
+        names = {"name": preparer.format_table(table).replace("%%", "%")}
+    found = connection.execute(sa.text(statement), names).scalar()
+    return None if found is None else str(found)
+
+
+def unique_columns(inspector: sa.Inspector, table: sa.Table) -> list[list[str]]:
+    """The columns of each unique index."""
+    return _indexes(inspector, table)[0]
+
+
+def _index(
+    inspector: sa.Inspector, table: sa.Table, key: ColumnElement[int], partitions: str | None
+) -> Finding:
     name = f"{table.name}.{key.name}"
     unique, indexed = _indexes(inspector, table)
     if [key.name] in unique:
         return Finding(f"{name} has a unique index")
     doubled = f"of rows with the same {key.name} all but the first may be missed"
     remedy = f"give {name} a unique index"
+    if partitions:
+        remedy = (
+            f"a table partitioned by {partitions} can have no unique index on {key.name} alone: "
+            f"give {key.name} an index, and let the database number every row, so that none is "
+            "doubled"
+        )
     if any(columns[:1] == [key.name] for columns in indexed):
         return Finding(f"{name} has an index, but not a unique one of its own", doubled, remedy)
     return Finding(

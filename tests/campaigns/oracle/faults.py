@@ -25,11 +25,11 @@ from tests.harness.server import DatabaseServer
 EFFECT_TIMEOUT_S = 30.0
 TRUNCATE_TRIES = 10
 LOCKER = """
-import sqlite3, sys, time
+import signal, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
 connection.execute("BEGIN EXCLUSIVE")
 print("locked", flush=True)
-time.sleep(600)
+signal.pause()
 """
 
 

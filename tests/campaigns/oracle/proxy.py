@@ -8,7 +8,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tests.harness.process import Child, free_port, wait_until
+from tests.harness.ports import free_port
+from tests.harness.process import Child, wait_until
 
 HOST = "127.0.0.1"
 READ_BYTES = 65_536

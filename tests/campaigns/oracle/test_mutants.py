@@ -22,9 +22,12 @@ class MutantServer(Gunicorn):
         self._command[self._command.index("app:app")] = "tests.campaigns.oracle.mutant_app:app"
 
 
-def play(scenario: str, mutant: str, request: pytest.FixtureRequest, folder: Path) -> Record:
+def database_of(scenario: str) -> str:
+    return DATABASE.get(scenario, "sqlite")
+
+
+def play(scenario: str, mutant: str, url: str, folder: Path) -> Record:
     """What was written down in a scenario."""
-    url = request.getfixturevalue(f"{DATABASE.get(scenario, 'sqlite')}_url")
     with (
         MutantServer(folder, url, mutant) as server,
         Stage(folder, url, server.wait_ready()) as stage,
@@ -33,20 +36,26 @@ def play(scenario: str, mutant: str, request: pytest.FixtureRequest, folder: Pat
         return stage.end()
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
-def test_mutant_is_caught_by_its_anomaly(
-    mutant: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("mutant", "database_url"),
+    [(name, database_of(planted.scenario)) for name, planted in MUTANTS.items()],
+    indirect=["database_url"],
+)
+def test_mutant_is_caught_by_its_anomaly(mutant: str, database_url: str, tmp_path: Path) -> None:
     planted = MUTANTS[mutant]
-    record = play(planted.scenario, mutant, request, tmp_path)
+    record = play(planted.scenario, mutant, database_url, tmp_path)
     found = anomalies(record)
     assert planted.anomaly in {one.kind for one in found}, stories(record, found)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    ("scenario", "database_url"),
+    [(name, database_of(name)) for name in SCENARIOS],
+    indirect=["database_url"],
+)
 def test_scenario_without_a_mutant_shows_nothing(
-    scenario: str, request: pytest.FixtureRequest, tmp_path: Path
+    scenario: str, database_url: str, tmp_path: Path
 ) -> None:
-    record = play(scenario, "", request, tmp_path)
+    record = play(scenario, "", database_url, tmp_path)
     found = anomalies(record)
     assert not found, stories(record, found)

@@ -86,7 +86,7 @@ def test_writer_that_stopped_midway_is_vacuous() -> None:
     assert judged(change).reasons == ["only 1 of 2 writers worked"]
 
 
-def test_few_late_commits_are_vacuous_but_not_with_one_writer_at_a_time() -> None:
+def test_few_late_commits_are_vacuous_unless_writers_take_turns() -> None:
     def in_order(record: Record) -> None:
         record.writers = ["w"]
         for payload, attempt in [*record.attempts.items()]:

@@ -26,6 +26,7 @@ from tests.harness.server import DatabaseServer
 PROJECT = Path(__file__).parents[3]
 WRITERS = 10
 POLL_INTERVAL_S = 0.2
+STEP_S = 0.05
 SERVED_WITHIN_S = 30.0  # the sentinel
 START_TIMEOUT_S = 30.0
 WRITER_END_S = 10.0
@@ -243,7 +244,7 @@ class Torture:
         paths.append(self._folder / "naive.jsonl")
         end_s = now_s() + SERVED_WITHIN_S
         while now_s() < end_s and any(payload.encode() not in p.read_bytes() for p in paths):
-            time.sleep(0.05)
+            time.sleep(STEP_S)
 
     def _record(self) -> Record:
         self._journal.write(*self._scene.truths, read_truth(self._url))

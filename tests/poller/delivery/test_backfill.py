@@ -16,6 +16,7 @@ from poller.wire.row import Row
 from tests.harness.simulation import Client, SimulatedTable, Worker
 
 BOUND_S = 10
+STEP_S = 0.005
 NOW = (1, 0)  # generation, floor
 
 
@@ -78,7 +79,7 @@ def make(reader: Reader, batch_rows: int = 1000) -> Backfill:
 # -- sharing ------------------------------------------------------------------------------------
 
 
-def test_all_who_lack_the_same_while_a_query_is_under_way_get_its_page_encoded_once(
+def test_readers_of_the_same_rows_share_one_query_and_one_encoding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reader, encoded, body = Reader(10), list[int](), row.body
@@ -97,7 +98,7 @@ def test_all_who_lack_the_same_while_a_query_is_under_way_get_its_page_encoded_o
     assert ids(pages[0]) == encoded == list(range(3, 11))
 
 
-def test_who_comes_shortly_after_gets_the_page_from_memory_and_later_a_new_one(
+def test_a_page_is_kept_for_a_short_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
@@ -122,7 +123,7 @@ def test_equal_clients_share_every_page_and_not_just_the_first() -> None:
     assert len(reader.asked) == len({str(asked) for asked in reader.asked}) < 8
 
 
-def test_who_stands_elsewhere_takes_the_rest_of_a_page_and_goes_on_with_the_others() -> None:
+def test_a_reader_within_a_page_takes_the_rest_of_it() -> None:
     reader = Reader(200)
     shared = make(reader)
     assert ids(shared.page([(1, 200)], NOW)) == list(range(1, 51))
@@ -131,7 +132,7 @@ def test_who_stands_elsewhere_takes_the_rest_of_a_page_and_goes_on_with_the_othe
     assert len(reader.asked) == 1
 
 
-def test_who_lacks_more_since_the_log_went_on_asks_only_for_what_was_not_asked_for() -> None:
+def test_a_reader_that_lacks_more_asks_only_for_the_new_ids() -> None:
     reader = Reader(12)
     shared = make(reader)
     assert ids(shared.page([(3, 10)], NOW)) == list(range(3, 11))
@@ -200,7 +201,7 @@ def worker(table: SimulatedTable, **changes: object) -> Worker:
     return started
 
 
-def test_a_row_that_was_below_the_floor_reaches_those_who_come_when_it_is_gone() -> None:
+def test_a_row_below_the_floor_arrives_once_the_floor_is_gone() -> None:
     """Without the floor in `as_of`, the second client would be told that 4 can never appear."""
     table = SimulatedTable()
     table.insert(3)
@@ -220,7 +221,7 @@ def test_a_row_that_was_below_the_floor_reaches_those_who_come_when_it_is_gone()
     assert sorted(second.ids) == sorted(i for i in table.committed if i > 2)
 
 
-def test_a_row_committed_late_in_the_midst_of_a_page_reaches_those_who_come_then() -> None:
+def test_a_late_commit_within_a_page_reaches_later_readers() -> None:
     """If a page answered for ids that nobody had asked for, the second would be told the same."""
     table = SimulatedTable()
     table.insert(3)
@@ -255,7 +256,7 @@ def test_rows_of_a_table_made_anew_are_not_those_of_the_one_before() -> None:
 # -- who goes, and what fails -------------------------------------------------------------------
 
 
-def test_a_query_that_fails_fails_for_all_who_wait_and_is_not_remembered() -> None:
+def test_a_failed_query_fails_for_all_who_wait_and_is_not_kept() -> None:
     reader = Reader(3)
     shared = make(reader)
     reader.fail = OSError("away")
@@ -269,7 +270,7 @@ def test_a_query_that_fails_fails_for_all_who_wait_and_is_not_remembered() -> No
     assert ids(shared.page([(1, 3)], NOW)) == [1, 2, 3]
 
 
-def test_the_end_of_the_first_who_asked_neither_fails_nor_holds_up_the_others() -> None:
+def test_the_end_of_the_first_reader_does_not_fail_the_others() -> None:
     reader = Reader(3)
     shared = make(reader)
     with reader.shut():
@@ -280,7 +281,7 @@ def test_the_end_of_the_first_who_asked_neither_fails_nor_holds_up_the_others() 
     assert len(reader.asked) == 1
 
 
-def test_a_query_is_not_cut_off_in_the_middle_when_nobody_waits_any_more() -> None:
+def test_a_running_query_is_finished_though_nobody_waits() -> None:
     """That would spoil its connection. Its page is kept, as for anybody."""
     reader = Reader(3)
     shared = make(reader)
@@ -333,5 +334,5 @@ def test_memory_is_given_back_when_nobody_asks_any_more(monkeypatch: pytest.Monk
     assert shared._kept_bytes > 0
     with gevent.Timeout(BOUND_S):
         while shared._timer is not None:
-            gevent.sleep(0.01)
+            gevent.sleep(STEP_S)
     assert (len(shared._kept), shared._kept_bytes) == (0, 0)

@@ -47,7 +47,7 @@ def test_a_row_larger_than_the_whole_ring_is_known_to_have_left_it() -> None:
     assert 2 in log.base
 
 
-def test_the_base_holds_all_that_has_left_the_ring_and_nothing_never_delivered() -> None:
+def test_the_base_holds_exactly_what_has_left_the_ring() -> None:
     log = log_of(1, 2, 4, 5, 7, rows=2)
     assert [n for n in range(1, 9) if n in log.base] == [1, 2, 4]
     append(log, 3, 8)
@@ -80,7 +80,7 @@ def test_frames_are_joined_up_to_a_bound_but_at_least_one() -> None:
     assert two.next_seq == 2
 
 
-def test_the_joined_bytes_are_made_once_for_all_that_stand_at_one_place() -> None:
+def test_bytes_are_joined_once_for_all_streams_at_one_place() -> None:
     log = log_of(1, 2, 3)
     batch = log.take(1, 10**6)
     assert batch is not None
@@ -112,7 +112,7 @@ def test_listeners_are_woken_by_rows_and_by_the_first_complete_pass() -> None:
     assert not listener.is_set()
 
 
-def test_a_new_history_begins_empty_not_ready_and_at_a_higher_generation() -> None:
+def test_a_new_history_is_empty_not_ready_and_a_new_generation() -> None:
     log = log_of(1, 2)
     log.passed(2)
     generation = log.generation

@@ -66,7 +66,7 @@ def test_pages_cut_to_size_say_the_same_together(
 
 
 @given(id_sets, some_ids, id_sets, id_sets)
-def test_each_frame_names_the_rows_sent_so_far_and_of_the_rest_only_what_is_proven(
+def test_each_id_names_only_rows_sent_or_proven(
     table: frozenset[int], asked: frozenset[int], others: frozenset[int], doubtful: frozenset[int]
 ) -> None:
     before = Cursor().retire(ranges(others - asked))

@@ -208,7 +208,7 @@ def restarted_worker(table: SimulatedTable, **changes: object) -> Worker:
     return worker_with(table, history_rows=1, log_capacity_rows=100, **changes)
 
 
-def test_a_gap_that_is_older_than_the_worker_is_filled_once_its_owner_commits() -> None:
+def test_a_gap_older_than_the_worker_is_filled_by_its_commit() -> None:
     table = table_with(3)
     late = table.begin()
     table.insert()
@@ -231,7 +231,7 @@ def test_a_gap_that_is_older_than_the_worker_is_filled_once_its_owner_commits() 
     assert (client.ids, client.last_event_id) == ([5, 7, 8, 9, 10, 4], "abcd.10")
 
 
-def test_ids_below_the_floor_that_a_client_never_heard_of_stay_open_in_its_cursor() -> None:
+def test_unknown_ids_below_the_floor_stay_open_in_the_cursor() -> None:
     table = table_with(3)
     late = table.begin()
     table.insert(2)
@@ -260,7 +260,7 @@ def test_too_many_doubts_about_old_ids_are_a_reset(monkeypatch: pytest.MonkeyPat
     assert client.last_event_id.startswith("abcd.11")
 
 
-def test_a_client_too_slow_for_the_ring_gets_what_fell_out_of_it_from_the_table() -> None:
+def test_a_client_too_slow_for_the_ring_reads_from_the_table() -> None:
     table = table_with(1)
     worker, client = worker_with(table), Client()
     client.connect(worker)
@@ -292,7 +292,7 @@ def test_an_id_that_cannot_be_used_gets_a_reset_then_goes_on_from_now(
     assert b'"id":5' in next(stream)
 
 
-def test_the_new_name_of_an_altered_table_is_known_before_this_worker_polled_again() -> None:
+def test_the_new_version_of_a_table_is_known_before_the_next_poll() -> None:
     """Another worker was quicker, and gave it to the client."""
     table = table_with(4)
     lagging = worker_with(table)
@@ -310,7 +310,7 @@ def test_the_new_name_of_an_altered_table_is_known_before_this_worker_polled_aga
     ("last_event_id", "reason"),
     [("abcd.99", notices.AHEAD_OF_TABLE), ("ffff.3", notices.UNKNOWN_HISTORY)],
 )
-def test_an_id_from_the_future_gets_a_reset_once_the_table_was_read_again(
+def test_an_id_from_the_future_is_reset_once_the_table_was_read(
     last_event_id: str, reason: str
 ) -> None:
     worker = worker_with(table_with(4))

@@ -170,7 +170,7 @@ def test_an_id_out_of_range_is_refused(row_id: int) -> None:
         Cursor().add(row_id)
 
 
-def test_a_nameable_cursor_holds_less_and_its_tokens_say_what_it_holds_also_after_a_batch() -> None:
+def test_a_nameable_cursor_holds_less_and_its_tokens_are_exact() -> None:
     random = Random(7)
     missing = sorted(random.sample(range(1, 12_000), 4_000))
     cursor = Cursor.at(12_000, ranges_of(set(missing)))

@@ -44,9 +44,7 @@ def random_single_ids(count: int, *, among: int, seed: int) -> set[int]:
 
 
 @given(runs_below, st.integers(0, 10**15))
-def test_any_gaps_are_read_back_where_they_fit_and_are_fewer_ids_where_not(
-    runs: list[int], lowest: int
-) -> None:
+def test_any_gaps_are_read_back_or_merged_where_too_many(runs: list[int], lowest: int) -> None:
     position = lowest + sum(runs)
     gaps = cursor_token._gaps_of_runs(position, runs)
     token = format_token(position, gaps)

@@ -24,7 +24,7 @@ def ranges_of(gaps: Gaps) -> list[Range]:
     return [(gap.low, gap.high) for gap in gaps.open]
 
 
-def test_the_parts_of_a_gap_that_a_row_split_have_its_witness_and_its_age() -> None:
+def test_the_parts_of_a_split_gap_keep_its_witness_and_its_age() -> None:
     gaps, _ = Gaps().after_pass([(3, 9)], MAX_ID, counting, 1.0)
     gaps, _ = gaps.after_pass([(3, 4), (6, 9), (12, 12)], MAX_ID, counting, 2.0)
     assert [(gap.low, gap.high, gap.witness, gap.since) for gap in gaps.open] == [
@@ -34,7 +34,7 @@ def test_the_parts_of_a_gap_that_a_row_split_have_its_witness_and_its_age() -> N
     ]
 
 
-def test_a_pass_cut_off_by_its_limit_judges_nothing_beyond_its_last_row() -> None:
+def test_a_full_batch_judges_nothing_beyond_its_last_row() -> None:
     gaps, _ = Gaps().after_pass([(3, 3), (20, 21)], MAX_ID, alive, 0.0)
     gaps, closed = gaps.after_pass([(3, 3), (20, 21)], 10, dead, 1.0)
     assert closed == ((3, 3),)

@@ -10,25 +10,22 @@ import gevent.event
 import pytest
 
 from poller.ids.cursor import Cursor
-from poller.ids.gaps import Gap, Gaps
 from poller.ids.ranges import Range
 from poller.polling import loop
 from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
-from poller.polling.report import PollReport
 from poller.reading.fence import GracePeriod
 from poller.runtime import log
-from poller.wire.row import Row
-from tests.harness.logged import logged
 from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
 
 BOUND_S = 10
+STEP_S = 0.005
 
 
 def wait_for(fact: Callable[[], bool], bound_s: float = BOUND_S) -> None:
     """Lets greenlets run until `fact()` is true."""
     with gevent.Timeout(bound_s):
         while not fact():
-            gevent.sleep(0.005)
+            gevent.sleep(STEP_S)
 
 
 @pytest.fixture
@@ -87,7 +84,7 @@ def test_a_rolled_back_id_is_retired_once_its_fence_says_so(
     assert worker.log.cursor == Cursor.at(2)
 
 
-def test_a_table_made_anew_and_filled_again_between_two_polls_is_another_history(
+def test_a_recreated_and_refilled_table_is_another_history(
     table: SimulatedTable, worker: Worker
 ) -> None:
     table.insert(3)
@@ -101,7 +98,7 @@ def test_a_table_made_anew_and_filled_again_between_two_polls_is_another_history
 
 
 @pytest.mark.parametrize("left", [1, 3])
-def test_another_version_of_a_table_that_still_has_its_newest_rows_is_no_other_history(
+def test_another_version_with_the_same_newest_rows_is_the_same_history(
     table: SimulatedTable, worker: Worker, left: int
 ) -> None:
     """A column was added, another table was made, the file was vacuumed."""
@@ -112,19 +109,6 @@ def test_another_version_of_a_table_that_still_has_its_newest_rows_is_no_other_h
     table.version = "01"
     worker.poll_until_quiet()
     assert worker.log.generation == generation
-
-
-def test_a_gap_that_stays_open_is_logged_once_with_its_holder(table: SimulatedTable) -> None:
-    report = PollReport("posts")
-    gap = Gap(3, 4, frozenset(["pid 7"]), 0.0)
-    holders = SimulatedLocks(table).holders
-    with logged() as lines:
-        for now in (1.0, 59.0, 61.0, 62.0, 200.0):
-            report.gaps(Gaps((gap,)), 0, 0, holders, now)
-        assert [(one["ids"], one["holders"]) for one in lines] == [([[3, 4]], ["pid 7"])]
-        later = Gap(9, 9, frozenset(["pid 8"]), 150.0)
-        report.gaps(Gaps((gap, later)), 0, 0, holders, 211.0)
-    assert [one["ids"] for one in lines] == [[[3, 4]], [[9, 9]]]
 
 
 def test_a_floor_is_asked_about_also_where_no_gap_is_open(table: SimulatedTable) -> None:
@@ -172,7 +156,7 @@ def test_resets_in_a_row_do_not_come_without_a_pause(table: SimulatedTable, work
     assert worker.poller._reset("again") == worker.settings.poll_interval_s
 
 
-def test_a_pass_cut_off_by_its_limit_retires_no_gap_beyond_its_last_row(
+def test_a_full_batch_retires_no_gap_beyond_its_last_row(
     table: SimulatedTable, worker: Worker
 ) -> None:
     low, dead, high = [table.begin(n) for n in (2, 1, 1)]  # 1 and 2, 3, 4
@@ -206,7 +190,7 @@ def test_the_fence_is_asked_only_while_a_gap_is_open(table: SimulatedTable, work
     assert looks == [((4, 4),)]
 
 
-def test_a_row_that_cannot_be_encoded_becomes_a_placeholder_among_the_others(
+def test_a_row_that_cannot_be_encoded_becomes_a_placeholder(
     table: SimulatedTable, worker: Worker
 ) -> None:
     table.insert(3)
@@ -291,7 +275,7 @@ def test_nobody_listening_slows_it_down_but_never_speeds_it_up(table: SimulatedT
     assert slow.poller.poll() == 60.0
 
 
-def test_starting_twice_and_stopping_without_start_or_twice_are_allowed(worker: Worker) -> None:
+def test_starting_and_stopping_twice_are_allowed(worker: Worker) -> None:
     worker.poller.stop()
     worker.poller.start()
     greenlet = worker.poller._greenlet
@@ -330,14 +314,6 @@ def test_after_a_failure_the_history_is_looked_at_before_rows_are_read(
     worker.poller._recovered()
     worker.poll_until_quiet()
     assert worker.log.epoch == "ef01"
-
-
-def test_a_row_s_problem_is_told_to_the_client() -> None:
-    from poller.wire.row import body
-
-    sent, problem = body(Row(7, None, "the database driver could not read this row"))
-    assert problem
-    assert sent.startswith(b'event: unreadable\ndata: {"id":7,"reason":"the database driver')
 
 
 def test_a_poller_started_while_it_stops_polls_once_at_a_time(

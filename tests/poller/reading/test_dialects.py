@@ -86,7 +86,7 @@ POSTGRESQL_TABLES = {
 
 
 @pytest.mark.parametrize("made", POSTGRESQL_TABLES.values(), ids=POSTGRESQL_TABLES)
-def test_on_postgresql_a_transaction_with_an_id_is_a_holder_until_its_end(
+def test_on_postgresql_a_transaction_with_an_id_is_a_holder(
     postgresql_url: str, watch: Watch, made: list[str]
 ) -> None:
     for statement in made:
@@ -143,7 +143,7 @@ def test_on_postgresql_who_only_reads_or_writes_elsewhere_is_no_holder(
         assert notes.fence.idle(notes.look())
 
 
-def test_on_postgresql_table_locks_stand_in_where_no_sequence_owns_the_key(
+def test_on_postgresql_table_locks_count_where_no_sequence_does(
     postgresql_url: str, watch: Watch
 ) -> None:
     sql.execute(postgresql_url, "CREATE TABLE notes (id bigint PRIMARY KEY, b text)")
@@ -167,9 +167,7 @@ def test_on_postgresql_a_sequence_that_begins_to_cache_voids_the_proof(
     assert isinstance(notes.fence, GracePeriod)
 
 
-def test_on_postgresql_a_table_that_takes_its_ids_from_elsewhere_is_seen_at_the_next_look(
-    postgresql_url: str, watch: Watch
-) -> None:
+def test_on_postgresql_a_changed_source_of_ids_is_seen(postgresql_url: str, watch: Watch) -> None:
     sql.execute(postgresql_url, POSTGRESQL_TABLES["serial"][0])
     notes = watch(postgresql_url)
     sql.execute(postgresql_url, "CREATE SEQUENCE other START 50")
@@ -179,7 +177,7 @@ def test_on_postgresql_a_table_that_takes_its_ids_from_elsewhere_is_seen_at_the_
         assert not notes.fence.idle(notes.look())
 
 
-def test_on_postgresql_a_table_put_in_the_place_of_another_is_another_history(
+def test_on_postgresql_a_replaced_table_is_another_history(
     postgresql_url: str, watch: Watch
 ) -> None:
     sql.execute(postgresql_url, POSTGRESQL_TABLES["serial"][0])
@@ -234,7 +232,7 @@ def test_on_mariadb_an_uncommitted_row_is_pending(mariadb_url: str, watch: Watch
     assert not evidence.touches((1, 3))
 
 
-def test_on_mariadb_more_pending_ids_than_are_looked_at_keep_all_gaps_open(
+def test_on_mariadb_too_many_pending_ids_keep_all_gaps_open(
     mariadb_url: str, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("poller.reading.dialects.mysql_fences.PENDING_IDS", 2)
@@ -245,7 +243,7 @@ def test_on_mariadb_more_pending_ids_than_are_looked_at_keep_all_gaps_open(
         assert [evidence.touches(gap) for gap in [(1, 1), (3, 3), (9, 9)]] == [True, True, True]
 
 
-def test_on_mariadb_a_prepared_transaction_whose_connection_is_gone_is_pending(
+def test_on_mariadb_a_prepared_transaction_left_over_is_pending(
     mariadb_url: str, watch: Watch
 ) -> None:
     sql.execute(mariadb_url, MARIADB_TABLE)
@@ -273,7 +271,7 @@ def test_on_mariadb_a_look_that_fails_leaves_its_level_to_nobody(
         assert notes.database.read(lambda c: notes.table.page(c, [(1, 9)], 9)) == []
 
 
-def test_with_metadata_locks_a_transaction_that_wrote_is_a_holder_until_its_end(
+def test_with_metadata_locks_a_transaction_that_wrote_is_a_holder(
     mariadb_mdl_url: str, watch: Watch
 ) -> None:
     sql.execute(mariadb_mdl_url, MARIADB_TABLE)
@@ -294,9 +292,7 @@ def test_with_metadata_locks_a_transaction_that_wrote_is_a_holder_until_its_end(
     assert not notes.fence.idle((holders, uncommitted))  # a prepared one may be left
 
 
-def test_with_metadata_locks_an_instrument_that_is_switched_off_voids_the_proof(
-    mariadb_mdl_url: str, watch: Watch
-) -> None:
+def test_without_the_lock_instrument_nothing_is_proven(mariadb_mdl_url: str, watch: Watch) -> None:
     sql.execute(mariadb_mdl_url, MARIADB_TABLE)
     notes = watch(mariadb_mdl_url)
     switch = "UPDATE performance_schema.{} SET enabled = '{}' WHERE name = '{}'"

@@ -73,7 +73,7 @@ def test_a_gap_is_dead_when_no_holder_of_the_first_look_is_left() -> None:
     assert fence.judge(GAP, NOTHING_KNOWN, holders()) is None
 
 
-def test_a_holder_that_is_gone_may_have_been_prepared_under_another_name() -> None:
+def test_a_holder_that_is_gone_may_have_been_prepared() -> None:
     fence = Locks()
     witness = fence.judge(GAP, NOTHING_KNOWN, holders("a"))
     witness = fence.judge(GAP, witness, holders("c", prepared=("p",)))

@@ -4,7 +4,11 @@ Real poller, log, delivery and sockets; the table is simulated. `worker_with` po
 greenlet of the fanout: these run when a test waits.
 """
 
+import fcntl
 import socket
+import termios
+import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -30,6 +34,7 @@ from tests.harness.simulation import (
 from tests.harness.sse import Parser
 
 PATIENCE_S = 10.0
+STEP_S = 0.001
 QUIET_S = 30.0  # a heartbeat that no test waits for
 GREETING = (
     b"retry: 2000\n"
@@ -42,7 +47,19 @@ def until(true: Callable[[], object], what: str) -> None:
     """Let greenlets run until it is so."""
     with gevent.Timeout(PATIENCE_S, AssertionError(f"not within {PATIENCE_S} s: {what}")):
         while not true():
-            gevent.sleep(0.001)
+            gevent.sleep(STEP_S)
+
+
+def let_it_end(worker: Worker) -> None:
+    """The fanout that has no stream any more."""
+    worker.fanout.signal.set()
+    until(lambda: not worker.fanout._runs, "the end of the fanout")
+
+
+def unread_bytes(served: socket.socket) -> int:
+    size = array("i", [0])
+    fcntl.ioctl(served, termios.FIONREAD, size)
+    return size[0]
 
 
 class Peer:
@@ -96,7 +113,8 @@ def peers() -> Iterator[Callable[..., Peer]]:
     for peer in made:
         peer.stream.end("test over")
         peer.socket.close()
-    until(lambda: all(peer.stream not in peer.worker.fanout._busy for peer in made), "the end")
+        peer.worker.fanout.signal.set()  # so that it sees at once that nobody is left
+    until(lambda: not any(peer.worker.fanout._runs for peer in made), "the end")
 
 
 def quiet_worker(table: SimulatedTable, **changes: object) -> Worker:
@@ -187,7 +205,7 @@ def test_a_full_buffer_gets_the_unsent_rest_first_and_delays_nobody(peers: Peers
     def insert_until_it_is_full() -> bool:
         table.insert(50)
         worker.poll_until_quiet()
-        gevent.sleep(0.001)
+        gevent.sleep(STEP_S)
         other.read()
         return bool(worker.fanout._busy)
 
@@ -225,7 +243,7 @@ def test_a_client_that_takes_nothing_is_dropped_at_the_deadline(
     assert peer.stream.closed_because == WRITE_DEADLINE
 
 
-def test_a_client_dropped_at_the_deadline_is_told_and_leaves_nothing_in_the_kernel() -> None:
+def test_a_client_dropped_at_the_deadline_is_reset() -> None:
     """The kernel would keep its bytes for minutes, and then forget it without a word."""
     worker = quiet_worker(table_with(20_000), write_deadline_s=0.3, batch_rows=1000)
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
@@ -243,22 +261,25 @@ def test_a_client_dropped_at_the_deadline_is_told_and_leaves_nothing_in_the_kern
 
         with pytest.raises(ConnectionResetError):
             read_all()
+    let_it_end(worker)
 
 
 def test_a_slow_client_is_not_dropped_at_the_deadline(peers: Peers) -> None:
     """It takes bytes, though its buffer is called writable only after several deadlines."""
-    worker = quiet_worker(table_with(20_000), write_deadline_s=0.8, batch_rows=1000)
+    deadline_s, pace_s = 0.8, 0.04
+    worker = quiet_worker(table_with(20_000), write_deadline_s=deadline_s, batch_rows=1000)
     peer = peers(worker, "0")
     until(lambda: worker.fanout._busy, "a full buffer")
-    for _ in range(60):  # of 0.04 s each
-        gevent.sleep(0.04)
+    for _ in range(round(3 * deadline_s / pace_s)):
+        gevent.sleep(pace_s)
         peer.received += peer.socket.recv(4096)
         assert not worker.ended
 
 
-def test_a_client_that_trickles_over_tcp_is_not_dropped_at_the_deadline() -> None:
+def test_a_client_that_trickles_over_tcp_is_not_dropped() -> None:
     """The kernel's own limit would end it: its window never has room for a whole packet."""
-    worker = quiet_worker(table_with(20_000), write_deadline_s=1.5, batch_rows=1000)
+    deadline_s, pace_s = 1.5, 0.2
+    worker = quiet_worker(table_with(20_000), write_deadline_s=deadline_s, batch_rows=1000)
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(listener.getsockname())
@@ -266,12 +287,13 @@ def test_a_client_that_trickles_over_tcp_is_not_dropped_at_the_deadline() -> Non
         served.setblocking(False)
         stream = worker.fan_out(OwnedSocket(served), "0")
         until(lambda: worker.fanout._busy, "a full buffer")
-        for _ in range(18):  # of 0.2 s each
-            gevent.sleep(0.2)
+        for _ in range(round(2.4 * deadline_s / pace_s)):
+            gevent.sleep(pace_s)
             assert client.recv(1600)
             assert not worker.ended
         stream.end("test over")
         until(lambda: worker.ended, "the end")
+    let_it_end(worker)
 
 
 def test_the_end_of_a_client_is_noticed_and_its_descriptor_given_back(peers: Peers) -> None:
@@ -288,8 +310,9 @@ def test_what_a_client_says_is_ignored_and_its_end_noticed_behind_it(peers: Peer
     table = table_with(0)
     worker = quiet_worker(table)
     peer = peers(worker)
+    served = peer.stream.client._socket
     peer.socket.send(b"GET /healthz HTTP/1.1\r\n\r\n")
-    gevent.sleep(0.01)
+    until(lambda: unread_bytes(served) == 0, "that it was read")
     table.insert()
     worker.poll_until_quiet()
     until(lambda: peer.ids() == [1], "its row, and nothing else")
@@ -342,21 +365,22 @@ def test_a_busy_stream_that_is_cut_is_closed_by_its_own_greenlet(
     assert served.fileno() == -1
 
 
-def test_heartbeats_break_the_silence_in_time_and_only_that() -> None:
+def test_heartbeats_break_the_silence_in_time_and_only_that(peers: Peers) -> None:
+    """A machine that is busy with something else may make a pause, and so a silence, too."""
+    heartbeat_s, pace_s = 0.2, 0.02
     table = table_with(0)
-    worker = worker_with(table, heartbeat_s=0.2)
-    many = [Peer(worker) for _ in range(20)]
+    worker = worker_with(table, heartbeat_s=heartbeat_s)
+    many = [peers(worker) for _ in range(20)]
     until(lambda: all(peer.read().endswith(sse.HEARTBEAT) for peer in many), "a heartbeat each")
-    for peer in many:
-        assert peer.received == GREETING % (0, 0) + sse.HEARTBEAT
-    for _ in range(20):
-        gevent.sleep(0.02)
+    assert all(peer.received.startswith(GREETING % (0, 0) + sse.HEARTBEAT) for peer in many)
+    beats, last_s = max(peer.received.count(b"\n:") for peer in many), time.monotonic()
+    for _ in range(round(2 * heartbeat_s / pace_s)):
+        gevent.sleep(pace_s)
+        now_s = time.monotonic()
+        beats, last_s = beats + int((now_s - last_s) / (heartbeat_s / 2)), now_s
         table.insert()
         worker.poll_until_quiet()
-    assert all(peer.read().count(b"\n:") == 1 for peer in many)
-    for peer in many:
-        peer.stream.end("test over")
-        peer.socket.close()
+    assert max(peer.read().count(b"\n:") for peer in many) <= beats
 
 
 def test_when_history_changes_every_stream_gets_a_reset_before_any_row(peers: Peers) -> None:

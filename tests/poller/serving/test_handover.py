@@ -57,7 +57,7 @@ def started(
     return response, response.start_response("200 OK", [("Content-Type", "text/event-stream")])
 
 
-def test_a_response_of_gunicorns_writes_its_head_and_then_has_nothing_more_to_say(
+def test_gunicorn_writes_only_the_head(
     pair: tuple[Any, Any],
 ) -> None:
     served, client = pair

@@ -64,3 +64,9 @@ def test_what_json_cannot_hold_becomes_a_placeholder() -> None:
         sent, problem = body(Row(2**60, columns))
         assert problem
         assert sent.startswith(b'event: unreadable\ndata: {"id":"1152921504606846976","reason":')
+
+
+def test_a_row_s_problem_is_told_to_the_client() -> None:
+    sent, problem = body(Row(7, None, "the database driver could not read this row"))
+    assert problem
+    assert sent.startswith(b'event: unreadable\ndata: {"id":7,"reason":"the database driver')

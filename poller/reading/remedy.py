@@ -1,0 +1,104 @@
+"""What to do about a table that cannot be watched: the right name, or a new integer key in the SQL
+of its database.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Inspector
+from sqlalchemy.engine.interfaces import ReflectedColumn
+
+from poller.reading.description import source_table
+from poller.reading.dialects.key import partitioned_by, unique_columns
+
+NEW_KEY = "rowcast_id"
+LIKENESS = 0.7  # of two names, from 0 to 1
+Quote = Callable[[str], str]
+
+
+def lines(connection: Connection, source: object, key: str | None) -> Sequence[str]:
+    """For a person; empty where there is nothing to advise. `source` and `key` are `Table`'s."""
+    return [*_advice(connection, source_table(source), key)]
+
+
+def _advice(connection: Connection, table: sa.Table, key: str | None) -> Iterator[str]:
+    inspector = sa.inspect(connection)
+    tables = inspector.get_table_names(table.schema)
+    names = [*tables, *inspector.get_view_names(table.schema)]
+    if table.name not in names:
+        yield from _did_you_mean(table.name, names)
+        return
+    columns = inspector.get_columns(table.name, table.schema)
+    integers = [one["name"] for one in columns if isinstance(one["type"], sa.Integer)]
+    if key is not None and key not in [one["name"] for one in columns]:
+        yield from _did_you_mean(key, integers)
+    primary = inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]
+    if len(primary) == 1 and primary[0] in integers:  # a good key
+        if key is not None:
+            yield f"Its primary key {primary[0]} can be watched: leave key= or --key out."
+        return
+    unique = unique_columns(inspector, table)
+    if fit := [one["name"] for one in columns if _fits(one, unique)]:
+        yield f"An integer column that can be the key: {', '.join(fit)}. Name it: --key {fit[0]}"
+    elif table.name in tables:
+        yield f"Give it an integer key, then name that: --key {NEW_KEY}"
+        yield ""
+        yield from _new_key(connection, inspector, table)
+
+
+def _fits(column: ReflectedColumn, unique: Sequence[Sequence[str]]) -> bool:
+    """Whether its values differ: by a unique index, or since the database numbers the rows."""
+    numbered = column.get("identity") or column.get("autoincrement") is True
+    return isinstance(column["type"], sa.Integer) and bool(
+        numbered or [column["name"]] in [[*columns] for columns in unique]
+    )
+
+
+def _did_you_mean(name: str, names: Sequence[str]) -> Iterator[str]:
+    if nearest := difflib.get_close_matches(name, names, n=1, cutoff=LIKENESS):
+        yield f"Did you mean {nearest[0]}?"
+
+
+def _new_key(connection: Connection, inspector: Inspector, table: sa.Table) -> Iterator[str]:
+    """The statements. On PostgreSQL and MySQL they lock the table while all rows get a number."""
+    preparer = connection.dialect.identifier_preparer
+    name = preparer.format_table(table).replace("%%", "%")  # doubled for drivers' sake
+    match connection.dialect.name:
+        case "postgresql" if partitioned_by(connection, table):
+            # No unique index without the partitions' column. The sequence doubles no value.
+            yield f"ALTER TABLE {name} ADD COLUMN {NEW_KEY} bigserial;"
+            yield f"CREATE INDEX ON {name} ({NEW_KEY});"
+        case "postgresql":
+            identity = "bigint GENERATED ALWAYS AS IDENTITY UNIQUE"
+            yield f"ALTER TABLE {name} ADD COLUMN {NEW_KEY} {identity};"
+        case "mysql" | "mariadb":
+            index = "INDEX" if partitioned_by(connection, table) else "UNIQUE"
+            column = f"{NEW_KEY} BIGINT NOT NULL AUTO_INCREMENT"
+            yield f"ALTER TABLE {name} ADD COLUMN {column}, ADD {index} ({NEW_KEY});"
+        case "sqlite":
+            yield from _new_sqlite_table(inspector, table, preparer.quote)
+
+
+def _new_sqlite_table(inspector: Inspector, table: sa.Table, quote: Quote) -> Iterator[str]:
+    """SQLite numbers a primary key only, and adds none to a table that is there."""
+    columns = inspector.get_columns(table.name, table.schema)
+    names = ", ".join(quote(one["name"]) for one in columns)
+    primary = inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]
+    defined = [f"{NEW_KEY} INTEGER PRIMARY KEY AUTOINCREMENT"]
+    for one in columns:
+        null = "" if one["nullable"] and one["name"] not in primary else " NOT NULL"
+        default = f" DEFAULT ({one['default']})" if one["default"] is not None else ""
+        defined.append(f"{quote(one['name'])} {one['type']}{null}{default}")
+    if primary:
+        defined.append(f"UNIQUE ({', '.join(map(quote, primary))})")
+    made, old = quote(f"{table.name}_with_key"), quote(table.name)
+    yield "-- Then make its indexes, triggers and foreign keys again."
+    yield "BEGIN;"
+    yield f"CREATE TABLE {made} ({', '.join(defined)});"
+    yield f"INSERT INTO {made} ({names}) SELECT {names} FROM {old};"  # noqa: S608 - quoted
+    yield f"DROP TABLE {old};"
+    yield f"ALTER TABLE {made} RENAME TO {old};"
+    yield "COMMIT;"

@@ -1,0 +1,47 @@
+"""Which tests run in one process when there are several (pytest-xdist).
+
+A group stays together: one for each database server, so that it is started once; one for each file,
+so that a wall which its tests share is started once. Of the campaigns each test is a group: it
+takes long and shares nothing. Long groups begin first, so that the processes end about together.
+
+The scheduler knows the ids of tests only, so a test that names its server nowhere in its id goes
+with its file: then that server is started in both processes, and nothing else happens.
+"""
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+SERVERS = ("postgresql", "mariadb")
+LONG = ("campaigns", "serving", "clients", "browser")  # the other folders' tests are short
+
+
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+    """xdist's own `--dist loadgroup` reads the group from the end of an id, where pytest 9.2 keeps
+    what was put there to itself."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def group_of(nodeid: str) -> str:
+    file, _, name = nodeid.partition("::")
+    for server in SERVERS:
+        if server in name:
+            return server
+    return nodeid if "campaigns" in file else file
+
+
+def long_first(items: list[pytest.Item]) -> None:
+    """Sorts the tests of each process in the same way."""
+    items.sort(key=lambda item: _rank(item.nodeid))
+
+
+def _rank(nodeid: str) -> tuple[bool, int]:
+    folders = [f"/{name}/" in nodeid for name in LONG]
+    return group_of(nodeid) not in SERVERS, folders.index(True) if True in folders else len(LONG)
