@@ -104,7 +104,8 @@ class Browser:
     @property
     def version(self) -> str:
         said = run([self._path, "--version"], timeout_s=30)
-        return re.findall(rf"{self._kind.name}\D* ([\d.]+)", said)[-1]
+        found: list[str] = re.findall(rf"{self._kind.name}\D* ([\d.]+)", said)
+        return found[-1]
 
     def show(self, name: str, client: str, origin: str, stream: str) -> None:
         """A frame of `origin` with that client on that stream."""
@@ -136,7 +137,7 @@ class Browser:
         class Handler(BaseHTTPRequestHandler):
             timeout = IDLE_CONNECTION_S
 
-            def do_GET(self) -> None:  # noqa: N802 - the base class's name
+            def do_GET(self) -> None:
                 if self.path == "/hub":
                     self._reply(HUB.read_bytes(), "text/html; charset=utf-8")
                 elif self.path == "/frames":
@@ -146,7 +147,7 @@ class Browser:
                 else:
                     self.send_error(404)
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 with browser._lock:
                     browser._seen[self.path.removeprefix("/seen/")] += body.split("\n")

@@ -26,6 +26,7 @@ MAX_STREAMS = 64
 AWAY_S = 8.0
 TIMEOUT_S = 60.0
 MANY_ROWS = 6_000
+KILLS = 5
 # As hard to keep as text can be: four bytes, and what some take for the end of a line.
 TEXT = "ü 漢 𝄞 \u2028 \x85 data: \\n"
 
@@ -39,20 +40,24 @@ class Trial:
     readers: list[Reader]
     rows: list[str] = field(default_factory=list)  # that every client is to get, in this order
     problems: dict[Client, str] = field(default_factory=dict)
+    is_open: bool = False
 
-    def open(self, path: str = STREAM, stop: Stop | None = None) -> None:
+    def open(self, path: str = STREAM) -> None:
+        self.is_open = True
         for reader in self.readers:
-            reader.open(path, stop and replace(stop))
+            reader.open(path)
 
-    def open_live(self) -> None:
+    def be_live(self) -> None:
         """Each is connected, and gets what comes from now on."""
-        self.open(stop=Stop("live"))
-        self.wait_stopped()
-        for reader in self.readers:
-            reader.proxy.pass_rest()
+        if not self.is_open:
+            self.stop_at(Stop("live"))
+            self.open()
+            self.wait_stopped()
+            for reader in self.readers:
+                reader.proxy.pass_rest()
 
-    def insert(self, count: int) -> None:
-        new = [f"{len(self.rows) + number} {TEXT}" for number in range(1, count + 1)]
+    def insert(self, count: int, text: str = TEXT) -> None:
+        new = [f"{len(self.rows) + number} {text}" for number in range(1, count + 1)]
         sql.insert_posts(self.database_url, new)
         self.rows += new
 
@@ -95,7 +100,7 @@ def _holds(fact: Callable[[Reader], object], reader: Reader) -> bool:
 
 def between_frames(trial: Trial) -> None:
     """Three times, after a row."""
-    trial.open_live()
+    trial.be_live()
     for _ in range(3):
         trial.stop_at(Stop("row", 4))
         trial.insert(5)
@@ -107,7 +112,7 @@ def between_frames(trial: Trial) -> None:
 
 def inside_a_frame(trial: Trial) -> None:
     """In the data, behind it, in the id."""
-    trial.open_live()
+    trial.be_live()
     for part in ("in data", "after data", "in id"):
         trial.stop_at(Stop("row", 3, part))
         trial.insert(5)
@@ -119,7 +124,7 @@ def inside_a_frame(trial: Trial) -> None:
 
 def before_the_blank_line(trial: Trial) -> None:
     """The id line is complete, the frame is not: the one byte that some clients lose a row by."""
-    trial.open_live()
+    trial.be_live()
     trial.stop_at(Stop("row", 10, "after id"))
     trial.insert(15)
     trial.wait_stopped()
@@ -129,7 +134,8 @@ def before_the_blank_line(trial: Trial) -> None:
 
 def before_the_first_row(trial: Trial) -> None:
     """Three times, when a client was told where its stream begins, and nothing else."""
-    trial.open(stop=Stop("live"))
+    trial.stop_at(Stop("live"))
+    trial.open()
     for _ in range(3):
         trial.wait_stopped()
         trial.insert(7)
@@ -142,7 +148,7 @@ def before_the_first_row(trial: Trial) -> None:
 
 def killed(trial: Trial) -> None:
     """`kill -9` for the worker, twice; another one takes its place."""
-    trial.open_live()
+    trial.be_live()
     for _ in range(2):
         trial.insert(10)
         trial.wait_for_last_row()
@@ -152,7 +158,7 @@ def killed(trial: Trial) -> None:
 
 def gone(trial: Trial) -> None:
     """Nobody listens for eight seconds."""
-    trial.open_live()
+    trial.be_live()
     trial.insert(10)
     trial.wait_for_last_row()
     trial.server.end()
@@ -168,7 +174,7 @@ def gone(trial: Trial) -> None:
 
 def drained(trial: Trial) -> None:
     """SIGTERM, and another server on the same port."""
-    trial.open_live()
+    trial.be_live()
     trial.insert(10)
     trial.wait_for_last_row()
     trial.server.terminate()
@@ -179,7 +185,7 @@ def drained(trial: Trial) -> None:
 
 def over_capacity(trial: Trial) -> None:
     """All places are taken when the client comes back; it has to try again until one is free."""
-    trial.open_live()
+    trial.be_live()
     trial.insert(10)
     trial.wait_for_last_row()
     for reader in trial.readers:
@@ -202,7 +208,7 @@ def over_capacity(trial: Trial) -> None:
 
 def reset(trial: Trial) -> None:
     """The table begins again. A client is told once, before any row of the new one."""
-    trial.open_live()
+    trial.be_live()
     trial.insert(15)
     trial.wait_for_last_row()
     sql.execute(trial.database_url, "DELETE FROM posts")
@@ -214,7 +220,7 @@ def reset(trial: Trial) -> None:
 
 def closed(trial: Trial) -> None:
     """The feed is ended: 204, after which a client is to stay away."""
-    trial.open_live()
+    trial.be_live()
     trial.insert(30)
     trial.wait_for_last_row()
     assert request(f"{trial.server.url}/close", "POST").status == 200
@@ -224,19 +230,22 @@ def closed(trial: Trial) -> None:
 
 def killed_while_catching_up(trial: Trial) -> None:
     """`kill -9` five times, wherever each client is in 6,000 rows."""
-    trial.insert(MANY_ROWS)
-    chosen = Random(5)
+    trial.insert(MANY_ROWS, TEXT * 10)
+    chosen = Random(KILLS)
+
+    def some_bytes() -> StopAfterBytes:
+        return StopAfterBytes(chosen.randint(20_000, 200_000))
+
     for reader in trial.readers:
-        reader.proxy.stop_at(StopAfterBytes(chosen.randint(50_000, 150_000)))
+        reader.proxy.stop_at(some_bytes())
     trial.open(FROM_THE_BEGINNING)
-    for kill in range(5):
+    for kill in range(1, KILLS + 1):
         trial.wait_stopped()
         trial.kill_worker()
         for reader in trial.readers:
             # What the dead server has sent still comes, up to the middle of a frame.
-            stop = StopAfterBytes(chosen.randint(50_000, 150_000))
-            reader.proxy.pass_rest(stop if kill < 4 else None)
-    trial.wait("its sixth request", lambda one: len(one.proxy.requests) > 5)
+            reader.proxy.pass_rest(some_bytes() if kill < KILLS else None)
+    trial.wait("its sixth request", lambda one: len(one.proxy.requests) > KILLS)
 
 
 Cut = Callable[[Trial], None]

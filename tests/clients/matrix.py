@@ -1,4 +1,4 @@
-"""One cut, with a server of its own and all the clients at once."""
+"""Cuts on a server of their own, with all the clients at once."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -21,10 +21,10 @@ SETTINGS = {
 TABLE = "CREATE TABLE posts (id INTEGER PRIMARY KEY AUTOINCREMENT, author TEXT, body TEXT)"
 
 
-def run_cut(
-    name: str, clients: Sequence[Client], browsers: Mapping[str, Browser], folder: Path
+def run_cuts(
+    cuts: Sequence[str], clients: Sequence[Client], browsers: Mapping[str, Browser], folder: Path
 ) -> dict[Client, Outcome]:
-    """What each client has after that cut. `folder` is new, and keeps the logs."""
+    """What each client has after these cuts in turn. `folder` is new, and keeps the logs."""
     url = f"sqlite:///{folder / 'rows.sqlite3'}"
     sql.execute(url, TABLE)
     settings = {"DATABASE_URL": url, **SETTINGS}
@@ -35,6 +35,20 @@ def run_cut(
             stack.enter_context(Reader(client, server.port, folder, browsers)) for client in clients
         ]
         trial = Trial(server, url, list(readers))
-        CUTS[name](trial)
-        trial.wait_for_last_row()
+        for cut in cuts:
+            CUTS[cut](trial)
+            trial.wait_for_last_row()
         return {reader.client: outcome(trial, reader) for reader in readers}
+
+
+def differs(cuts: Sequence[str], client: Client, seen: Outcome) -> str:
+    """What was seen that is not what the roster says; empty if nothing."""
+    if client.cannot.keys() & set(cuts):
+        return f"{client.title} can do it after all" if seen.well else ""
+    if not seen.well:
+        return f"{client.title}: {seen}"
+    if "reset" in cuts and seen.resets != 1:
+        return f"{client.title} was told of {seen.resets} resets"
+    if "closed" in cuts and seen.stayed_away == client.keeps_asking:
+        return f"{client.title} stayed away after 204: {seen.stayed_away}"
+    return ""

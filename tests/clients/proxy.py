@@ -80,6 +80,7 @@ class CuttingProxy:
         self.passed_bytes = 0
         self._changed = threading.Condition()
         self._stop: Stop | StopAfterBytes | None = None
+        self._next_stop: StopAfterBytes | None = None
         self._stopped = False
         self._holding = False
         self._sockets: set[socket.socket] = set()
@@ -121,9 +122,9 @@ class CuttingProxy:
             self._close_all()
 
     def pass_rest(self, next_stop: StopAfterBytes | None = None) -> None:
-        """Go on with what was held back."""
+        """Go on with what was held back. The next connection is stopped at `next_stop`."""
         with self._changed:
-            self._stop, self._stopped = next_stop, False
+            self._stop, self._stopped, self._next_stop = None, False, next_stop
             self._changed.notify_all()
 
     def hold(self) -> None:
@@ -199,6 +200,8 @@ class CuttingProxy:
         self.requests.append(head.split(b"\r\n")[0].decode())
         with self._changed:
             self._changed.wait_for(lambda: not self._holding or client not in self._sockets)
+            if self._next_stop is not None:
+                self._stop, self._next_stop = self._next_stop, None
         server.connect(("127.0.0.1", self.server_port))
         server.sendall(head)
         _Answer(self, client, server).pass_on()

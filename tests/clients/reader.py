@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.clients.browser import Browser
-from tests.clients.proxy import CuttingProxy, Stop
+from tests.clients.proxy import CuttingProxy
 from tests.clients.roster import Client
 from tests.harness.process import Child, PartMissing
 
@@ -52,10 +52,8 @@ class Reader:
             self._browser.remove(self._name)
         self.proxy.__exit__(kind, error, at)
 
-    def open(self, path: str, stop: Stop | None = None) -> None:
-        """Start the client on that stream. With a `stop` the first answer is held back there."""
-        if stop is not None:
-            self.proxy.stop_at(stop)
+    def open(self, path: str) -> None:
+        """Start the client on that stream."""
         origin = f"http://127.0.0.1:{self.proxy.port}"
         if self._browser is not None:
             self._browser.show(self._name, self.client.name, origin, path)

@@ -4,7 +4,7 @@ from typing import NoReturn
 
 import pytest
 
-PARTS = ("SQLite", "PostgreSQL", "MariaDB", "Chromium", "Node")
+PARTS = ("SQLite", "PostgreSQL", "MariaDB", "Chromium", "Firefox", "Node")
 
 
 class Exercised:

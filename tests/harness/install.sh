@@ -1,5 +1,6 @@
 #!/bin/sh
-# Gets the system programs the tests use: a MariaDB server and Chromium (PostgreSQL comes as a wheel).
+# Gets the system programs the tests use: a MariaDB server and browsers (PostgreSQL comes as a
+# wheel). With the argument `clients` also what `make clients` uses on top.
 # It installs only what is missing, only as root, only through apt-get. Whatever cannot be had is
 # named here; its tests then skip with the same reason, and nothing fails for it.
 # mariadb-server-core is the bare programs: no service is set up or started on this machine.
@@ -43,4 +44,9 @@ have mariadbd || get MariaDB mariadb-server-core mariadb-client-core
 # Without its recommended packages it would have no font at all.
 have chromium chromium-browser google-chrome google-chrome-stable ||
     get Chromium chromium fonts-liberation
+have firefox-esr firefox || get Firefox firefox-esr
+if [ "${1:-}" = clients ]; then
+    have java || get Java default-jdk-headless
+    have php || get PHP php-cli
+fi
 exit 0
