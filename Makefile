@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-NODE_STAMP := tests/clients/node_modules/.stamp
+NODE_STAMPS := tests/clients/node_modules/.stamp tests/proxies/node_modules/.stamp
 TESTS ?=
 # Processes that share the tests out; 0 for a debugger.
 PROCESSES ?= 2
@@ -60,18 +60,18 @@ format: $(VENV)/dev.stamp  ## ruff's formatting and safe fixes
 	@$(BIN)/ruff format
 
 clean:  ## forget the environment and all caches; instance/ with its data stays
-	rm -rf $(VENV) tests/clients/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/*/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What the tests use besides Python packages. A part that cannot be had is named, and its tests skip.
 test-parts:
 	@sh tests/harness/install.sh
-	@if ! command -v npm >/dev/null; then echo "left out: the Node client (npm is not installed)"; \
-	else $(MAKE) --no-print-directory --silent $(NODE_STAMP) || \
-	echo "left out: the Node client (npm install failed, see above)"; fi
+	@if ! command -v npm >/dev/null; then echo "left out: what runs in Node (npm is not installed)"; \
+	else $(MAKE) --no-print-directory --silent $(NODE_STAMPS) || \
+	echo "left out: what runs in Node (npm install failed, see above)"; fi
 
-$(NODE_STAMP): tests/clients/package.json
-	cd tests/clients && npm install --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error
+%/node_modules/.stamp: %/package.json
+	cd $* && npm install --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error
 	touch $@
 
 $(BIN)/python:

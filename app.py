@@ -4,6 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything that imports sockets
 
+import errno
 import os
 import socket
 import sys
@@ -52,9 +53,11 @@ def free_address(host: str, port: int) -> str:
         try:
             probe.bind((host, port))
         except OSError as error:
+            advice = f"Stop what runs there, or take another port: PORT={port + 1} python app.py"
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                advice = "HOST must be an address of this machine, as in HOST=127.0.0.1"
             raise click.ClickException(
-                f"HOST={host} PORT={port} cannot be used: {error.strerror}. "
-                f"Stop what runs there, or take another port: PORT={port + 1} python app.py"
+                f"HOST={host} PORT={port} cannot be used: {error.strerror}. {advice}"
             ) from None
         bound = probe.getsockname()[1]
     return f"[{host}]:{bound}" if family is socket.AF_INET6 else f"{host}:{bound}"

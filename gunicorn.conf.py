@@ -3,7 +3,7 @@
 import os
 
 worker_class = "poller.Worker"
-_host = os.environ.get("HOST") or "127.0.0.1"
+_host = (os.environ.get("HOST") or "127.0.0.1").strip("[]")
 bind = [f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('PORT') or '8000'}"]
 # workers: gunicorn takes WEB_CONCURRENCY, default 1.
 # For a page that is being served: streams end by themselves.

@@ -7,6 +7,7 @@ sends neither is no browser, and carries nobody's cookies. The form has a signed
 
 from __future__ import annotations
 
+import logging
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, request
@@ -17,7 +18,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
 from wall.errors import Refused
+from wall.hosts import trusted_hosts
 from wall.settings import WallSettings
+
+log = logging.getLogger("rowcast.wall")
 
 LARGEST_BODY_BYTES = 64 * 1024  # a post of 2,000 characters has at most 24 KB, also as a form
 MOST_FORM_PARTS = 20
@@ -33,7 +37,6 @@ HEADERS = {
 }
 
 NO_SESSION = ("/stream", "/healthz", "/readyz", "/metrics", "/static/")
-LOOPBACK = ("localhost", "127.0.0.1")  # not ::1, which Werkzeug cannot tell from other names
 
 csrf = CSRFProtect()
 
@@ -44,7 +47,6 @@ def install(app: Flask, settings: WallSettings) -> None:
         MAX_CONTENT_LENGTH=LARGEST_BODY_BYTES,
         MAX_FORM_MEMORY_SIZE=LARGEST_BODY_BYTES,
         MAX_FORM_PARTS=MOST_FORM_PARTS,
-        TRUSTED_HOSTS=trusted_hosts(settings),
         SESSION_COOKIE_NAME="rowcast",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_HTTPONLY=True,
@@ -52,6 +54,14 @@ def install(app: Flask, settings: WallSettings) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # a wall stays open for days
         WTF_CSRF_SSL_STRICT=False,  # the Referer; Sec-Fetch-Site and Origin say it better
     )
+    if hosts := trusted_hosts(settings):
+        app.before_request(hosts.require)
+    else:
+        log.warning(
+            "any host name is answered, so pages elsewhere can read and post by DNS rebinding "
+            "set='ROWCAST_TRUSTED_HOSTS' host=%r",
+            settings.host,
+        )
     app.session_interface = _Sessions()
     csrf.init_app(app)
     app.before_request(refuse_cross_site)
@@ -61,17 +71,6 @@ def install(app: Flask, settings: WallSettings) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=n, x_proto=n, x_host=n
         )
-
-
-def trusted_hosts(settings: WallSettings) -> list[str] | None:
-    """The host names to answer to, None for any.
-
-    A wall on this machine alone is reached under its names: any other one is a page of the user's
-    browser that made a name of its own point here.
-    """
-    if not settings.trusted_hosts and not settings.proxies and settings.host in LOOPBACK:
-        return [*LOOPBACK]
-    return list(settings.trusted_hosts) or None
 
 
 def refuse_cross_site() -> None:

@@ -32,6 +32,11 @@ def _host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
     return hosts
 
 
+def _address(host: str) -> str:
+    """`[::1]`, as a URL has it, is `::1`."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
 def _rate(value: str) -> str:
     try:
         parse_many(value)
@@ -56,7 +61,7 @@ class WallSettings(Settings):
         description="Folder for what the wall makes for itself: the default database and the "
         "secret key. A relative one lies beside `app.py`.",
     )
-    host: str = Field(
+    host: Annotated[str, AfterValidator(_address)] = Field(
         "127.0.0.1",
         validation_alias="HOST",
         description="Address that the server listens on; `0.0.0.0` for every one.",
@@ -74,8 +79,8 @@ class WallSettings(Settings):
         (),
         validation_alias="ROWCAST_TRUSTED_HOSTS",
         description="Host names that the wall answers to, with commas between; `.example.org` "
-        "includes all below. Unset: `localhost` and `127.0.0.1` where `HOST` is one of them and "
-        "there is no proxy; else any.",
+        "includes all below. Unset: the names of this machine (`localhost`, `127.0.0.1`, `[::1]`) "
+        "where `HOST` is one of them and there is no proxy; else any, and the log warns.",
     )
     proxies: int = Field(
         0,

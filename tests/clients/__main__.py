@@ -18,7 +18,6 @@ from tests.clients.roster import CLIENTS
 
 
 def main() -> int:
-    date = dt.datetime.now(dt.UTC).date().isoformat()
     outcomes, surprises = {}, []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rowcast-clients-")))

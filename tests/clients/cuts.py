@@ -95,7 +95,9 @@ class Trial:
 
 
 def _holds(fact: Callable[[Reader], object], reader: Reader) -> bool:
-    return bool(fact(reader.look()))
+    held = bool(fact(reader.look()))
+    assert held or not reader.died, "it has ended"
+    return held
 
 
 def between_frames(trial: Trial) -> None:
@@ -144,6 +146,16 @@ def before_the_first_row(trial: Trial) -> None:
     for reader in trial.readers:
         reader.proxy.pass_rest()
     trial.insert(9)
+
+
+def chunks_cut_anew(trial: Trial) -> None:
+    """No cut: a proxy that makes other chunks of the answer, of 20 bytes, across its frames."""
+    for reader in trial.readers:
+        reader.proxy.chunk_bytes = 20
+    trial.open(FROM_THE_BEGINNING)
+    for _ in range(3):
+        trial.insert(10)
+        trial.wait_for_last_row()
 
 
 def killed(trial: Trial) -> None:
@@ -254,6 +266,7 @@ CUTS: dict[str, Cut] = {
     "inside a frame": inside_a_frame,
     "before the blank line": before_the_blank_line,
     "before the first row": before_the_first_row,
+    "chunks cut anew": chunks_cut_anew,
     "killed": killed,
     "gone for 8 s": gone,
     "drained": drained,

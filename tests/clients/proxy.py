@@ -20,6 +20,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from tests.harness.process import wait_until
+from tests.harness.sse import Response
 
 CHUNK_END = b"\r\n"
 PAGES = "/pages/"
@@ -77,7 +78,7 @@ class CuttingProxy:
         self.port = 0
         self.requests: list[str] = []  # first lines, without those for pages
         self.statuses: list[int] = []  # of the answers
-        self.passed_bytes = 0
+        self.chunk_bytes = 0  # of the body's chunks, cut anew; 0: as the server sent them
         self._changed = threading.Condition()
         self._stop: Stop | StopAfterBytes | None = None
         self._next_stop: StopAfterBytes | None = None
@@ -214,6 +215,35 @@ class CuttingProxy:
             return client in self._sockets
 
 
+class Rechunked:
+    """An answer with chunks of another size, if it has any, as a proxy that buffers makes it."""
+
+    def __init__(self, chunk_bytes: int) -> None:
+        self._chunk_bytes = chunk_bytes
+        self._answer = Response()
+        self._head = b""  # what came of it, until it is complete
+
+    def feed(self, data: bytes) -> bytes:
+        """What of it may go on now."""
+        complete_before = bool(self._answer.head)
+        self._answer.feed(data)
+        if not self._answer.head:
+            self._head += data
+            return b""
+        if "transfer-encoding" not in self._answer.headers:
+            return data if complete_before else self._head + data
+        head = b"" if complete_before else self._answer.head + b"\r\n\r\n"
+        return head + self._chunks()
+
+    def _chunks(self) -> bytes:
+        body = bytes(self._answer.raw)
+        self._answer.raw.clear()
+        starts = range(0, len(body), self._chunk_bytes)
+        parts = [body[start : start + self._chunk_bytes] for start in starts]
+        end = b"0\r\n\r\n" if self._answer.complete else b""
+        return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + end
+
+
 class _Answer:
     """One answer on its way to the client, frame by frame while a stop is set."""
 
@@ -222,6 +252,7 @@ class _Answer:
         self._client = client
         self._server = server
         self._pending = b""
+        self._chunks = Rechunked(proxy.chunk_bytes) if proxy.chunk_bytes else None
 
     def pass_on(self) -> None:
         while True:
@@ -236,7 +267,7 @@ class _Answer:
                 return
             if data.startswith(b"HTTP/1."):
                 self._proxy.statuses.append(int(data[9:12]))
-            self._pending += data
+            self._pending += self._chunks.feed(data) if self._chunks else data
             if not self._pass_frames():
                 return
 
@@ -261,7 +292,6 @@ class _Answer:
 
     def _send(self, data: bytes) -> None:
         self._client.sendall(data)
-        self._proxy.passed_bytes += len(data)
 
 
 def _kind(frame: bytes) -> str:

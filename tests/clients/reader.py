@@ -70,6 +70,11 @@ class Reader:
         self._read = len(lines)
         return self
 
+    @property
+    def died(self) -> bool:
+        """Whether its program has ended without a word."""
+        return self._child is not None and not self._child.alive and not self.look().closed
+
     def __repr__(self) -> str:
         return f"{self.client.title}: {len(self.rows)} rows, closed: {self.closed}"
 

@@ -106,6 +106,10 @@ CLIENTS = (
         "Python",
         "sseclient",
         keeps_asking=True,
+        cannot={
+            "chunks cut anew": "It reads the lines between chunks as lines of the stream, which "
+            "breaks a row where a proxy puts a chunk's end into it. Use `sseclient-py`."
+        },
         note="It comes back after a cut, but raises an error where nobody listens: begin again "
         "with `last_id`. It hands out empty events; skip them. Its module has the name of "
         "`sseclient-py`'s, so one environment cannot hold both.",

@@ -40,8 +40,8 @@ def browsers() -> Iterator[dict[str, Browser]]:
 
 @pytest.mark.parametrize(
     "cuts",
-    [CUT_OFF, ["before the first row"], RESTARTED, ENDED],
-    ids=["cut off", "before the first row", "restarted", "ended"],
+    [CUT_OFF, ["before the first row"], ["chunks cut anew"], RESTARTED, ENDED],
+    ids=["cut off", "before the first row", "chunks cut anew", "restarted", "ended"],
 )
 def test_every_row_arrives_once(
     cuts: Sequence[str], browsers: dict[str, Browser], node: Path, tmp_path: Path

@@ -41,7 +41,7 @@ def test_the_page_admits_what_the_roster_does(written: str) -> None:
                 for line in written.splitlines()
                 if line.replace("`", "").startswith(f"| {client.name} | {client.runtime} |")
             )
-            assert (f"1 {cut}" in row) == (cut in client.cannot)
+            assert bool(re.search(rf"\d {cut}", row)) == (cut in client.cannot)
 
 
 def _without_figures(text: str) -> str:

@@ -12,6 +12,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 AROUND = [
     *(PROJECT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
+    PROJECT / "deploy" / "README.md",
     *sorted((PROJECT / ".github").rglob("*.md")),
 ]
 

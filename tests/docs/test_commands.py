@@ -17,7 +17,8 @@ from poller.runtime.settings import Settings
 from tests.docs.pages import BLOCKS, PAGES, PROJECT, Block, blocks, of
 from tests.docs.session import Session, commands, matches
 
-LANGUAGES = {"console", "python", "javascript", "sql", "nginx", "ini", "dockerfile", "text"}
+LANGUAGES = {"console", "python", "javascript", "sql", "ini", "dockerfile", "text"}
+LANGUAGES |= {"nginx", "caddyfile", "haproxy", "apache"}  # test_deploy.py
 OPTIONS = {
     "console": {"serve", "open", "more", "status", "in"},
     "python": {"file", "fragment", "in"},

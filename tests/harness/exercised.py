@@ -4,7 +4,8 @@ from typing import NoReturn
 
 import pytest
 
-PARTS = ("SQLite", "PostgreSQL", "MariaDB", "Chromium", "Firefox", "Node")
+PROXIES = ("nginx", "Caddy", "HAProxy", "Apache")
+PARTS = ("SQLite", "PostgreSQL", "MariaDB", "Chromium", "Firefox", "Node", *PROXIES)
 
 
 class Exercised:

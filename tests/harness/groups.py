@@ -14,7 +14,13 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 SERVERS = ("postgresql", "mariadb")
-LONG = ("campaigns", "serving", "clients", "browser")  # the other folders' tests are short
+LONG = (
+    "campaigns",
+    "serving",
+    "proxies",
+    "clients",
+    "browser",
+)  # the other folders' tests are short
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gets the system programs the tests use: a MariaDB server and browsers (PostgreSQL comes as a
-# wheel). With the argument `clients` also what `make clients` uses on top.
+# Gets the system programs the tests use: a MariaDB server, browsers, and the proxies of deploy/
+# (PostgreSQL comes as a wheel). With the argument `clients` also what `make clients` needs on top.
 # It installs only what is missing, only as root, only through apt-get. Whatever cannot be had is
 # named here; its tests then skip with the same reason, and nothing fails for it.
 # mariadb-server-core is the bare programs: no service is set up or started on this machine.
@@ -49,4 +49,31 @@ if [ "${1:-}" = clients ]; then
     have java || get Java default-jdk-headless
     have php || get PHP php-cli
 fi
+
+# The proxies' packages would set up services, so they are only unpacked, with what they need.
+proxies=$(dirname "$0")/../../.venv/proxies
+unpack() { # name, program, package
+    have "$2" || [ -e "$proxies/usr/sbin/$2" ] || [ -e "$proxies/usr/bin/$2" ] && return
+    if [ "$(id -u)" != 0 ] || ! have apt-get || ! have dpkg-deb; then
+        echo "left out: $1 (not installed, and only root can get it with apt-get; package: $3)"
+        return
+    fi
+    [ "$updated" = yes ] || quietly apt-get update
+    updated=yes
+    echo "unpacking $1: $3"
+    packages=$(mktemp -d) && mkdir -p "$packages/partial" "$proxies"
+    if quietly apt-get install -y --no-install-recommends --download-only \
+        -o Dir::Cache::Archives="$packages" -o APT::Sandbox::User=root "$3"; then
+        for package in "$packages"/*.deb; do
+            dpkg-deb -x "$package" "$proxies"
+        done
+    else
+        echo "left out: $1 (apt-get could not download $3)"
+    fi
+    rm -rf "$packages"
+}
+unpack nginx nginx nginx
+unpack Caddy caddy caddy
+unpack HAProxy haproxy haproxy
+unpack Apache apache2 apache2-bin
 exit 0

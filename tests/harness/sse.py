@@ -196,8 +196,10 @@ class Stream:
         method: str = "GET",
         receive_buffer_bytes: int | None = None,
         behind: bytes = b"",
+        source: str | None = None,
     ) -> None:
-        """`behind` goes out in one piece with the request, as from a client that pipelines."""
+        """`behind` goes out in one piece with the request, as from a client that pipelines.
+        `source` is the client's address, one of loopback."""
         parts = urlsplit(url)
         self.url = url
         self.response = Response()
@@ -206,6 +208,8 @@ class Stream:
         if receive_buffer_bytes is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self._socket.settimeout(DEFAULT_TIMEOUT_S)
+        if source is not None:
+            self._socket.bind((source, 0))
         self._socket.connect((parts.hostname, parts.port or 80))
         self.local_port: int = self._socket.getsockname()[1]
         self._socket.sendall(request_head(url, last_event_id, headers, method=method) + behind)

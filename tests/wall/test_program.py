@@ -49,6 +49,7 @@ def test_a_busy_port_is_said_in_a_line(tmp_path: Path) -> None:
         ("ROWCAST_POST_RATE", "often", "ROWCAST_POST_RATE='often'"),
         ("PORT", "http", "PORT='http'"),
         ("HOST", "no.such.host.invalid", "HOST=no.such.host.invalid"),
+        ("HOST", "192.0.2.1", "HOST must be an address of this machine"),
     ],
 )
 def test_a_bad_setting_is_said_in_a_line(tmp_path: Path, name: str, value: str, said: str) -> None:
@@ -56,6 +57,30 @@ def test_a_bad_setting_is_said_in_a_line(tmp_path: Path, name: str, value: str, 
     assert ended.returncode == 1
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.serving
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_it_serves_on_ipv6_however_the_address_is_written(tmp_path: Path, host: str) -> None:
+    port = free_port()
+    env = {"PORT": str(port), "HOST": host, "ROWCAST_INSTANCE": str(tmp_path / "instance")}
+    env |= WAITS_FOR_STREAMS
+    program = Child(
+        [sys.executable, str(PROJECT / "app.py")], tmp_path / "log", env=env, cwd=tmp_path
+    )
+
+    def answers() -> bool:
+        assert program.alive, program.log()
+        try:
+            return request(f"http://[::1]:{port}/healthz").status == 200
+        except OSError:
+            return False
+
+    try:
+        wait_until(answers, 20, "the wall answers")
+        assert f"Rowcast: http://[::1]:{port}" in program.log()
+    finally:
+        program.end()
 
 
 @pytest.mark.serving
