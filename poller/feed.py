@@ -48,8 +48,13 @@ class Feed:
         self.watch, self.database = watch, database
         self.closed = False
         self.log = EventLog(settings.log_capacity_rows, settings.log_capacity_bytes)
-        grace_s = settings.gap_grace_s
-        table = Table(watch.source, key=watch.key, columns=watch.columns, grace_s=grace_s)
+        table = Table(
+            watch.source,
+            key=watch.key,
+            columns=watch.columns,
+            grace_s=settings.gap_grace_s,
+            max_value_bytes=settings.max_value_bytes,
+        )
         self.source = Source(table, database, settings, watch.prepare, watch.name)
         self.poller = Poller(self.name, self.source, self.log, settings, lambda: bool(self.streams))
         # The first stream wakes the poller, which may be in its idle interval.

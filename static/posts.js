@@ -180,7 +180,7 @@ export class Posts {
     name(element, ".author", "aria-labelledby", `author-${id}`);
     name(element, ".body", "aria-describedby", `body-${id}`);
     element.querySelector(".when").href = new URL(`posts/${id}`, this.home).pathname;
-    if (row.unreadable) return unreadable(element, id);
+    if (row.unreadable || row._withheld) return unreadable(element, id);
     fill(element, row);
     return element;
   }

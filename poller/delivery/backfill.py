@@ -36,9 +36,10 @@ from typing import Any
 import gevent
 from gevent.lock import BoundedSemaphore
 
+from poller.delivery.losses import Losses
 from poller.delivery.page import PAGE_BYTES, Body, Page, paged
 from poller.ids.ranges import Range, clip, subtract
-from poller.runtime import log, metrics
+from poller.runtime import log
 from poller.runtime.hub import in_slices
 from poller.wire import row
 from poller.wire.row import Row
@@ -79,6 +80,7 @@ class Backfill:
 
     def __init__(self, feed: str, read_page: PageReader, batch_rows: int) -> None:
         self._feed = feed
+        self._losses = Losses(feed)
         self._read_page = read_page
         self._batch_rows = batch_rows
         self._query_rows = min(FIRST_QUERY_ROWS, batch_rows)
@@ -152,15 +154,14 @@ class Backfill:
         limit = self._query_rows
         rows = self._read_page(ranges, limit)
         bodies: list[Body] = [(new.id, self._body(new)) for new in in_slices(rows)]
-        cut_off = len(rows) >= limit
+        cut_off = row.is_cut_off(rows, limit)
         self._fit(sum(len(body) for _, body in bodies), cut_off=cut_off)
         return paged(clip(ranges, high=rows[-1].id) if cut_off else ranges, bodies)
 
     def _body(self, new: Row) -> bytes:
         body, problem = row.body(new)
-        if problem:
-            metrics.rows_unreadable.labels(self._feed).inc()
-            log.warning("row unreadable", feed=self._feed, id=new.id, reason=problem)
+        if problem is not None:
+            self._losses.report(new.id, problem)
         return body
 
     def _fit(self, size_bytes: int, *, cut_off: bool) -> None:

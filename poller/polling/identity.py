@@ -71,4 +71,9 @@ def _same(one: Row, other: Row) -> bool:
         return one == other
     shared = one.columns.keys() & other.columns.keys()
     enough = len(shared) > 1 or len(one.columns) == 1
-    return enough and all(one.columns[name] == other.columns[name] for name in shared)
+    return enough and all(_equal(one.columns[name], other.columns[name]) for name in shared)
+
+
+def _equal(one: object, other: object) -> bool:
+    """NaN is what equals nothing, not even itself."""
+    return one == other or (one != one and other != other)

@@ -98,7 +98,7 @@ class Poller:
             return self._reset(notices.HISTORY_CHANGED)
         if reading.counter is not None and max(0, reading.counter) < cursor.position:
             return self._reset(notices.IDS_RESTARTED)
-        full = len(reading.rows) >= limit
+        full = row.is_cut_off(reading.rows, limit)
         self._advance(cursor, evidence, reading.rows, full=full)
         if not full:
             self._log.passed(reading.counter)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from poller.delivery.event_log import EventLog
+from poller.delivery.losses import Losses
 from poller.ids.gaps import Gap, Gaps, Witness
 from poller.runtime import log, metrics
-from poller.wire.row import Row
+from poller.wire.row import Problem, Row
 
 LONG_OPEN_S = 60.0  # a gap that is open for longer is logged, once
 
@@ -20,6 +21,7 @@ class PollReport:
 
     def __init__(self, feed: str) -> None:
         self._feed = feed
+        self._losses = Losses(feed)
         self._logged_since = float("-inf")  # gaps known since then or earlier were logged
 
     # -- passes -----------------------------------------------------------------------------
@@ -49,16 +51,13 @@ class PollReport:
 
     # -- rows -------------------------------------------------------------------------------
 
-    def encoded(self, row: Row, problem: str, *, news: bool) -> None:
-        """A row was encoded; `problem` says why it could not be read. `news`: not read at start."""
+    def encoded(self, row: Row, problem: Problem | None, *, news: bool) -> None:
+        """A row was encoded; `problem` says what of it was lost. `news`: not read at start."""
         metrics.rows_encoded.labels(self._feed).inc()
-        if problem:
-            metrics.rows_unreadable.labels(self._feed).inc()
-            log.warning("row unreadable", feed=self._feed, id=row.id, reason=problem)
-        created = (row.columns or {}).get("created_at")
-        if news and isinstance(created, datetime):
-            since = created if created.tzinfo else created.replace(tzinfo=UTC)
-            lag_s = (datetime.now(UTC) - since).total_seconds()
+        if problem is not None:
+            self._losses.report(row.id, problem)
+        if news and (created := _moment((row.columns or {}).get("created_at"))) is not None:
+            lag_s = (datetime.now(UTC) - created).total_seconds()
             metrics.lag_seconds.labels(self._feed).observe(max(0.0, lag_s))
 
     # -- gaps -------------------------------------------------------------------------------
@@ -89,3 +88,15 @@ class PollReport:
             seconds=LONG_OPEN_S,
             holders=sorted({name for gap in new for name in holders(gap.witness)}),
         )
+
+
+def _moment(value: object) -> datetime | None:
+    """A date and time, as an object or as text. Without a zone it is UTC."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,11 +11,16 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, NoSuchTableError
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.exc import DBAPIError, NoSuchTableError, SAWarning
 
 from poller.reading.database import is_refused
-from poller.wire.row import Row
+from poller.reading.dialects.postgresql_values import base_type
+from poller.reading.values import MAX_VALUE_BYTES, Columns, values_of
+
+# A name of a schema or a table, in double quotes where it has a dot.
+PART = r'"([^"]+)"|([^".]+)'
+NAME = re.compile(rf"(?:(?:{PART})\.)?(?:{PART})")
+NO_TYPE_WARNING = r"Did not recognize type|Could not instantiate type"
 
 
 class TableError(Exception):
@@ -23,7 +30,7 @@ class TableError(Exception):
 def source_name(source: object) -> str:
     """The name under which a table, a mapped class or a table name is watched."""
     table = _table_of(source)
-    return table.name if isinstance(table, sa.Table) else str(table).rpartition(".")[2]
+    return table.name if isinstance(table, sa.Table) else _parts(str(table))[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,43 +39,42 @@ class Description:
 
     table: sa.Table
     key: sa.Column[Any]
-    columns: Sequence[ColumnElement[Any]]
-
-    def select(self) -> sa.Select[Any]:
-        """All rows: the key, then the columns."""
-        return sa.select(self.key, *self.columns)
-
-    def row(self, found: Sequence[Any]) -> Row:
-        """A row as `select()` brings it."""
-        names = (column.name for column in self.columns)
-        return Row(int(found[0]), dict(zip(names, found[1:], strict=True)))
+    columns: Columns
 
 
 class Describer:
-    """Describes one source, again and again. `source`, `key` and `columns` are those of `Table`."""
+    """Describes one source, again and again. Its arguments are those of `Table`."""
 
-    def __init__(self, source: object, key: str | None, columns: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        source: object,
+        key: str | None,
+        columns: Sequence[str] | None,
+        max_value_bytes: int = MAX_VALUE_BYTES,
+    ) -> None:
         self.name = source_name(source)
         self._source = source
         self._key_name = key
         self._column_names = columns
+        self._max_value_bytes = max_value_bytes
         self._first_columns: list[str] = []
 
     def describe(self, connection: Connection) -> Description:
         """The table as it is now. Raises TableError if it cannot be watched."""
         with self._explained():
             table = self._reflect(connection)
-            found = Description(table, self._key(table), self._columns(connection, table))
-            connection.execute(found.select().limit(0))  # whether it may be read
-        return found
+            key = self._key(table)
+            columns = self._columns(table, key, connection.dialect.name)
+            # Whether it may be read.
+            connection.execute(sa.select(key, *columns.at_once).limit(0))
+        return Description(table, key, columns)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except NoSuchTableError:
-            missing = _table_of(self._source)
-            raise TableError(f"there is no table {missing}; create it, or watch another") from None
+            raise TableError(_not_there(str(_table_of(self._source)))) from None
         except DBAPIError as error:
             if is_refused(error):
                 raise TableError(
@@ -80,8 +86,7 @@ class Describer:
     def _reflect(self, connection: Connection) -> sa.Table:
         table = _table_of(self._source)
         if not isinstance(table, sa.Table):
-            schema, _, name = str(table).rpartition(".")
-            return sa.Table(name, sa.MetaData(), schema=schema or None, autoload_with=connection)
+            return _reflected(*_parts(str(table)), connection)
         if not sa.inspect(connection).has_table(table.name, schema=table.schema):
             raise NoSuchTableError(table.name)
         return table
@@ -103,17 +108,15 @@ class Describer:
             )
         return key
 
-    def _columns(self, connection: Connection, table: sa.Table) -> list[ColumnElement[Any]]:
+    def _columns(self, table: sa.Table, key: sa.Column[Any], dialect: str) -> Columns:
         names = self._names(table)
         missing = [name for name in names if name not in table.c]
         if missing:
             raise TableError(f"{self.name} has no column {missing[0]}")
-        columns: list[ColumnElement[Any]] = [table.c[name] for name in names]
-        if connection.dialect.name == "sqlite" and not isinstance(self._source, type | sa.Table):
-            # SQLite keeps dates as what was written. A reflected type would insist on one form
-            # and call every other one unreadable.
-            columns = [_as_stored(column) for column in columns]
-        return columns
+        reflected = not isinstance(_table_of(self._source), sa.Table)
+        columns = [table.c[name] for name in names]
+        values = values_of(columns, key, dialect, reflected=reflected)
+        return Columns(values, self._max_value_bytes)
 
     def _names(self, table: sa.Table) -> Sequence[str]:
         """What was asked for, or what the table had when it was first looked at: a column that is
@@ -125,20 +128,53 @@ class Describer:
         return [name for name in self._first_columns if name in table.c]
 
 
+@contextmanager
+def own_types_expected() -> Iterator[None]:
+    """Within it SQLAlchemy does not warn of types that it does not know: they are read as they are.
+
+    Not safe with threads, or greenlets that wait: of two that overlap, one may leave the filter.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", NO_TYPE_WARNING, SAWarning)
+        yield
+
+
 def source_table(source: object) -> sa.Table:
     """The table that is meant, with its schema; described only where the source describes it."""
     table = _table_of(source)
     if isinstance(table, sa.Table):
         return table
-    schema, _, name = str(table).rpartition(".")
-    return sa.Table(name, sa.MetaData(), schema=schema or None)
+    schema, name = _parts(str(table))
+    return sa.Table(name, sa.MetaData(), schema=schema)
 
 
 def _table_of(source: object) -> object:
     return getattr(source, "__table__", source)
 
 
-def _as_stored(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    if isinstance(column.type, sa.Date | sa.DateTime | sa.Time):
-        return sa.type_coerce(column, sa.types.NullType()).label(column.name)
-    return column
+def _parts(name: str) -> tuple[str | None, str]:
+    """Schema and table: `shop.orders`, `"a.b"`, `shop."a.b"`. Any other text is a table's name."""
+    match = NAME.fullmatch(name)
+    if match is None:
+        return None, name
+    quoted_schema, schema, quoted_table, table = match.groups()
+    return quoted_schema or schema, quoted_table or table
+
+
+def _not_there(name: str) -> str:
+    hint = f"; for a table whose own name has a dot write '\"{name}\"'" if "." in name else ""
+    return f"there is no table {name}; create it, or watch another{hint}"
+
+
+def _reflected(schema: str | None, name: str, connection: Connection) -> sa.Table:
+    """The table as the database has it. Those that its foreign keys name are none of our business,
+    and may be nobody's to read."""
+    of_sqlite = connection.dialect.name == "sqlite"
+    if of_sqlite and schema not in {None, *sa.inspect(connection).get_schema_names()}:
+        raise NoSuchTableError(name)  # SQLite itself calls it an unknown database
+    table = sa.Table(
+        name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False
+    )
+    for column in table.columns:
+        column.type = base_type(column.type)
+    return table

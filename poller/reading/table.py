@@ -12,25 +12,28 @@ connection and is called where blocking is allowed (`Database.read`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.cursor import Cursor
 from poller.ids.ranges import MAX_ID, Range
 from poller.reading.conditions import LOW, ROWS, above, conditions, selects
-from poller.reading.description import Describer, Description, TableError
+from poller.reading.description import Describer, Description, TableError, own_types_expected
 from poller.reading.dialects import examine
 from poller.reading.dialects.facts import TableFacts
+from poller.reading.retrieval import Retrieval, raise_if_away, upto_bytes
 from poller.reading.snapshot import History, Reading
-from poller.wire.row import Row
+from poller.reading.values import MAX_VALUE_BYTES
+from poller.wire.row import CutOff, Row
 
 STATUS_COLUMNS = 3  # place, version, counter: see dialects/
 GAPS_LOOKED_FOR_IN = 100_000  # rows below the start
+MAX_ROWS = 2**31
 DOUBLES_LOOKED_FOR_IN = 10_000  # rows, the newest
 GAPS_AT_START = 256  # no more: each is in the token of every row that is then encoded
 
@@ -39,7 +42,8 @@ class Table:
     """`source` is a table's name (`"posts"`, `"schema.posts"`), a `sqlalchemy.Table` or a mapped
     class. `key` names the id column where it is not the primary key; `columns` lists what goes to
     the streams, default all that the table had when it was first looked at. `grace_s` is how long
-    a missing id may still appear where the database gives no proof.
+    a missing id may still appear where the database gives no proof. `max_value_bytes` bounds what
+    is sent of one value.
     """
 
     def __init__(
@@ -49,20 +53,23 @@ class Table:
         key: str | None = None,
         columns: Sequence[str] | None = None,
         grace_s: float = 5.0,
+        max_value_bytes: int = MAX_VALUE_BYTES,
     ) -> None:
-        self._describer = Describer(source, key, columns)
+        self._describer = Describer(source, key, columns, max_value_bytes)
         self.source = source
         self.key_name = key
         self.name = self._describer.name
         self._grace_s = grace_s
         self._seen: tuple[Description, TableFacts] | None = None
         self._above: sa.Select[Any] = sa.select()  # a poll without gaps, which nearly every one is
+        self._rows_that_fit = MAX_ROWS  # into a batch's bytes, by the last batches
 
     def describe(self, connection: Connection) -> None:
         """Look at the table in the database. Raises TableError if it cannot be watched."""
-        found = self._describer.describe(connection)
-        self._seen = found, examine(connection, found.table, found.key, self._grace_s)
-        self._above = self._with_status(above(found.key, found.columns))
+        with own_types_expected():
+            found = self._describer.describe(connection)
+            self._seen = found, examine(connection, found.table, found.key, self._grace_s)
+        self._above = self._with_status(above(found.key, found.columns.at_once))
 
     @property
     def described(self) -> bool:
@@ -91,20 +98,25 @@ class Table:
 
     def poll(self, connection: Connection, cursor: Cursor, limit: int) -> Reading:
         """At most `limit` rows not in `cursor`, lowest ids first."""
+        most = min(limit, self._rows_that_fit)
         if cursor.gaps:
-            first, *more = selects(self._key, self._description.columns, cursor.holes, limit)
+            first, *more = self._selects(cursor.holes, most)
             statement, bounds = self._with_status(first), {}
         else:
             statement, more = self._above, []
-            bounds = {LOW: min(cursor.position + 1, MAX_ID), ROWS: limit}
+            bounds = {LOW: min(cursor.position + 1, MAX_ID), ROWS: most}
         try:
             told = connection.execute(statement, bounds).all()
             found = [row[STATUS_COLUMNS:] for row in told if row[STATUS_COLUMNS] is not None]
             for another in more:
                 found += connection.execute(another).all()
         except Exception as error:  # noqa: BLE001 - drivers raise anything
-            return self._poll_around(connection, cursor, limit, error)
-        return self._reading(told[0], self._lowest(map(self._description.row, found), limit))
+            raise_if_away(error)
+            # Not one snapshot, but safe: the status is read first, the ids in one statement with
+            # the same limit, and a row that is gone by the time it is read was deleted.
+            status = connection.execute(self.facts.status).one()
+            return self._reading(status, self._one_by_one(connection, cursor.holes, most, limit))
+        return self._reading(told[0], self._rows(connection, found, most, limit))
 
     def _with_status(self, of_rows: sa.Select[Any]) -> sa.Select[Any]:
         """One statement a poll: the outer join yields the status also where there is no row."""
@@ -117,13 +129,18 @@ class Table:
 
     def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> list[Row]:
         """At most `limit` rows whose ids are in `ranges`, lowest first."""
+        most = min(limit, self._rows_that_fit)
         found: list[Any] = []
         try:
-            for statement in selects(self._key, self._description.columns, ranges, limit):
+            for statement in self._selects(ranges, most):
                 found += connection.execute(statement).all()
         except Exception as error:  # noqa: BLE001 - drivers raise anything
-            return self._one_by_one(connection, ranges, limit, error)
-        return self._lowest(map(self._description.row, found), limit)
+            raise_if_away(error)
+            return self._one_by_one(connection, ranges, most, limit)
+        return self._rows(connection, found, most, limit)
+
+    def _selects(self, ranges: Sequence[Range], limit: int) -> list[sa.Select[Any]]:
+        return selects(self._key, self._description.columns.at_once, ranges, limit)
 
     def start_below(self, connection: Connection, rows: int) -> int:
         """The position with `rows` rows above it, or 0 where the table has no more than that."""
@@ -182,52 +199,38 @@ class Table:
         counter = None if counter is None else int(counter)
         return Reading(self.facts.history(place, version), counter, rows)
 
-    @staticmethod
-    def _lowest(rows: Iterable[Row], limit: int) -> list[Row]:
-        return sorted(rows, key=lambda row: row.id)[:limit]
+    # -- rows -------------------------------------------------------------------------------
 
-    # -- rows that cannot be read -----------------------------------------------------------
-
-    def _poll_around(
-        self, connection: Connection, cursor: Cursor, limit: int, error: Exception
-    ) -> Reading:
-        """The same poll where a row makes the driver fail on the whole fetch.
-
-        Not one snapshot, but safe: the status is read first, the ids in one statement that is cut
-        off by the same limit, and a row that is gone by the time it is read was deleted.
-        """
-        self._raise_if_gone(error)
-        status = connection.execute(self.facts.status).one()
-        return self._reading(status, self._one_by_one(connection, cursor.holes, limit, error))
+    def _rows(
+        self, connection: Connection, found: Sequence[Any], most: int, limit: int
+    ) -> list[Row]:
+        """What a statement for at most `most` rows found, where the caller asked for `limit`."""
+        columns = self._description.columns
+        found = sorted(found, key=itemgetter(0))[:most]
+        large = [int(row[0]) for row in found if columns.is_large(row)]
+        if not large:
+            return self._fitted(list(map(columns.row, found)), most, limit)
+        apart = Retrieval(connection, self._description).rows(large)
+        rows = (next(apart) if columns.is_large(row) else columns.row(row) for row in found)
+        return self._fitted(upto_bytes(rows), most, limit)
 
     def _one_by_one(
-        self, connection: Connection, ranges: Sequence[Range], limit: int, error: Exception
+        self, connection: Connection, ranges: Sequence[Range], most: int, limit: int
     ) -> list[Row]:
-        self._raise_if_gone(error)
-        # Not a row but the statement itself may be refused, as when a column is gone: this raises.
-        connection.execute(self._description.select().limit(0))
+        """The same where a row makes the driver fail on the whole fetch."""
+        apart = Retrieval(connection, self._description)
+        apart.check_statement()
         ids: list[int] = []
         for within in conditions(self._key, ranges):
-            some = sa.select(self._key).where(within).order_by(self._key).limit(limit)
+            some = sa.select(self._key).where(within).order_by(self._key).limit(most)
             ids += connection.scalars(some).all()
-        return [self._read_one(connection, row_id) for row_id in sorted(ids)[:limit]]
+        return self._fitted(upto_bytes(apart.rows(sorted(ids)[:most])), most, limit)
 
-    def _read_one(self, connection: Connection, row_id: int) -> Row:
-        """One row, or its placeholder, also where it was deleted meanwhile: fewer rows than the
-        limit would say that no more follow."""
-        by_id = self._key == row_id
-        try:
-            found = connection.execute(self._description.select().where(by_id)).first()
-        except Exception as error:  # noqa: BLE001 - drivers raise anything
-            self._raise_if_gone(error)
-            # The key alone can be read, so it is the row's content; otherwise this raises.
-            connection.execute(sa.select(self._key).where(by_id)).first()
-            return Row(row_id, None, "the database driver could not read this row")
-        if found is None:
-            return Row(row_id, None, "the row was deleted while it was read")
-        return self._description.row(found)
-
-    @staticmethod
-    def _raise_if_gone(error: Exception) -> None:
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
-            raise error
+    def _fitted(self, rows: list[Row], most: int, limit: int) -> list[Row]:
+        """The same rows; the next batch has as many as fit."""
+        if isinstance(rows, CutOff):
+            self._rows_that_fit = len(rows)
+        elif self._rows_that_fit < MAX_ROWS:
+            self._rows_that_fit *= 2
+            return CutOff(rows) if len(rows) >= most and most < limit else rows
+        return rows

@@ -28,6 +28,9 @@ streams_open = Gauge("rowcast_streams_open", "Open streams.", FEED, multiprocess
 streams_total = Counter("rowcast_streams", "Streams opened.", FEED)
 rows_encoded = Counter("rowcast_rows_encoded", "Rows read by polls and encoded.", FEED)
 rows_delivered = Counter("rowcast_rows_delivered", "Rows sent, counted once for each stream.", FEED)
+values_withheld = Counter(
+    "rowcast_values_withheld", "Values sent as null: unreadable, or too large.", FEED
+)
 rows_unreadable = Counter("rowcast_rows_unreadable", "Rows sent as a placeholder.", FEED)
 polls = Counter("rowcast_polls", "Polls that succeeded.", FEED)
 poll_seconds = Histogram("rowcast_poll_seconds", "Time of a poll.", FEED, buckets=SECONDS)

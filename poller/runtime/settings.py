@@ -77,6 +77,14 @@ class Settings(BaseModel):
         le=10_000,
         description="Rows read by one query at most; a full batch polls again at once.",
     )
+    max_value_bytes: int = Field(
+        256 * 1024,
+        validation_alias="ROWCAST_MAX_VALUE",
+        ge=1024,
+        le=2**30,
+        description="Bytes of one value at most; a larger one is sent as null, with its size "
+        "([Values](values.md#values-that-are-withheld)).",
+    )
     history_rows: int = Field(
         1000,
         validation_alias="ROWCAST_HISTORY",

@@ -51,18 +51,24 @@ class Kind:
     arguments: Sequence[str]
     profile_option: str
 
+    @property
+    def program(self) -> str | None:
+        """Its path; None where it is not on this machine."""
+        return next(filter(None, map(shutil.which, self.programs)), None)
+
 
 CHROMIUM = Kind(
     "Chromium", chromium.NAMES, ["--headless=new", *chromium.ARGUMENTS], "--user-data-dir={}"
 )
 FIREFOX = Kind("Firefox", ("firefox-esr", "firefox"), ["--headless", "--profile"], "{}")
+KINDS = (CHROMIUM, FIREFOX)
 
 
 class Browser:
     """`with Browser(CHROMIUM) as browser`; PartMissing where it is not on this machine."""
 
     def __init__(self, kind: Kind) -> None:
-        path = next(filter(None, map(shutil.which, kind.programs)), None)
+        path = kind.program
         if path is None:
             raise PartMissing(f"no {kind.programs[0]} found (make test installs it as root)")
         self._path = path

@@ -2,7 +2,8 @@
 
 import json
 import re
-import subprocess
+import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,14 @@ from textwrap import dedent
 
 from tests.clients.browser import Browser
 from tests.clients.cuts import CUTS, Outcome
-from tests.clients.reader import PROGRAMS, program
+from tests.clients.reader import PROGRAMS
 from tests.clients.roster import CLIENTS, Client
+from tests.harness.process import run
 
 PROJECT = Path(__file__).parents[2]
 PAGE = PROJECT / "docs" / "clients.md"
 PINNED = ("requirements-dev.txt", "requirements-clients.txt", "tests/clients/sseclient.txt")
-VERSIONS = {"Node": ("node",), "Python": ("python3",), "Java": ("java",), "PHP": ("php",)}
+PROGRAMS_OF = {"Node": "node", "Python": sys.executable, "Java": "java", "PHP": "php"}
 FILES = {
     "Chromium": "browser_client.mjs",
     "Node": "node_client.mjs",
@@ -39,12 +41,10 @@ class Run:
 def runtimes(browsers: Mapping[str, Browser]) -> dict[str, str]:
     """Name → version of all that the clients run in."""
     found = {name: browser.version for name, browser in browsers.items()}
-    for name, (command,) in VERSIONS.items():
-        done = subprocess.run(
-            [program(command), "--version"], capture_output=True, text=True, check=True
-        )
-        version = re.search(r"\d+(?:\.\d+)+", done.stdout)
-        found[name] = version[0] if version else "?"
+    for name, command in PROGRAMS_OF.items():
+        if path := shutil.which(command):
+            version = re.search(r"\d+(?:\.\d+)+", run([path, "--version"]))
+            found[name] = version[0] if version else "unknown"
     return found
 
 
@@ -58,11 +58,11 @@ def pinned(client: Client) -> str:
     return str(version)
 
 
-def page(run: Run) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in run.runtimes.items())
+def page(seen: Run) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in seen.runtimes.items())
     parts = [
-        INTRODUCTION.format(date=run.date, versions=versions),
-        "\n".join([CLIENTS_HEAD, *(_row(client, run) for client in CLIENTS)]),
+        INTRODUCTION.format(date=seen.date, versions=versions),
+        "\n".join([CLIENTS_HEAD, *(_row(client, seen) for client in CLIENTS)]),
         CUTS_INTRODUCTION,
         "\n".join([CUTS_HEAD, *(f"| {cut} | {_said(cut)} |" for cut in CUTS)]),
         NOTES_INTRODUCTION,
@@ -73,19 +73,18 @@ def page(run: Run) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _row(client: Client, run: Run) -> str:
-    seen = run.of(client)
+def _row(client: Client, matrix: Run) -> str:
+    seen = matrix.of(client)
     received = sum(one.received for one in seen.values())
     wanted = sum(one.wanted for one in seen.values())
     lost = [f"{one.wanted - one.received} {cut}" for cut, one in seen.items() if not one.well]
     doubled = sum(one.doubled for one in seen.values())
     after_204 = "asks again" if client.keeps_asking else "stays away"
-    version = pinned(client) or run.runtimes[client.runtime]
+    version = pinned(client) or matrix.runtimes[client.runtime]
     cells = [
-        f"`{client.name}`"
-        if ", " not in client.name
-        else "`{}`, {}".format(*client.name.split(", ")),
-        f"{client.runtime} | {version}",
+        _shown(client),
+        client.runtime,
+        version,
         "yes" if client.by_itself else "no: your loop",
         f"{received:,} of {wanted:,}",
         ", ".join(lost) or "–",
@@ -149,7 +148,8 @@ INTRODUCTION = """\
 
 Which clients read a stream, what each needs, and what it cannot do. `make clients` wrote this page
 on {date}, from its own run: every client here, used as its manual says, through every cut below,
-with {versions}. `make test` runs the most common ones.
+with {versions}.
+`make test` runs the most common ones.
 
 Each cut has thirty rows, or 6,000, some of which come while the client is away. Their text has
 characters of four bytes, and some that others take for the end of a line. A row counts when it

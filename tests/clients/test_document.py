@@ -18,7 +18,7 @@ def written() -> str:
 
 def test_the_page_is_what_its_figures_make_of_the_roster(written: str) -> None:
     """All but the columns that a run fills: so a client, a note or its code cannot be stale."""
-    told = re.search(r"on (\d{4}-\d\d-\d\d), .*?\nwith (.*?)\. `make test`", written, re.DOTALL)
+    told = re.search(r"on (\d{4}-\d\d-\d\d), .*?\nwith (.*?)\.\n`make test`", written, re.DOTALL)
     assert told
     versions = dict(part.split(" ") for part in told[2].split(", "))
     again = page(Run(told[1], versions, {cut: dict.fromkeys(CLIENTS, WELL) for cut in CUTS}))

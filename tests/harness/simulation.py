@@ -26,7 +26,7 @@ from poller.serving.client import ClientSocket, OwnedSocket
 from poller.serving.fanout import Fanout
 from poller.serving.socket_stream import SocketStream
 from poller.serving.wsgi_stream import WsgiStream
-from poller.wire.row import Row
+from poller.wire.row import CutOff, Row
 from tests.harness.sse import Parser
 
 SILENCE = b":\n"
@@ -70,6 +70,7 @@ class SimulatedTable:
     history: str = "abcd"
     version: str = ""
     transactions: int = 0
+    rows_that_fit: int = 10**9  # into the bytes of a batch
 
     def begin(self, rows: int = 1) -> int:
         self.transactions += 1
@@ -94,7 +95,8 @@ class SimulatedTable:
 
     def rows_in(self, ranges: Sequence[Range], limit: int) -> list[Row]:
         ids = [i for i in sorted(self.committed) if any(lo <= i <= hi for lo, hi in ranges)]
-        return [Row(i, {"id": i, "text": self.committed[i]}) for i in ids[:limit]]
+        rows = [Row(i, {"id": i, "text": self.committed[i]}) for i in ids[:limit]]
+        return rows if len(rows) <= self.rows_that_fit else CutOff(rows[: self.rows_that_fit])
 
 
 class SimulatedSource:

@@ -12,13 +12,6 @@ from tests.package.helpers import DATABASE, PROJECT, TEN_LINES, Environment, wri
 
 pytestmark = pytest.mark.package
 
-TYPED = """
-from poller import Notifier, testing
-def name(notifier: Notifier) -> str:
-    reveal_type(notifier.feed("orders").wake)
-    return notifier.watch("orders")
-"""
-
 
 def test_the_wheel_has_the_package_alone(
     installed: Environment, checkout: Path, tmp_path: Path
@@ -44,17 +37,6 @@ def test_only_what_was_asked_for_is_installed(installed: Environment) -> None:
     for absent in ("PyMySQL", "cryptography", "Flask-WTF", "limits"):
         assert absent not in packages
     assert "No broken requirements" in installed.run("pip", "check").stdout
-
-
-def test_it_is_typed(installed: Environment, shop: Path) -> None:
-    write(shop, typed=TYPED)
-    python = Environment(Path(poller.__file__).parents[1] / ".venv" / "bin")
-    told = python.run_any(
-        "mypy", "--strict", "--python-executable", installed.path("python"), "typed.py", folder=shop
-    )
-    assert 'Revealed type is "def ()"' in told.stdout
-    assert "No return value expected" in told.stdout or "does not return a value" in told.stdout
-    assert "py.typed" not in told.stdout
 
 
 def test_the_command_tells_its_version(installed: Environment) -> None:

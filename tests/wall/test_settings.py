@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from poller import Settings
 from wall.secret import read_or_make
 from wall.settings import PROJECT, SettingsError, WallSettings
 
@@ -36,6 +37,18 @@ def test_lists_numbers_and_rates_are_read_from_the_environment() -> None:
 def test_an_error_names_the_setting(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         WallSettings.from_env({name: value})
+
+
+def test_another_application_is_told_that_they_are_the_walls() -> None:
+    walls = WallSettings.names().keys() - Settings.names().keys()
+    ours = {name for name in walls if name.startswith("ROWCAST_")}
+    assert len(ours) >= 4
+    for name in ours:
+        with pytest.raises(SettingsError, match=f"{name} is a setting of Rowcast's example wall"):
+            Settings.from_env({name: "1"})
+    with pytest.raises(SettingsError, match="ProxyFix"):
+        Settings.from_env({"ROWCAST_PROXIES": "1"})
+    Settings.from_env({"HOST": "everywhere", "PORT": "http", "SECRET_KEY": "short"})
 
 
 def test_a_secret_never_stands_in_an_error() -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from tests.harness.sse import LINGER_AND_RESET, Response, request_head
+from tests.harness.sse import ABOUT_ITSELF, LINGER_AND_RESET, Response, request_head
 
 READ_BYTES = 65_536
 CONNECT_TIMEOUT_S = 15.0
@@ -49,6 +49,8 @@ class Client:
         self.response.feed(data)
         parser = self.response.parser
         for event in parser.events:
+            if event.type in ABOUT_ITSELF:
+                continue
             if event.type != "message":
                 self.wrong = self.wrong or f"{event.type}: {event.data}"
                 continue

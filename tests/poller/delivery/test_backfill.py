@@ -12,7 +12,7 @@ from poller.delivery.backfill import QUERIES_AT_ONCE, Backfill
 from poller.delivery.page import Page
 from poller.ids.ranges import Range
 from poller.wire import row
-from poller.wire.row import Row
+from poller.wire.row import Problem, Row
 from tests.harness.simulation import Client, SimulatedTable, Worker
 
 BOUND_S = 10
@@ -76,6 +76,17 @@ def make(reader: Reader, batch_rows: int = 1000) -> Backfill:
     return Backfill("test", reader, batch_rows)
 
 
+def test_a_page_cut_off_by_its_bytes_says_nothing_of_the_ids_beyond_its_last_row() -> None:
+    table = SimulatedTable(rows_that_fit=2)
+    worker = Worker(table, batch_rows=10, log_capacity_rows=1)
+    table.insert(7)
+    worker.poll_until_quiet()
+    client = Client("0")
+    client.read(worker)
+    assert client.ids == [1, 2, 3, 4, 5, 6, 7]
+    client.drop()
+
+
 # -- sharing ------------------------------------------------------------------------------------
 
 
@@ -84,7 +95,7 @@ def test_readers_of_the_same_rows_share_one_query_and_one_encoding(
 ) -> None:
     reader, encoded, body = Reader(10), list[int](), row.body
 
-    def noted(new: Row) -> tuple[bytes, str]:
+    def noted(new: Row) -> tuple[bytes, Problem | None]:
         encoded.append(new.id)
         return body(new)
 

@@ -190,14 +190,14 @@ def test_the_fence_is_asked_only_while_a_gap_is_open(table: SimulatedTable, work
     assert looks == [((4, 4),)]
 
 
-def test_a_row_that_cannot_be_encoded_becomes_a_placeholder(
+def test_a_value_that_cannot_be_encoded_is_withheld_among_the_others(
     table: SimulatedTable, worker: Worker
 ) -> None:
     table.insert(3)
     table.committed[2] = "lone \ud800 surrogate"
     worker.poll_until_quiet()
     frames = [entry.frame for entry in worker.log.entries(0, 9)]
-    assert frames[1].startswith(b'event: unreadable\ndata: {"id":2,"reason":')
+    assert frames[1].startswith(b'data: {"id":2,"text":null,"_withheld":{"text":')
     assert b'"text":"row 1"' in frames[0]
     assert b'"text":"row 3"' in frames[2]
 
@@ -314,6 +314,32 @@ def test_after_a_failure_the_history_is_looked_at_before_rows_are_read(
     worker.poller._recovered()
     worker.poll_until_quiet()
     assert worker.log.epoch == "ef01"
+
+
+def test_a_batch_cut_off_by_its_bytes_is_followed_by_the_rest_at_once(
+    table: SimulatedTable,
+) -> None:
+    worker = Worker(table, batch_rows=10, log_capacity_rows=10)
+    table.rows_that_fit = 2
+    table.insert(5)
+    assert [worker.poller.poll() for _ in range(3)] == [0.0, 0.0, worker.settings.poll_interval_s]
+    assert delivered(worker) == [1, 2, 3, 4, 5]
+
+
+def test_a_batch_cut_off_by_its_bytes_proves_no_gap_beyond_its_last_row_dead(
+    table: SimulatedTable,
+) -> None:
+    worker = Worker(table, batch_rows=10, log_capacity_rows=10)
+    slow = table.begin()
+    table.insert()
+    worker.poll_until_quiet()
+    table.rows_that_fit = 1
+    early = table.begin()
+    table.insert(2)
+    table.commit(slow)
+    table.commit(early)
+    worker.poll_until_quiet()
+    assert sorted(delivered(worker)) == [1, 2, 3, 4, 5]
 
 
 def test_a_poller_started_while_it_stops_polls_once_at_a_time(

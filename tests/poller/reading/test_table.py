@@ -7,12 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from poller.ids.cursor import Cursor
-from poller.ids.ranges import MAX_ID
 from poller.reading.conditions import selects
 from poller.reading.database import Database
 from poller.reading.description import TableError
 from poller.reading.table import Table
-from poller.wire.row import Row
 
 AUTO = {
     "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -229,7 +227,7 @@ def test_on_sqlite_no_range_walks_the_table(sqlite_url: str) -> None:
     ranges = ((5, 5), (9, 9), (1000, 2000), (30_000, 90_000))
 
     def plan(connection: sa.Connection) -> str:
-        (statement,) = selects(table._key, table._description.columns, ranges, 100)
+        (statement,) = selects(table._key, table._description.columns.at_once, ranges, 100)
         sql = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
         return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())
 
@@ -271,61 +269,6 @@ def test_a_hostile_table_name_is_quoted(database: Database) -> None:
     with pytest.raises(TableError, match="there is no table"):
         database.read(Table('notes"; DROP TABLE notes; --').describe)
     insert(database, 1)
-
-
-def assert_only_the_second_row_is_unreadable(database: Database) -> None:
-    table = described(database)
-    reading = database.read(lambda c: table.poll(c, Cursor(), 100))
-    page = database.read(lambda c: table.page(c, [(1, 3)], 100))
-    for rows in (reading.rows, page):
-        assert [row.id for row in rows] == [1, 2, 3]
-        assert [row.columns is None for row in rows] == [False, True, False]
-        assert "could not read" in rows[1].problem
-    database.close()
-
-
-def test_invalid_utf_8_in_sqlite_leaves_the_other_rows_readable(sqlite_url: str) -> None:
-    database = Database(sqlite_url)
-    for statement in (
-        f"CREATE TABLE notes (id {AUTO['sqlite']}, body TEXT)",
-        "INSERT INTO notes (body) VALUES ('a'), (CAST(x'ff41' AS TEXT)), ('c')",
-    ):
-        database.write(lambda c, sql=statement: c.exec_driver_sql(sql))  # type: ignore[misc]
-    assert_only_the_second_row_is_unreadable(database)
-
-
-def test_a_row_deleted_during_a_page_cuts_no_page_short(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A page shorter than its limit says that nothing follows it."""
-    database = Database(sqlite_url)
-    for statement in (
-        f"CREATE TABLE notes (id {AUTO['sqlite']}, body TEXT)",
-        "INSERT INTO notes (body) VALUES ('a'), (CAST(x'ff41' AS TEXT)), ('c'), ('d')",
-    ):
-        database.write(lambda c, sql=statement: c.exec_driver_sql(sql))  # type: ignore[misc]
-    table = described(database)
-    read_one = Table._read_one
-
-    def read_one_deleted(table: Table, connection: sa.Connection, row_id: int) -> Row:
-        if row_id == 3:
-            connection.exec_driver_sql("DELETE FROM notes WHERE id = 3")
-        return read_one(table, connection, row_id)
-
-    monkeypatch.setattr(Table, "_read_one", read_one_deleted)
-    rows = database.read(lambda connection: table.page(connection, [(1, MAX_ID)], 3))
-    assert [row.id for row in rows] == [1, 2, 3]
-    assert rows[2].columns is None
-
-
-def test_an_infinite_date_in_postgresql_leaves_the_other_rows_readable(postgresql_url: str) -> None:
-    database = Database(postgresql_url)
-    for statement in (
-        f"CREATE TABLE notes (id {AUTO['postgresql']}, at date)",
-        "INSERT INTO notes (at) VALUES ('2026-11-22'), ('infinity'), ('2026-11-23')",
-    ):
-        database.write(lambda c, sql=statement: c.exec_driver_sql(sql))  # type: ignore[misc]
-    assert_only_the_second_row_is_unreadable(database)
 
 
 def test_a_watched_column_that_is_gone_is_an_error(

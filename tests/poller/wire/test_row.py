@@ -5,11 +5,18 @@ import json
 import math
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from enum import Enum
 from uuid import UUID
 
 import pytest
+from sqlalchemy.dialects.postgresql import Range
 
+from poller.wire.json_text import JsonText
 from poller.wire.row import Row, body, to_json
+
+
+class Colour(Enum):
+    RED = 2**60
 
 
 @pytest.mark.parametrize(
@@ -21,8 +28,19 @@ from poller.wire.row import Row, body, to_json
         (2**63 - 1, str(2**63 - 1)),
         ({"deep": [2**60]}, {"deep": [str(2**60)]}),
         (True, True),
-        (math.nan, None),
-        (math.inf, None),
+        (math.nan, "NaN"),
+        (math.inf, "Infinity"),
+        (-math.inf, "-Infinity"),
+        (Decimal("NaN"), "NaN"),
+        (Decimal("-Infinity"), "-Infinity"),
+        ([1.5, math.nan, {"n": (2**53,)}], [1.5, "NaN", {"n": [str(2**53)]}]),
+        ({"b", "a"}, ["a", "b"]),
+        (Colour.RED, str(2**60)),
+        (
+            Range(1, 2**60, bounds="[)"),
+            {"lower": 1, "upper": str(2**60), "bounds": "[)", "empty": False},
+        ),
+        (JsonText('{"a": 9007199254740993}'), {"a": "9007199254740993"}),
         (Decimal("1.10"), "1.10"),
         (b"\x00\xff", base64.b64encode(b"\x00\xff").decode()),
         (datetime(2026, 11, 22, 14, 56, tzinfo=UTC), "2026-11-22T14:56:00Z"),
@@ -51,22 +69,34 @@ def test_hostile_text_stays_on_one_line(text: str) -> None:
 def test_a_reader_that_splits_lines_as_python_does_gets_the_row_whole(separator: str) -> None:
     """PyPI `sseclient` does, and so does whoever takes str.splitlines() or decoded lines."""
     sent, _ = body(Row(1, {"text": f"a{separator}b", "ü": f"{separator}漢"}))
-    (line,) = sent.decode().splitlines()
+    (line,) = sent.decode().strip("\n").splitlines()
     read = json.loads(line.removeprefix("data: "))
     assert read == {"text": f"a{separator}b", "ü": f"{separator}漢"}
 
 
-def test_what_json_cannot_hold_becomes_a_placeholder() -> None:
+def test_what_json_cannot_hold_is_withheld_and_the_rest_of_the_row_goes_out() -> None:
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
-    for columns in ({"t": "\ud800"}, {"t": deep}):
-        sent, problem = body(Row(2**60, columns))
-        assert problem
-        assert sent.startswith(b'event: unreadable\ndata: {"id":"1152921504606846976","reason":')
+    sent, problem = body(Row(7, {"id": 7, "half": "\ud800", "deep": deep, "good": "a"}))
+    reason = "it could not be written as JSON"
+    withheld = {"half": reason, "deep": reason}
+    assert problem is not None
+    assert problem.withheld == withheld
+    row = json.loads(sent.removeprefix(b"data: "))
+    assert row == {"id": 7, "half": None, "deep": None, "good": "a", "_withheld": withheld}
 
 
-def test_a_row_s_problem_is_told_to_the_client() -> None:
-    sent, problem = body(Row(7, None, "the database driver could not read this row"))
-    assert problem
-    assert sent.startswith(b'event: unreadable\ndata: {"id":7,"reason":"the database driver')
+def test_what_the_database_withheld_is_named_beside_what_json_cannot_hold() -> None:
+    sent, problem = body(Row(7, {"a": None, "b": "\ud800"}, withheld={"a": "too large"}))
+    assert problem is not None
+    assert list(problem.withheld) == ["a", "b"]
+    assert json.loads(sent.removeprefix(b"data: "))["_withheld"] == problem.withheld
+
+
+def test_a_row_that_was_not_read_is_an_event_with_its_id_and_the_reason() -> None:
+    sent, problem = body(Row(2**60, None, "it was deleted"))
+    assert problem is not None
+    assert problem.reason == "it was deleted"
+    placeholder = b'{"id":"1152921504606846976","reason":"it was deleted"}'
+    assert sent.startswith(b"event: unreadable\ndata: " + placeholder)

@@ -1,0 +1,152 @@
+"""The columns of a watched table, as they are read.
+
+A column that was found in the database goes out as the database holds it, never through a type that
+converts. A mapped class or a `sqlalchemy.Table` keeps the types that it was given: they are its
+author's word on what a value means.
+
+A value has a bound, and so has a batch. Most rows are small, and read in one statement
+(`at_once`); it leaves out what is larger than `INLINE_BYTES` and marks its row, which is then read
+by itself (`whole`), with its size in place of a value that is too large to be sent at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from poller.reading.dialects import mysql_values, postgresql_values
+from poller.reading.dialects.held import NO_TYPE
+from poller.wire.row import Row
+
+INLINE_BYTES = 8 * 1024  # of one value: 500 rows then hold 4 MB a column at most
+MAX_VALUE_BYTES = 256 * 1024  # the default: what the kernel takes for a client at once
+BYTES_OF_A_CHARACTER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A column: the expression that reads it, and one for its bytes where these may be many."""
+
+    name: str
+    read: ColumnElement[Any]
+    size: ColumnElement[Any] | None
+
+
+class Columns:
+    """The columns that go to the streams; `max_bytes` bounds a value of each."""
+
+    def __init__(self, values: Sequence[Value], max_bytes: int) -> None:
+        self.values = values
+        self.max_bytes = max_bytes
+        self.names = tuple(value.name for value in values)
+        self._sizes = [value.size for value in values if value.size is not None]
+        self.at_once = self._at_once()
+
+    @property
+    def sized(self) -> int:
+        """How many there are whose values may be large."""
+        return len(self._sizes)
+
+    def _at_once(self) -> list[ColumnElement[Any]]:
+        """Small values; last, where there are others, whether the row has one."""
+        inline = min(INLINE_BYTES, self.max_bytes)
+        found = [_labelled(at, _upto(value, inline)) for at, value in enumerate(self.values)]
+        if self._sizes:
+            large = sa.or_(sa.false(), *(size > inline for size in self._sizes))
+            found.append(sa.case((large, 1)).label("rowcast_large"))
+        return found
+
+    def whole(self, values: Sequence[Value]) -> list[ColumnElement[Any]]:
+        """Values that are to be sent, then the sizes of those that are too large."""
+        found = [_labelled(at, _upto(value, self.max_bytes)) for at, value in enumerate(values)]
+        sizes = [value.size for value in values if value.size is not None]
+        return [*found, *(sa.case((size > self.max_bytes, size)) for size in sizes)]
+
+    def is_large(self, found: Sequence[Any]) -> bool:
+        """Whether a row that `at_once` found lacks a value."""
+        return bool(self._sizes and found[-1])
+
+    def row(self, found: Sequence[Any]) -> Row:
+        """A row as the key and `at_once` bring it."""
+        return Row(int(found[0]), dict(zip(self.names, found[1:], strict=False)))
+
+    def whole_row(
+        self, found: Sequence[Any], values: Sequence[Value], unread: Mapping[str, str]
+    ) -> Row:
+        """A row as the key and `whole(values)` bring it; `unread` says why others were not read."""
+        read = dict(zip((value.name for value in values), found[1:], strict=False))
+        sized = [value.name for value in values if value.size is not None]
+        too_large = {
+            name: f"{size} bytes, more than ROWCAST_MAX_VALUE={self.max_bytes}"
+            for name, size in zip(sized, found[1 + len(values) :], strict=True)
+            if size is not None
+        }
+        return Row(
+            int(found[0]),
+            {name: read.get(name) for name in self.names},
+            withheld={**unread, **too_large},
+        )
+
+
+def values_of(
+    columns: Sequence[sa.Column[Any]], key: ColumnElement[Any], dialect: str, *, reflected: bool
+) -> list[Value]:
+    """`columns` as they are read. `reflected`: their types are the database's own."""
+    return [
+        Value(
+            column.name,
+            _held(column, dialect) if reflected else column,
+            None if column is key else _size(column, dialect, reflected=reflected),
+        )
+        for column in columns
+    ]
+
+
+def _held(column: sa.Column[Any], dialect: str) -> ColumnElement[Any]:
+    match dialect:
+        case "postgresql":
+            return postgresql_values.held(column)
+        case "mysql" | "mariadb":
+            return mysql_values.held(column)
+        case _:  # SQLite keeps in any column what it was given, whatever was declared
+            return sa.type_coerce(column, NO_TYPE)
+
+
+def _size(column: sa.Column[Any], dialect: str, *, reflected: bool) -> ColumnElement[Any] | None:
+    """Where a declared length is the database's own, it is kept; another may be wishful."""
+    if dialect == "sqlite":
+        return sa.func.length(sa.cast(column, sa.LargeBinary))
+    kind = _plain(column.type)
+    if reflected and isinstance(kind, sa.String | sa.LargeBinary) and _is_short(kind.length):
+        return None
+    plain = sa.type_coerce(column, kind)
+    match dialect:
+        case "postgresql":
+            return postgresql_values.size(plain)
+        case "mysql" | "mariadb":
+            return mysql_values.size(plain)
+        case _:
+            return None
+
+
+def _is_short(length: int | None) -> bool:
+    return length is not None and length * BYTES_OF_A_CHARACTER <= INLINE_BYTES
+
+
+def _plain(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    while isinstance(kind, TypeDecorator):
+        kind = kind.impl_instance
+    return kind
+
+
+def _upto(value: Value, most: int) -> ColumnElement[Any]:
+    return value.read if value.size is None else sa.case((value.size <= most, value.read))
+
+
+def _labelled(at: int, expression: ColumnElement[Any]) -> ColumnElement[Any]:
+    return expression.label(f"rowcast_{at}")
