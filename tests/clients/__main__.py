@@ -13,10 +13,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.clients.browser import KINDS, Browser
-from tests.clients.cuts import CUTS, Outcome
+from tests.clients.cuts import CUTS
 from tests.clients.document import PAGE, Run, page, runtimes
 from tests.clients.matrix import differs, run_cuts
 from tests.clients.roster import CLIENTS, Client
+from tests.clients.trial import Outcome
 
 
 def main() -> int:

@@ -10,9 +10,10 @@ from pathlib import Path
 from textwrap import dedent
 
 from tests.clients.browser import Browser
-from tests.clients.cuts import CUTS, Outcome
+from tests.clients.cuts import CUTS
 from tests.clients.reader import PROGRAMS
 from tests.clients.roster import CLIENTS, Client
+from tests.clients.trial import Outcome
 from tests.harness.process import run
 
 PROJECT = Path(__file__).parents[2]
@@ -133,6 +134,8 @@ def _python(name: str, source: str) -> str:
     function = re.search(rf'"{re.escape(name)}": (\w+),', source)
     assert function, name
     parts = [_definition(name, source) for name in (function[1], f"_{function[1]}")]
+    if "frames(" in parts[0]:
+        parts.append(_definition("frames", source))
     return "\n\n".join(part for part in parts if part)
 
 

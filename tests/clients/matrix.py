@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.clients.browser import Browser
-from tests.clients.cuts import CUTS, MAX_STREAMS, Outcome, Trial, outcome
+from tests.clients.cuts import CUTS, MAX_STREAMS
 from tests.clients.reader import Reader
 from tests.clients.roster import Client
+from tests.clients.trial import Outcome, Trial, outcome
 from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from tests.clients.cuts import CUTS, Outcome
+from tests.clients.cuts import CUTS
 from tests.clients.document import PAGE, Run, page, pinned
 from tests.clients.roster import CLIENTS
+from tests.clients.trial import Outcome
 
 WELL = Outcome(wanted=30, received=30, doubled=0, foreign=0, resets=1, stayed_away=True, problem="")
 

@@ -23,7 +23,7 @@ def show(event: str, data: str) -> None:
 
 
 def say(**value: object) -> None:
-    print(json.dumps(value), flush=True)  # noqa: T201 - what the program is for
+    print(json.dumps(value), flush=True)
 
 
 def read_requests(url: str) -> None:
@@ -41,7 +41,7 @@ def read_requests(url: str) -> None:
                     last_id = fields.get("id", last_id)
                     show(fields.get("event", "message"), fields.get("data", ""))
         except requests.RequestException as error:
-            print(error, file=sys.stderr)  # noqa: T201
+            print(error, file=sys.stderr)
         time.sleep(RETRY_S)
 
 
@@ -82,7 +82,7 @@ def read_sseclient(url: str) -> None:
                 last_id = messages.last_id
                 show(message.event, message.data)
         except requests.RequestException as error:
-            print(error, file=sys.stderr)  # noqa: T201
+            print(error, file=sys.stderr)
             time.sleep(RETRY_S)
 
 
@@ -101,7 +101,7 @@ def read_sseclient_py(url: str) -> None:
                 last_id = event.id or last_id
                 show(event.event, event.data)
         except requests.RequestException as error:
-            print(error, file=sys.stderr)  # noqa: T201
+            print(error, file=sys.stderr)
         time.sleep(RETRY_S)
 
 
@@ -123,7 +123,7 @@ def read_httpx_sse(url: str) -> None:
                     last_id = event.id or last_id
                     show(event.event, event.data)
         except httpx.TransportError as error:
-            print(error, file=sys.stderr)  # noqa: T201
+            print(error, file=sys.stderr)
         time.sleep(RETRY_S)
 
 
@@ -152,7 +152,7 @@ async def _read_aiohttp(url: str) -> None:
                             show(fields.get("event", "message"), fields.get("data", ""))
                             fields = {}
             except aiohttp.ClientError as error:
-                print(error, file=sys.stderr)  # noqa: T201
+                print(error, file=sys.stderr)
             await asyncio.sleep(RETRY_S)
 
 
