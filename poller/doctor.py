@@ -7,7 +7,7 @@ doctor` prints the report.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from poller.reading import remedy
 from poller.reading.database import Database
 from poller.reading.description import TableError, source_name
 from poller.reading.dialects.facts import Finding
+from poller.reading.pooler import pooler_findings
 from poller.reading.table import Table
 from poller.runtime.settings import Settings, checked_url
 
@@ -131,7 +132,8 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
         return Report(table.name, place, table.facts.fence.name, table.facts.findings)
 
     try:
-        return database.read(work)
+        report = database.read(work)
+        return replace(report, findings=[*pooler_findings(database), *report.findings])
     finally:
         database.close()
 

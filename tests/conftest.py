@@ -21,6 +21,7 @@ from tests.harness.groups import ByGroup, long_first
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.leaks import LeakCheck
 from tests.harness.mariadb import METADATA_LOCKS, MariaDB
+from tests.harness.pgbouncer import PgBouncer, PoolMode
 from tests.harness.postgres import Postgres
 from tests.harness.process import PartMissing
 from tests.harness.sse import Stream
@@ -173,6 +174,22 @@ def start_gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
         def start(env: dict[str, str], **options: Any) -> Gunicorn:
             folder = tmp_path_factory.mktemp("gunicorn")
             return stack.enter_context(Gunicorn(folder, env, **options))
+
+        yield start
+
+
+@pytest.fixture
+def start_pgbouncer(postgres_server: Postgres) -> Iterator[Callable[..., PgBouncer]]:
+    """start_pgbouncer(mode, size=…): a pooler in front of PostgreSQL, ended with the test."""
+    with ExitStack() as stack:
+
+        def start(mode: PoolMode, **options: Any) -> PgBouncer:
+            try:
+                pooler = stack.enter_context(PgBouncer(postgres_server, mode, **options))
+            except PartMissing as reason:
+                EXERCISED.skip("PgBouncer", str(reason))
+            EXERCISED.use("PgBouncer", pooler.version)
+            return pooler
 
         yield start
 

@@ -16,7 +16,9 @@ must have begun after this was certain of the id, and it is the same certainty f
   still bring a row. While there is a floor, clients leave those ids open; once it is gone, they
   ask again and believe the answer, which must then be younger. So a page read under a floor is
   nothing to those who ask without one.
-- In another generation of the log the same ids are other rows.
+- In another generation of the log the same ids are other rows. The table may have become another
+  one before the poller has noticed: a page whose history the log does not know yet is for nobody
+  (`OtherHistory`), and the next poll says whether it is a new generation or only a new name.
 
 So the last two, the `as_of` of a question, must be the same for all who share a page. The client's
 own set, the epoch (in ids, not in bodies) and the page's size take no part in it.
@@ -29,9 +31,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -44,7 +46,7 @@ from poller.runtime.hub import in_slices
 from poller.wire import row
 from poller.wire.row import Row
 
-QUERIES_AT_ONCE = 4  # per feed: the poller and the pages need their connections
+QUERIES_AT_ONCE = 2  # per feed: of the worker's few connections the other feeds need some
 FIRST_QUERY_ROWS = 50  # later ones are fitted to PAGE_BYTES
 # A worker's clients come back over 2 to 12 s (see streams.py): within that each page is read a few
 # times, not hundreds. Longer would save little more, and send rows that are older.
@@ -52,7 +54,21 @@ KEPT_S = 5.0
 KEPT_BYTES = 16 * 2**20  # per feed, beside the log's 64 MB; some 30,000 rows of 200 bytes
 KEPT_PAGES = 256  # each is looked at by whoever asks
 
-PageReader = Callable[[Sequence[Range], int], list[Row]]
+
+class FoundRows(Protocol):
+    """What the query found: the rows, and the name of the history that they are of."""
+
+    @property
+    def epoch(self) -> str: ...
+    @property
+    def rows(self) -> list[Row]: ...
+
+
+class OtherHistory(Exception):  # noqa: N818 - no fault: the next poll finds out
+    """The table is not, or not by this name, the one that is being streamed."""
+
+
+PageReader = Callable[[Sequence[Range], int], FoundRows]
 AsOf = tuple[int, int]  # the log's generation and floor
 
 
@@ -76,13 +92,21 @@ class _Kept:
 
 
 class Backfill:
-    """The pages of one feed. `read_page(ranges, rows)` is the query, of at most `batch_rows`."""
+    """The pages of one feed. `read_page(ranges, rows)` is the query, of at most `batch_rows`;
+    `epochs()` are the names of the history that is being streamed."""
 
-    def __init__(self, feed: str, read_page: PageReader, batch_rows: int) -> None:
+    def __init__(
+        self,
+        feed: str,
+        read_page: PageReader,
+        batch_rows: int,
+        epochs: Callable[[], Container[str]],
+    ) -> None:
         self._feed = feed
         self._losses = Losses(feed)
         self._read_page = read_page
         self._batch_rows = batch_rows
+        self._epochs = epochs
         self._query_rows = min(FIRST_QUERY_ROWS, batch_rows)
         self._turns = BoundedSemaphore(QUERIES_AT_ONCE)
         self._under_way: dict[tuple[AsOf, int], _Query] = {}
@@ -152,7 +176,10 @@ class Backfill:
 
     def _read(self, ranges: Sequence[Range]) -> list[Page]:
         limit = self._query_rows
-        rows = self._read_page(ranges, limit)
+        found = self._read_page(ranges, limit)
+        if found.epoch not in self._epochs():
+            raise OtherHistory
+        rows = found.rows
         bodies: list[Body] = [(new.id, self._body(new)) for new in in_slices(rows)]
         cut_off = row.is_cut_off(rows, limit)
         self._fit(sum(len(body) for _, body in bodies), cut_off=cut_off)

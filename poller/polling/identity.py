@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from poller.ids.ranges import Range, ranges_of
-from poller.reading.snapshot import History
+from poller.reading.snapshot import Found, History, HistoryMoved
 from poller.wire.row import Row
 
 ROWS_COMPARED = 8
@@ -22,7 +22,7 @@ class Witnesses(Protocol):
     """What a `Source` offers to ask the table."""
 
     def describe(self) -> History: ...
-    def page(self, ranges: Sequence[Range], limit: int) -> list[Row]: ...
+    def page(self, ranges: Sequence[Range], limit: int) -> Found: ...
 
 
 class Identity:
@@ -45,23 +45,27 @@ class Identity:
     def is_another(self, seen: History, position: int) -> bool:
         """Whether `seen` is not the history that is being streamed, up to id `position`.
 
-        If the table was only altered, its history has the new name from here on.
+        If the table was only altered, its history has the new name from here on. Raises
+        HistoryMoved where it is altered meanwhile.
         """
         if seen == self._history:
             return False
         seen = self._source.describe()
-        if seen.place != self._history.place or self._is_recreated(position):
+        if seen.place != self._history.place or self._is_recreated(seen, position):
             return True
         self._history = seen
         return False
 
-    def _is_recreated(self, position: int) -> bool:
+    def _is_recreated(self, seen: History, position: int) -> bool:
         """Whether none of the newest rows is there any more. If none was read that could tell, the
         worst is assumed of a table that had any."""
         if not self._newest:
             return position > 0
         ids = sorted(row.id for row in self._newest)
-        there = {row.id: row for row in self._source.page(ranges_of(ids), ROWS_COMPARED)}
+        found = self._source.page(ranges_of(ids), ROWS_COMPARED)
+        if found.history != seen:
+            raise HistoryMoved("the table was changed while it was looked at")
+        there = {row.id: row for row in found.rows}
         return not any(row.id in there and _same(row, there[row.id]) for row in self._newest)
 
 

@@ -24,7 +24,7 @@ from poller.ids.ranges import MAX_ID, Range, ranges_of
 from poller.polling.identity import Identity
 from poller.polling.report import PollReport
 from poller.reading.fence import Evidence, Fence
-from poller.reading.snapshot import History, Reading, Start
+from poller.reading.snapshot import Found, History, Reading, Start
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
 from poller.wire import event_id, notices, row
@@ -44,7 +44,7 @@ class Source(Protocol):
     def open(self) -> Start: ...
     def describe(self) -> History: ...
     def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]: ...
-    def page(self, ranges: Sequence[Range], limit: int) -> list[Row]: ...
+    def page(self, ranges: Sequence[Range], limit: int) -> Found: ...
 
 
 class Poller:
@@ -217,6 +217,7 @@ class Poller:
     def run(self) -> None:
         """Poll until stopped."""
         stopped = self._stopped
+        share = random.random()  # of the first wait: tables that begin together poll apart
         while not stopped.is_set():
             self._woken.clear()
             try:
@@ -226,7 +227,8 @@ class Poller:
                 # While the database is away only the backoff sets the pace, not who wakes.
                 stopped.wait(self._failed(error))
                 continue
-            self._woken.wait(delay_s)
+            self._woken.wait(delay_s * share)
+            share = 1.0 if delay_s else share
 
     def _failed(self, error: Exception) -> float:
         """The seconds to wait before the next try. What was seen before a fault proves nothing."""

@@ -9,37 +9,29 @@ the wait is cooperative.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import gevent
 from gevent.threadpool import ThreadPool
 from sqlalchemy import Connection, create_engine, event, select
-from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from poller.reading.session import session_of
+from poller.reading.turns import AHEAD, KEPT, Turns
+from poller.reading.url import parsed
+
 T = TypeVar("T")
 
-DRIVERS = {
-    "postgresql": "postgresql+psycopg",
-    "postgres": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-}
-CONNECT_TIMEOUT_S = 5
-POOL_CONNECTIONS = 5  # kept open per worker; the poller needs one
-POOL_OVERFLOW = 10  # opened under load and closed again
-# One thread, since SQLAlchemy takes locks that gevent has patched, and two threads that wait for
-# each other at one can sleep for ever. So a try must not wait for a lock of SQLite's, either.
-SQLITE_THREADS = 1
-SQLITE_BUSY_TIMEOUT_S = 0.0
+SQLITE_THREADS = 1  # see session.py
 SQLITE_RETRY_WAIT_S = (0.005, 0.025)
 POSTGRESQL_DISK_FULL = "53100"
 MYSQL_FULL = ((1021,), (1114,))  # ER_DISK_FULL, ER_RECORD_FILE_FULL
 POSTGRESQL_REFUSED = "42501"  # insufficient_privilege
 MYSQL_REFUSED = ((1044,), (1142,), (1143,))  # access denied: to a database, a table, a column
-SERVER_GIVES_UP_LATER_S = 1.0  # than we: its error would not say that it was the timeout
 
 
 class DatabaseTimeout(TimeoutError):  # noqa: N818 - as the built-in
@@ -49,13 +41,14 @@ class DatabaseTimeout(TimeoutError):  # noqa: N818 - as the built-in
 class Database:
     """One database. Makes no connection before the first call, so that none is copied by a fork.
 
-    `url` is any of `sqlite:///path`, `postgresql://…`, `mysql://…`, `mariadb://…`, or a SQLAlchemy
-    URL with a driver of its own. Raises ValueError for an in-memory SQLite database, which every
-    thread would have for itself.
+    `url` is any of `sqlite:///path`, `postgresql://…`, `mysql://…` and `mariadb://…`, with options
+    as docs/databases.md has them. Raises ValueError for one that cannot be used, and for an
+    in-memory SQLite database, which every thread would have for itself.
     """
 
     def __init__(self, url: str, *, query_timeout_s: float = 10.0) -> None:
-        self.url = _with_driver(make_url(url))
+        self._session = session_of(parsed(url), query_timeout_s)
+        self.url = self._session.url
         self.query_timeout_s = query_timeout_s
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database in (None, "", ":memory:"):
@@ -65,31 +58,43 @@ class Database:
             self.url,
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
-            **self._engine_options(),
+            pool_size=KEPT,
+            max_overflow=AHEAD,
+            pool_timeout=query_timeout_s,
+            connect_args=dict(self._session.connect_args),
         )
+        event.listen(self._engine, "do_connect", self._connect)
         level = "SERIALIZABLE" if self.is_sqlite else "READ COMMITTED"
         self._transactional = self._engine.execution_options(isolation_level=level)
         self._threads: ThreadPool | None = None
-        if self.is_sqlite:
-            event.listen(self._engine, "connect", _prepare_sqlite)
+        self._turns = Turns()
+        self._connecting_first = threading.Lock()
+        self._connected = False
 
     @property
     def dialect(self) -> str:
         """`sqlite`, `postgresql`, `mysql`, `mariadb` or what else SQLAlchemy calls it."""
         return self.url.get_backend_name()
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T], *, polling: bool = False) -> T:
         """What `work` returns, given a connection in which each statement commits by itself.
 
         So each statement has its own snapshot, which the fences rely on. `work` may run twice:
-        when SQLite says "locked", and when a pooled connection proves dead.
+        when SQLite says "locked", and when a pooled connection proves dead. `polling`: it is a
+        poller's, which does not wait for others' reads.
 
         Raises DatabaseTimeout, and SQLAlchemyError for whatever the database says.
         """
 
         def run() -> T:
-            with self._engine.connect() as connection:
-                return work(connection)
+            with self._turn(polling=polling), self._engine.connect() as connection:
+                try:
+                    return work(connection)
+                except BaseException:
+                    # Whatever is wrong with the session is not met again by the next try.
+                    if not self.is_sqlite:
+                        connection.invalidate()
+                    raise
 
         return self._call(lambda: _again_if_disconnected(run))
 
@@ -101,10 +106,11 @@ class Database:
         """
 
         def run() -> T:
-            # A dead pooled connection shows here, where nothing was written yet.
-            _again_if_disconnected(self._ping)
-            with self._transactional.begin() as connection:
-                return work(connection)
+            with self._turn():
+                # A dead pooled connection shows here, where nothing was written yet.
+                _again_if_disconnected(self._ping)
+                with self._transactional.begin() as connection:
+                    return work(connection)
 
         return self._call(run)
 
@@ -128,6 +134,33 @@ class Database:
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.kill()
+
+    def _connect(self, dialect: Any, _record: object, args: Any, options: Any) -> Any:
+        """A new connection, told what it needs before SQLAlchemy asks it anything."""
+        connection = dialect.connect(*args, **options)
+        try:
+            self._session.begin(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _turn(self, *, polling: bool = False) -> AbstractContextManager[None]:
+        """Inside, the caller may take a connection. SQLite has one thread, and so one."""
+        if self.is_sqlite:
+            return nullcontext()
+        self._connect_first()
+        return self._turns.take(polling=polling)
+
+    def _connect_first(self) -> None:
+        """One alone at first: SQLAlchemy learns from it about the server, and what connects
+        meanwhile would be used without that knowledge."""
+        if self._connected:
+            return
+        with self._connecting_first:
+            if not self._connected:
+                self._engine.connect().close()
+                self._connected = True
 
     def _ping(self) -> None:
         if not self.is_sqlite:
@@ -166,25 +199,6 @@ class Database:
         result: T = tries(lambda: _value(threads.apply(_outcome, (run,))))
         return result
 
-    def _engine_options(self) -> dict[str, Any]:
-        if self.is_sqlite:
-            return {"connect_args": {"timeout": SQLITE_BUSY_TIMEOUT_S}}
-        options: dict[str, Any] = {
-            "pool_size": POOL_CONNECTIONS,
-            "max_overflow": POOL_OVERFLOW,
-            "pool_timeout": self.query_timeout_s,
-        }
-        connect_args: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S}
-        if self.dialect == "postgresql":
-            # A backend that waits for a lock does not notice that its client is gone: without a
-            # timeout of its own, each query that we give up would leave one behind.
-            give_up_ms = int(1000 * (self.query_timeout_s + SERVER_GIVES_UP_LATER_S))
-            options_sent = f"-c timezone=UTC -c statement_timeout={give_up_ms}"
-            connect_args |= {"application_name": "rowcast", "options": options_sent}
-        elif self.dialect in ("mysql", "mariadb"):
-            connect_args |= {"charset": "utf8mb4", "init_command": "SET time_zone = '+00:00'"}
-        return {**options, "connect_args": connect_args}
-
 
 def is_refused(error: BaseException) -> bool:
     """Whether this user lacks the privilege, however often it tries."""
@@ -201,10 +215,6 @@ def is_locked(error: BaseException) -> bool:
 def _cause(error: BaseException) -> BaseException:
     """The driver's own error."""
     return error.orig or error if isinstance(error, DBAPIError) else error
-
-
-def _with_driver(url: URL) -> URL:
-    return url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
 
 
 def _outcome(run: Callable[[], T]) -> tuple[T | None, Exception | None]:
@@ -230,12 +240,3 @@ def _again_if_disconnected(run: Callable[[], T]) -> T:
         if not error.connection_invalidated:
             raise
     return run()
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    """WAL: readers and a writer do not wait for each other. A read-only file stays as it is."""
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.OperationalError as error:
-        if is_locked(error):
-            raise

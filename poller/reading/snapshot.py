@@ -8,6 +8,10 @@ from poller.ids.cursor import Cursor
 from poller.wire.row import Row
 
 
+class HistoryMoved(Exception):  # noqa: N818 - no fault: the next poll finds out what it is now
+    """What was read is of another history than it was asked of; none of its rows may be sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """Which history of a table this is. `dialects/` says what each part is made of.
@@ -30,6 +34,18 @@ class Reading:
     history: History
     counter: int | None
     rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rows of some ranges of ids, in id order, and the history whose rows they are."""
+
+    history: History
+    rows: list[Row]
+
+    @property
+    def epoch(self) -> str:
+        return self.history.epoch
 
 
 @dataclass(frozen=True, slots=True)

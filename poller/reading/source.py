@@ -14,11 +14,10 @@ from poller.ids.cursor import Cursor
 from poller.ids.ranges import Range
 from poller.reading.database import Database
 from poller.reading.fence import Evidence, Fence, FenceVoid
-from poller.reading.snapshot import History, Reading, Start
+from poller.reading.snapshot import Found, History, Reading, Start
 from poller.reading.table import Table
 from poller.runtime import log
 from poller.runtime.settings import Settings
-from poller.wire.row import Row
 
 
 class Source:
@@ -58,8 +57,11 @@ class Source:
         if self._prepare is not None:
             self._prepare(self._database)
             self._prepare = None
-        self._database.dispose()  # an open SQLite connection would go on reading a swapped file
-        start = self._database.read(self._open)
+        if self.table.described:
+            # Another history was met: an open SQLite connection would go on reading a swapped
+            # file, and any other the server that was a primary until now.
+            self._database.dispose()
+        start = self._database.read(self._open, polling=True)
         self._log_exceptions()
         return start
 
@@ -72,7 +74,7 @@ class Source:
             return evidence, self.table.poll(connection, cursor, limit)
 
         try:
-            return self._database.read(work)
+            return self._database.read(work, polling=True)
         except FenceVoid as reason:
             log.warning("fence void", feed=self._feed, reason=str(reason))
             self.describe()
@@ -85,11 +87,11 @@ class Source:
             self.table.describe(connection)
             return self.table.history(connection)
 
-        history = self._database.read(work)
+        history = self._database.read(work, polling=True)
         self._log_exceptions()
         return history
 
-    def page(self, ranges: Sequence[Range], limit: int) -> list[Row]:
+    def page(self, ranges: Sequence[Range], limit: int) -> Found:
         """Rows with ids in `ranges`, lowest first. Holds a connection only for this one query."""
         return self._database.read(lambda connection: self.table.page(connection, ranges, limit))
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gets the system programs the tests use: a MariaDB server, browsers, and the proxies of deploy/
-# (PostgreSQL comes as a wheel). With the argument `clients` also what `make clients` needs on top.
+# Gets the system programs the tests use: a MariaDB server, PgBouncer, browsers, and the proxies of
+# deploy/ (PostgreSQL comes as a wheel). With the argument `clients` also what `make clients` needs.
 # It installs only what is missing, only as root, only through apt-get. Whatever cannot be had is
 # named here; its tests then skip with the same reason, and nothing fails for it.
 # mariadb-server-core is the bare programs: no service is set up or started on this machine.
@@ -41,6 +41,11 @@ quietly() { # its output only when it fails
 }
 
 have mariadbd || get MariaDB mariadb-server-core mariadb-client-core
+# This package has no part without a service: what it set up just now is stopped again.
+have pgbouncer || {
+    get PgBouncer pgbouncer
+    if [ -d /run/systemd/system ] && have pgbouncer; then quietly systemctl disable --now pgbouncer; fi
+}
 # Without its recommended packages it would have no font at all.
 have chromium chromium-browser google-chrome google-chrome-stable ||
     get Chromium chromium fonts-liberation

@@ -20,7 +20,7 @@ from poller.ids.cursor import Cursor
 from poller.ids.ranges import Range, ranges_of
 from poller.polling.loop import Poller
 from poller.reading.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
-from poller.reading.snapshot import History, Reading, Start
+from poller.reading.snapshot import Found, History, Reading, Start
 from poller.runtime.settings import Settings
 from poller.serving.client import ClientSocket, OwnedSocket
 from poller.serving.fanout import Fanout
@@ -136,11 +136,11 @@ class SimulatedSource:
         rows = self.table.rows_in(cursor.holes, limit)
         return evidence, Reading(self._history, self.table.last_id, rows)
 
-    def page(self, ranges: Sequence[Range], limit: int) -> list[Row]:
+    def page(self, ranges: Sequence[Range], limit: int) -> Found:
         self._fail()
-        rows = self.table.rows_in(ranges, limit)
+        found = Found(self._history, self.table.rows_in(ranges, limit))
         gevent.sleep(0)  # what is committed from here on is not in it
-        return rows
+        return found
 
     def _fail(self) -> None:
         if self.fail is not None:
@@ -154,7 +154,9 @@ class Worker:
         self.settings = settings(**changes)
         self.source = SimulatedSource(table, self.settings.history_rows)
         self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
-        self.backfill = Backfill("test", self.source.page, self.settings.batch_rows)
+        self.backfill = Backfill(
+            "test", self.source.page, self.settings.batch_rows, lambda: self.log.epochs
+        )
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: True)
         self.ended: list[SocketStream] = []
         self.problem = ""  # why the feed is not ready

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from poller.reading.dialects.facts import Finding
 from poller.runtime.settings import Settings
 from tests.harness import sql
 from tests.harness.mariadb import MariaDB
+from tests.harness.pgbouncer import PgBouncer
 from tests.harness.ports import free_port
 from tests.harness.postgres import Postgres, Standby
 from wall.settings import PROJECT
@@ -209,6 +210,29 @@ def test_a_key_that_is_no_column_is_said(sqlite_url: str) -> None:
         NOT_WATCHED,
         "notes has no column number: name an integer one",
     )
+
+
+# -- what is between --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [("session", "a pooler in session mode is"), ("transaction", "a transaction pooler is")],
+)
+def test_a_pooler_is_named_and_takes_nothing_from_the_promise(
+    postgresql_url: str, start_pgbouncer: Callable[..., PgBouncer], mode: str, said: str
+) -> None:
+    made(postgresql_url, *POSTGRESQL["identity"][0])
+    report = verdict(start_pgbouncer(mode).url(postgresql_url))
+    assert report.status == WHOLE
+    assert said in str(report.findings[0])
+    assert "pooler" not in "".join(map(str, verdict(postgresql_url).findings))
+
+
+def test_a_url_that_cannot_be_used_is_said(sqlite_url: str) -> None:
+    report = verdict("postgresql+psycopg2://me:geheim@h/d")
+    assert report.status == NOT_WATCHED
+    assert "write postgresql://" in report.problem
 
 
 # -- the way out ----------------------------------------------------------------------------------

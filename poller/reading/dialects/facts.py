@@ -46,6 +46,12 @@ class TableFacts:
         """The findings that take something from the promise."""
         return [finding for finding in self.findings if finding.lacking]
 
+    @property
+    def identity(self) -> sa.Select[Any]:
+        """`status` without the counter, which costs a look-up."""
+        place, version, counter = self.status.selected_columns
+        return self.status.with_only_columns(place, version, NOT_TOLD.label(counter.key))
+
     def history(self, told_place: Any, version: Any) -> History:
         """From what `status` told. Raises OSError if the database's file is gone."""
         place = f"{told_place}{_inode(self.file)}"

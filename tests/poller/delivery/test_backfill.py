@@ -8,9 +8,10 @@ import pytest
 from gevent.event import Event
 
 from poller.delivery import backfill, page
-from poller.delivery.backfill import QUERIES_AT_ONCE, Backfill
+from poller.delivery.backfill import QUERIES_AT_ONCE, Backfill, OtherHistory
 from poller.delivery.page import Page
 from poller.ids.ranges import Range
+from poller.reading.snapshot import Found, History
 from poller.wire import row
 from poller.wire.row import Problem, Row
 from tests.harness.simulation import Client, SimulatedTable, Worker
@@ -18,6 +19,7 @@ from tests.harness.simulation import Client, SimulatedTable, Worker
 BOUND_S = 10
 STEP_S = 0.005
 NOW = (1, 0)  # generation, floor
+EPOCH = "abcd"
 
 
 class Reader:
@@ -30,8 +32,9 @@ class Reader:
         self.gate = Event()
         self.gate.set()
         self.fail: Exception | None = None
+        self.epoch = EPOCH
 
-    def __call__(self, ranges: Sequence[Range], limit: int) -> list[Row]:
+    def __call__(self, ranges: Sequence[Range], limit: int) -> Found:
         self.asked.append((ranges, limit))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -40,7 +43,8 @@ class Reader:
         if self.fail:
             raise self.fail
         ids = [i for i in sorted(self.rows) if any(low <= i <= high for low, high in ranges)]
-        return [Row(i, {"id": i, "text": self.rows[i]}) for i in ids[:limit]]
+        rows = [Row(i, {"id": i, "text": self.rows[i]}) for i in ids[:limit]]
+        return Found(History("place", self.epoch), rows)
 
     @contextmanager
     def shut(self) -> Iterator[None]:
@@ -73,7 +77,7 @@ def got(asker: "gevent.Greenlet") -> Page:  # type: ignore[type-arg]
 
 
 def make(reader: Reader, batch_rows: int = 1000) -> Backfill:
-    return Backfill("test", reader, batch_rows)
+    return Backfill("test", reader, batch_rows, lambda: (EPOCH,))
 
 
 def test_a_page_cut_off_by_its_bytes_says_nothing_of_the_ids_beyond_its_last_row() -> None:
@@ -262,6 +266,32 @@ def test_rows_of_a_table_made_anew_are_not_those_of_the_one_before() -> None:
     sent = b"".join(next(stream) for _ in range(4))
     assert sent.count(b"anew") == 9
     assert b'"text":"row' not in sent
+
+
+def test_a_page_of_a_history_that_is_not_streamed_is_for_nobody_and_not_kept() -> None:
+    """The table became another one, or a pooler mixed two up: the next poll finds out which."""
+    reader = Reader(3)
+    shared = make(reader)
+    reader.epoch = "beef"
+    with pytest.raises(OtherHistory):
+        shared.page([(1, 3)], NOW)
+    reader.epoch = EPOCH
+    assert ids(shared.page([(1, 3)], NOW)) == [1, 2, 3]
+
+
+def test_rows_of_a_new_history_wait_for_the_poll_that_resets() -> None:
+    table = SimulatedTable()
+    table.insert(9)
+    started = worker(table)
+    table.make_anew()
+    table.insert(9)
+    table.committed |= dict.fromkeys(table.committed, "anew")
+    stream = iter(started.open_stream("0"))
+    sent = b"".join(next(stream) for _ in range(3))  # up to the heartbeat after the page
+    assert b"anew" not in sent
+    started.poll_until_quiet()
+    sent = b"".join(next(stream) for _ in range(2))
+    assert sent.index(b"event: reset") < sent.index(b"id: ")
 
 
 # -- who goes, and what fails -------------------------------------------------------------------

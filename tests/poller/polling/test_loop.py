@@ -12,7 +12,7 @@ import pytest
 from poller.ids.cursor import Cursor
 from poller.ids.ranges import Range
 from poller.polling import loop
-from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
+from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Poller
 from poller.reading.fence import GracePeriod
 from poller.runtime import log
 from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
@@ -26,6 +26,23 @@ def wait_for(fact: Callable[[], bool], bound_s: float = BOUND_S) -> None:
     with gevent.Timeout(bound_s):
         while not fact():
             gevent.sleep(STEP_S)
+
+
+class CountedWaits:
+    """Waits that take no time; after so many of them the poller is stopped."""
+
+    def __init__(self, poller: Poller, most: int) -> None:
+        self.waits: list[float] = []
+        self._poller = poller
+        self._most = most
+
+    def clear(self) -> None:
+        pass
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        if len(self.waits) == self._most:
+            self._poller._stopped.set()
 
 
 @pytest.fixture
@@ -62,6 +79,23 @@ def test_a_row_is_encoded_once_with_the_cursor_that_holds_it(
     assert entry.frame == b'data: {"id":1,"text":"row 1"}\nid: abcd.1\n\n'
     assert entry.cursor == Cursor.at(1)
     assert entry.lines == b'data: {"id":1,"text":"row 1"}\n'
+
+
+def test_tables_that_begin_together_poll_apart(
+    table: SimulatedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for another share of its first interval, and for whole ones from then on."""
+    shares = iter([0.25, 0.75])
+    monkeypatch.setattr("random.random", lambda: next(shares))
+    waits = []
+    for _ in range(2):
+        worker = Worker(table)
+        woken = CountedWaits(worker.poller, 4)
+        monkeypatch.setattr(worker.poller, "_woken", woken)
+        table.insert(worker.settings.batch_rows)  # a full batch polls again at once
+        worker.poller.run()
+        waits.append([wait_s / worker.settings.poll_interval_s for wait_s in woken.waits])
+    assert waits == [[0.0, 0.25, 1.0, 1.0], [0.0, 0.0, 0.75, 1.0]]
 
 
 def test_the_start_is_history_rows_below_the_newest(table: SimulatedTable) -> None:

@@ -66,7 +66,8 @@ def test_a_key_of_a_domain_over_an_integer_is_an_integer_key(
     assert polled(Cursor.at(10**12)) == []
     assert database.read(lambda c: table.start_below(c, 2)) == 2
     assert database.read(lambda c: table.gaps_below(c, 10**6)) == ([(3, 4)], 0)
-    assert [one.id for one in database.read(lambda c: table.page(c, [(2, 10**12)], 9))] == [2, 5, 6]
+    found = database.read(lambda c: table.page(c, [(2, 10**12)], 9))
+    assert [one.id for one in found.rows] == [2, 5, 6]
     database.close()
 
 

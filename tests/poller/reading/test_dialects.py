@@ -268,7 +268,7 @@ def test_on_mariadb_a_look_that_fails_leaves_its_level_to_nobody(
         notes.look((1, 3))
     sql.execute(mariadb_url, "RENAME TABLE away TO notes")
     with transaction(mariadb_url, "INSERT INTO notes (b) VALUES ('not committed')"):
-        assert notes.database.read(lambda c: notes.table.page(c, [(1, 9)], 9)) == []
+        assert notes.database.read(lambda c: notes.table.page(c, [(1, 9)], 9).rows) == []
 
 
 def test_with_metadata_locks_a_transaction_that_wrote_is_a_holder(

@@ -77,7 +77,7 @@ def polled(database: Database, table: Table, after: int = 0, limit: int = 100) -
 
 
 def paged(database: Database, table: Table, limit: int = 100) -> list[Row]:
-    return database.read(lambda c: table.page(c, [(1, MAX_ID)], limit))
+    return database.read(lambda c: table.page(c, [(1, MAX_ID)], limit)).rows
 
 
 # -- unreadable --------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ def test_a_poll_does_not_bring_what_it_withholds(database: Database) -> None:
     brought: list[int] = []
 
     def noted(connection: sa.Connection) -> None:
-        columns = table._description.columns
+        columns = table._last_look().description.columns
         for selected in (columns.at_once, columns.whole(columns.values)):
             found = connection.execute(sa.select(*selected)).all()
             brought.extend(len(value) for row in found for value in row if isinstance(value, str))

@@ -46,9 +46,10 @@ def recorded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple
     def described(table: Table, connection: Any) -> None:
         fence.steps.append("describe")
         describe(table, connection)
-        description, facts = table._last_look()
+        look = table._last_look()
+        facts = look.facts
         facts = TableFacts(facts.status, fence, facts.findings, facts.file)
-        table._seen = description, facts
+        table._seen = look._replace(facts=facts)
 
     def noted(name: str) -> None:
         method = getattr(Table, name)

@@ -10,6 +10,7 @@ from poller.ids.cursor import Cursor
 from poller.reading.conditions import selects
 from poller.reading.database import Database
 from poller.reading.description import TableError
+from poller.reading.snapshot import HistoryMoved
 from poller.reading.table import Table
 
 AUTO = {
@@ -119,8 +120,54 @@ def test_the_counter_of_another_column_does_not_look_like_a_restart(database_url
 def test_a_page_brings_rows_of_the_given_ranges(database: Database) -> None:
     insert(database, *range(1, 9))
     table = described(database)
-    rows = database.read(lambda c: table.page(c, [(2, 3), (5, 5), (7, 100)], 4))
+    rows = database.read(lambda c: table.page(c, [(2, 3), (5, 5), (7, 100)], 4).rows)
     assert [row.id for row in rows] == [2, 3, 5, 7]
+
+
+def test_a_page_says_of_which_history_its_rows_are(database: Database) -> None:
+    insert(database, 1, 2)
+    table = described(database)
+    before = database.read(table.history)
+    assert database.read(lambda c: table.page(c, [(1, 9)], 9)).history == before
+    assert database.read(lambda c: table.page(c, [(8, 9)], 9)).history == before
+    database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes RENAME TO away"))
+    made = f"CREATE TABLE notes (id {AUTO[database.dialect]}, body VARCHAR(100), more INT)"
+    database.write(lambda c: c.exec_driver_sql(made))
+    insert(database, 1, 2)
+    page = database.read(lambda c: table.page(c, [(1, 9)], 9))
+    # MariaDB knows a table by the second in which it was made, and by its number at the last look.
+    assert page.history != before or database.dialect in ("mysql", "mariadb")
+
+
+def test_a_table_that_is_replaced_between_two_statements_gives_no_rows(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poller.reading.conditions.PARTS_PER_STATEMENT", 1)
+    database = Database(sqlite_url)
+    database.write(lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {AUTO['sqlite']})"))
+    table = described(database)
+    ranges = [(1, 100), (200, 300)]
+    assert database.read(lambda c: table.page(c, ranges, 9)).rows == []
+    statements = [0]
+
+    def replace(connection: sa.Connection) -> None:
+        execute = sa.Connection.execute
+
+        def counted(self: sa.Connection, *arguments: object) -> object:
+            if self is connection and statements[0] == 1:
+                self.exec_driver_sql("CREATE TABLE other (id int)")
+            statements[0] += 1
+            return execute(self, *arguments)  # type: ignore[call-overload]
+
+        monkeypatch.setattr(sa.Connection, "execute", counted)
+
+    def work(connection: sa.Connection) -> None:
+        replace(connection)
+        table.page(connection, ranges, 9)
+
+    with pytest.raises(HistoryMoved):
+        database.read(work)
+    database.close()
 
 
 def test_the_start_has_so_many_rows_above_it(database: Database) -> None:
@@ -163,7 +210,7 @@ def test_a_mariadb_table_of_any_name_has_another_epoch_once_truncated(mariadb_ur
 def test_only_listed_columns_are_read(database: Database) -> None:
     insert(database, 1)
     table = described(database, columns=["body"])
-    rows = database.read(lambda c: table.page(c, [(1, 1)], 1))
+    rows = database.read(lambda c: table.page(c, [(1, 1)], 1).rows)
     assert rows[0].columns == {"body": "note 1"}
 
 
@@ -171,7 +218,7 @@ def test_a_column_added_later_does_not_appear(database: Database) -> None:
     table = described(database)
     database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes ADD COLUMN secret VARCHAR(9)"))
     insert(database, 1)
-    rows = database.read(lambda c: table.page(c, [(1, 1)], 1))
+    rows = database.read(lambda c: table.page(c, [(1, 1)], 1).rows)
     assert rows[0].columns == {"id": 1, "body": "note 1"}
 
 
@@ -182,11 +229,11 @@ def test_a_column_added_later_stays_hidden_when_looked_at_again(
     database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes ADD COLUMN secret VARCHAR(9)"))
     database.read(table.describe)
     insert(database, 1)
-    rows = database.read(lambda c: table.page(c, [(1, 1)], 1))
+    rows = database.read(lambda c: table.page(c, [(1, 1)], 1).rows)
     assert rows[0].columns == {"id": 1, "body": "note 1"}
     database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes DROP COLUMN body"))
     database.read(table.describe)
-    rows = database.read(lambda c: table.page(c, [(1, 1)], 1))
+    rows = database.read(lambda c: table.page(c, [(1, 1)], 1).rows)
     assert rows[0].columns == {"id": 1}
 
 
@@ -227,7 +274,9 @@ def test_on_sqlite_no_range_walks_the_table(sqlite_url: str) -> None:
     ranges = ((5, 5), (9, 9), (1000, 2000), (30_000, 90_000))
 
     def plan(connection: sa.Connection) -> str:
-        (statement,) = selects(table._key, table._description.columns.at_once, ranges, 100)
+        (statement,) = selects(
+            table._key, table._last_look().description.columns.at_once, ranges, 100
+        )
         sql = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
         return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())
 
@@ -292,7 +341,7 @@ def test_sqlite_dates_are_streamed_as_they_were_written(sqlite_url: str) -> None
         lambda c: c.exec_driver_sql("INSERT INTO notes (at) VALUES ('2026-11-22T10:00Z'), (7)")
     )
     table = described(database)
-    rows = database.read(lambda c: table.page(c, [(1, 9)], 9))
+    rows = database.read(lambda c: table.page(c, [(1, 9)], 9).rows)
     assert [row.columns for row in rows] == [
         {"id": 1, "at": "2026-11-22T10:00Z"},
         {"id": 2, "at": 7},

@@ -51,7 +51,7 @@ def received(url: str) -> list[object]:
     table = Table("held")
     database.read(table.describe)
     polled = database.read(lambda connection: table.poll(connection, Cursor(), 100)).rows
-    paged = database.read(lambda connection: table.page(connection, [(1, 99)], 100))
+    paged = database.read(lambda connection: table.page(connection, [(1, 99)], 100)).rows
     database.close()
     assert polled == paged or "nan" in str(polled)
     frames = [row.body(one) for one in polled]

@@ -14,6 +14,7 @@ from gevent import monkey
 from poller.access.admission import Admission
 from poller.delivery.event_log import Entry, EventLog
 from poller.ids.cursor import Cursor
+from poller.reading.snapshot import Found, History
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
 from poller.serving import fanout
@@ -33,7 +34,8 @@ class Bench:
         self.clients: list[socket.socket] = []
         self.log = EventLog(10_000, 64 * 2**20)
         settings = Settings(heartbeat_s=HEARTBEAT_S)
-        self.streams = Streams("bench", self.log, lambda _r, _n: [], settings, lambda: None, str)
+        none = Found(History("place", EPOCH), [])
+        self.streams = Streams("bench", self.log, lambda _r, _n: none, settings, lambda: None, str)
 
     def row(self, row_id: int, size_bytes: int = 50) -> None:
         cursor = self.log.cursor.add(row_id)

@@ -1,0 +1,155 @@
+"""Batches of rows: those of some ranges of ids, and what tells the history that they are of.
+
+Both come from one statement, and so from one snapshot. Where that cannot be (very many ranges, rows
+that are large or that the driver cannot read), the history is read before and after the rows, and
+is the same, or there are no rows: HistoryMoved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from poller.ids.ranges import Range
+from poller.reading.conditions import bounds, conditions, in_range, selects
+from poller.reading.description import Description
+from poller.reading.dialects.facts import TableFacts
+from poller.reading.retrieval import Retrieval, raise_if_away, upto_bytes
+from poller.reading.snapshot import History, HistoryMoved
+from poller.wire.row import CutOff, Row
+
+STATUS_COLUMNS = 3  # place, version, counter: see dialects/
+COUNTER = 2
+MAX_ROWS = 2**31
+
+
+class Batch(NamedTuple):
+    """Rows, lowest ids first; `counter` is that of a poll."""
+
+    history: History
+    counter: int | None
+    rows: list[Row]
+
+
+class Beside(NamedTuple):
+    """What is read beside rows; and the statement for one range of ids, as most of them are."""
+
+    status: sa.Select[Any]
+    one_range: sa.Select[Any]
+
+
+class Batches:
+    """Those of a described table."""
+
+    def __init__(self, description: Description, facts: TableFacts) -> None:
+        self._description = description
+        self._facts = facts
+        of_rows = in_range(description.key, description.columns.at_once)
+        self.polls, self.pages = (
+            Beside(status, self._beside(status, of_rows))
+            for status in (facts.status, facts.identity)
+        )
+        self._rows_that_fit = MAX_ROWS  # into a batch's bytes, by the last batches
+
+    def read(
+        self, connection: Connection, beside: Beside, ranges: Sequence[Range], limit: int
+    ) -> Batch:
+        """At most `limit` rows of `ranges`, with `polls` or `pages` beside them."""
+        most = min(limit, self._rows_that_fit)
+        try:
+            status, found = self._fetch(connection, beside, ranges, most)
+        except HistoryMoved:
+            raise
+        except Exception as error:  # noqa: BLE001 - drivers raise anything
+            raise_if_away(error)
+            # Not one snapshot, but safe: the status is read first, the ids in one statement with
+            # the same limit, and a row that is gone by the time it is read was deleted.
+            status = connection.execute(beside.status).one()
+            rows = self._one_by_one(connection, ranges, most)
+        else:
+            found = sorted(found, key=itemgetter(0))[:most]
+            large = [int(row[0]) for row in found if self._description.columns.is_large(row)]
+            if not large:
+                rows = list(map(self._description.columns.row, found))
+                return self._batch(status, self._fitted(rows, most, limit))
+            rows = self._with_large(connection, found, large)
+        self._check_same(status, connection.execute(beside.status).one())
+        return self._batch(status, self._fitted(rows, most, limit))
+
+    def history(self, connection: Connection) -> History:
+        """Which history of the table this is."""
+        return self._history(connection.execute(self._facts.identity).one())
+
+    # -- statements -------------------------------------------------------------------------
+
+    def _beside(self, status: sa.Select[Any], of_rows: sa.Select[Any]) -> sa.Select[Any]:
+        """The outer join yields the status also where there is no row."""
+        told, rows = status.subquery(), of_rows.subquery()
+        return (
+            sa.select(*told.c, *rows.c)
+            .select_from(told.outerjoin(rows, sa.true()))
+            .order_by(rows.c[self._description.key.name])
+        )
+
+    def _fetch(
+        self, connection: Connection, beside: Beside, ranges: Sequence[Range], most: int
+    ) -> tuple[Sequence[Any], list[Any]]:
+        if len(ranges) == 1:
+            answers = [connection.execute(beside.one_range, bounds(*ranges[0], most)).all()]
+        else:
+            key, columns = self._description.key, self._description.columns.at_once
+            statements = selects(key, columns, ranges, most)
+            answers = [
+                connection.execute(self._beside(beside.status, one)).all() for one in statements
+            ]
+        status = answers[0][0][:STATUS_COLUMNS]
+        for another in answers[1:]:
+            self._check_same(status, another[0])
+        rows = [row[STATUS_COLUMNS:] for answer in answers for row in answer]
+        return status, [row for row in rows if row[0] is not None]
+
+    def _check_same(self, before: Sequence[Any], after: Sequence[Any]) -> None:
+        if self._history(before) != self._history(after):
+            name = self._description.table.name
+            raise HistoryMoved(f"{name} became another table while it was read")
+
+    def _history(self, status: Sequence[Any]) -> History:
+        return self._facts.history(*status[:COUNTER])
+
+    def _batch(self, status: Sequence[Any], rows: list[Row]) -> Batch:
+        counter = None if status[COUNTER] is None else int(status[COUNTER])
+        return Batch(self._history(status), counter, rows)
+
+    # -- rows that one statement cannot bring -----------------------------------------------
+
+    def _with_large(
+        self, connection: Connection, found: Sequence[Any], large: Sequence[int]
+    ) -> list[Row]:
+        columns = self._description.columns
+        apart = Retrieval(connection, self._description).rows(large)
+        return upto_bytes(
+            next(apart) if columns.is_large(row) else columns.row(row) for row in found
+        )
+
+    def _one_by_one(self, connection: Connection, ranges: Sequence[Range], most: int) -> list[Row]:
+        """Where a row makes the driver fail on the whole fetch."""
+        apart = Retrieval(connection, self._description)
+        apart.check_statement()
+        key = self._description.key
+        ids: list[int] = []
+        for within in conditions(key, ranges):
+            ids += connection.scalars(sa.select(key).where(within).order_by(key).limit(most)).all()
+        return upto_bytes(apart.rows(sorted(ids)[:most]))
+
+    def _fitted(self, rows: list[Row], most: int, limit: int) -> list[Row]:
+        """The same rows; the next batch has as many as fit."""
+        if isinstance(rows, CutOff):
+            self._rows_that_fit = len(rows)
+        elif self._rows_that_fit < MAX_ROWS:
+            self._rows_that_fit *= 2
+            return CutOff(rows) if len(rows) >= most and most < limit else rows
+        return rows

@@ -1,0 +1,39 @@
+"""What is between us and PostgreSQL: nothing, or a pooler, and how that shares its connections."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from poller.reading.database import Database
+from poller.reading.dialects.facts import Finding
+from poller.reading.session import is_pooled
+
+TRIES = 3  # another client may come between
+
+
+def pooler_findings(database: Database) -> list[Finding]:
+    """A finding where there is a pooler. It takes nothing from the promise: see session.py."""
+
+    def look(connection: Connection) -> list[Finding]:
+        if not is_pooled(connection):
+            return []
+        if any(_is_shared(connection, database) for _ in range(TRIES)):
+            return [
+                Finding(
+                    "a transaction pooler is between Rowcast and PostgreSQL: each statement "
+                    "brings its settings along, and none is prepared"
+                )
+            ]
+        return [Finding("a pooler in session mode is between Rowcast and PostgreSQL")]
+
+    return database.read(look)
+
+
+def _is_shared(connection: Connection, database: Database) -> bool:
+    """Whether somebody else got the server's process that had just worked for us, or we another."""
+    before = _server_pid(connection)
+    return database.read(_server_pid) == before or _server_pid(connection) != before
+
+
+def _server_pid(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())

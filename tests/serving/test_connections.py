@@ -1,0 +1,91 @@
+"""Many tables of one database: few connections, a quiet start, and none waits for another."""
+
+from collections.abc import Callable
+
+import pytest
+
+from poller.reading.turns import KEPT
+from tests.harness import sql
+from tests.harness.gunicorn import Gunicorn
+from tests.harness.mariadb import MariaDB
+from tests.harness.postgres import Postgres
+from tests.harness.process import wait_until
+from tests.serving.helpers import OpenStream, ready
+
+pytestmark = pytest.mark.serving
+
+TABLES = [f"table_{number}" for number in range(20)]
+ROWS = 300
+CATCH_UP_S = 60.0
+ROUNDS = 40
+ID = {
+    "postgresql": "id bigserial PRIMARY KEY",
+    "mariadb": "id bigint AUTO_INCREMENT PRIMARY KEY",
+}
+# Nothing is in the ring at first, so that every client reads its table in pages.
+SETTINGS = {"ROWCAST_HISTORY": "0", "ROWCAST_POST_RATE": "", "FEEDS": " ".join(TABLES)}
+
+Start = Callable[[str], Gunicorn]
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A database with all the tables."""
+    url = str(request.getfixturevalue(f"{request.param}_url"))
+    for table in TABLES:
+        sql.execute(url, f"CREATE TABLE {table} ({ID[request.param]}, body varchar(99))")
+        insert(url, table, ROWS)
+    return url
+
+
+@pytest.fixture
+def start(start_gunicorn: Callable[..., Gunicorn]) -> Start:
+    def start(url: str) -> Gunicorn:
+        env = {**SETTINGS, "DATABASE_URL": url}
+        return start_gunicorn(env, app="tests.serving.many_feeds:app").wait_ready()
+
+    return start
+
+
+def insert(url: str, table: str, rows: int = 1) -> None:
+    values = ", ".join(["('x')"] * rows)
+    sql.execute(url, f"INSERT INTO {table} (body) VALUES {values}")
+
+
+def test_twenty_tables_have_six_connections_and_start_without_an_error(
+    url: str,
+    start: Start,
+    open_stream: OpenStream,
+    server_of: Callable[[str], Postgres | MariaDB],
+) -> None:
+    wall = start(url)
+    server = server_of(url)
+    streams = [open_stream(f"{wall.url}/stream/{table}", "0") for table in TABLES for _ in range(2)]
+    most = 0
+    for number in range(ROUNDS):
+        insert(url, TABLES[number % len(TABLES)])
+        most = max(most, server.connections(url))
+    for stream in streams:
+        stream.wait_for_rows(ROWS + ROUNDS // len(TABLES), CATCH_UP_S)
+        most = max(most, server.connections(url))
+    assert 0 < most <= KEPT == 6
+    assert " ERROR " not in wall.log()
+
+
+def test_tables_that_somebody_has_locked_do_not_hold_up_the_others(
+    url: str, start: Start, open_stream: OpenStream
+) -> None:
+    wall = start(url)
+    *locked, free = TABLES[:7]
+    stream = open_stream(f"{wall.url}/stream/{free}").wait_open()
+    with sql.Transaction(url) as migration:
+        if migration.dialect == "mariadb":
+            tables = ", ".join(f"{table} WRITE" for table in locked)
+            migration.execute(f"LOCK TABLES {tables}")
+        else:
+            migration.execute(f"LOCK TABLE {', '.join(locked)}")
+        wait_until(lambda: not ready(wall), CATCH_UP_S, "a poll of a locked table has failed")
+        for number in range(5):
+            insert(url, free)
+            stream.wait_for_rows(number + 1)
+    wait_until(lambda: ready(wall), CATCH_UP_S, "ready again")
