@@ -1,4 +1,4 @@
-"""The lock files: the very versions that are pinned, each with its hash, and no registry's address."""
+"""Lock files: the very versions that are pinned, each with its hash, and no registry's address."""
 
 import json
 import re
