@@ -1,6 +1,6 @@
 """A feed: one watched table as a live stream. Table, poller, log and streams, put together.
 
-It knows no Flask: `Notifier` routes requests to it.
+It knows no Flask: `web/routes.py` opens streams on it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Every setting of the notifier: environment name, default, unit, meaning.
 
-Settings are data: an application that has more adds fields in a subclass, and both the check of
-unknown names and the table in `docs/settings.md` come from the fields.
+Settings are data: an application that has more adds fields in a subclass. Unknown names are checked
+against the fields, and a test compares `docs/settings.md` with them.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from poller.wire import chunked
 
 READABLE = 1  # the loop's flag for a watcher of input
 # In the kernel, for one client; Linux doubles it for its own book-keeping. Left to itself it would
-# grow to 4 MB for each client that reads slowly. A CHUNK_BYTES of delivery.py just fits.
+# grow to 4 MB for each client that reads slowly. A chunk of `subscriber.CHUNK_BYTES` just fits.
 SEND_BUFFER_BYTES = 128 * 1024
 # A stream's client has nothing to say. What it says is thrown away, so that its end is seen behind
 # it, but not without limit.

@@ -1,6 +1,6 @@
 """The fanout: writes one batch to all live streams of a worker, straight into their sockets.
 
-It knows neither HTTP nor SQL: the sockets come from `handover.py`, the bytes from `delivery/`. A
+It knows no route and no SQL: the sockets come from `handover.py`, the bytes from `delivery/`. A
 stream is in one of two places:
 
 - parked (`parked.py`): it has everything there is for it now, and no greenlet. A round gives all

@@ -1,8 +1,9 @@
 """The hand-over: takes a client's connection over from gunicorn's gevent worker.
 
 A WSGI response holds a greenlet, and one of the worker's connections, for as long as it lasts.
-After the hand-over there is only a socket, which is ours. What this relies on, held by
-`tests/test_handover.py` and `tests/serving/`, which fail when a new gunicorn changes it:
+After the hand-over there is only a socket, which is ours. What this relies on is checked by
+`tests/poller/serving/test_handover.py` and `tests/serving/`, which fail when a new gunicorn
+changes it:
 
 - `environ["gunicorn.socket"]` is gevent's socket, and `start_response` returns a method of
   gunicorn's `Response`, also through middleware that passes it on. That response writes the head

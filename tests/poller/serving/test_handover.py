@@ -1,6 +1,7 @@
 """What the hand-over relies on in gunicorn and gevent, and what it leaves to the response.
 
-When one of the first tests fails, gunicorn has changed: read `poller/handover.py` before mending.
+When one of the first tests fails, gunicorn has changed: read `poller/serving/handover.py` before
+mending.
 With a real server: `tests/serving/test_handover.py`.
 """
 
