@@ -1,0 +1,1 @@
+"""Settings, log, metrics, turns for other greenlets: what every room uses. It knows no other room."""

@@ -17,7 +17,8 @@ A reset excuses what its page had not received yet. A row that was deleted or tr
 been seen or not. The outcome of a commit that nobody knows is what the table says.
 
 One thing is counted but is no anomaly: `repeated by merge`, a row sent again to a client whose
-token could not name all gaps (`poller/ids/cursor_token.py` merges the nearest; "twice, never missed").
+token could not name all gaps (`poller/ids/cursor_token.py` merges the nearest; "twice, never
+missed").
 """
 
 from collections import Counter
