@@ -47,7 +47,8 @@ class Report:
 
     @property
     def status(self) -> int:
-        """0: the whole promise; 1: with exceptions; 2: it cannot be watched, or not be asked."""
+        """0: the promise holds in full; 1: with exceptions; 2: the table cannot be watched, or the
+        database not be asked."""
         if self.problem:
             return NOT_WATCHED
         return EXCEPTIONS if self.exceptions else WHOLE
@@ -73,7 +74,7 @@ class Report:
     def _verdict(self) -> str:
         match self.status, len(self.exceptions):
             case 0, _:
-                return f"{self.name} can be watched with the whole promise."
+                return f"{self.name} can be watched; the promise holds in full."
             case 1, 1:
                 return f"{self.name} can be watched, with the exception named above."
             case 1, many:
@@ -125,8 +126,8 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
         except TableError as error:
             way_out = remedy.lines(connection, table.source, table.key_name)
             return Report(table.name, place, problem=str(error), way_out=way_out)
-        if (doubled := table.doubled(connection)) is not None:
-            return Report(table.name, place, problem=doubled)
+        if (duplicates := table.duplicates(connection)) is not None:
+            return Report(table.name, place, problem=duplicates)
         newest = table.start_below(connection, 0)
         table.poll(connection, Cursor.at(newest), limit=1)
         return Report(table.name, place, table.facts.fence.name, table.facts.findings)

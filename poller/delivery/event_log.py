@@ -153,8 +153,8 @@ class EventLog:
     def base(self) -> Cursor:
         """At least every row delivered before the oldest entry.
 
-        It may hold a late row that is still in the ring. Nobody loses or doubles it by that: a
-        client that lacks it reads it from the table, and the replay leaves out what it has.
+        It may hold a late row that is still in the ring. Nobody loses it or gets it twice by that:
+        a client that lacks it reads it from the table, and the replay leaves out what it has.
         """
         return self.cursor.upto(self._base_position)
 

@@ -1,1 +1,1 @@
-"""The only SQL: database, table, fence, one file per dialect. It knows no event log, stream or Flask."""
+"""The only SQL: database, table, fence, a file per dialect. It knows no log, stream or Flask."""

@@ -104,7 +104,7 @@ class Describer:
             )
         if not isinstance(key.type, sa.Integer):
             raise TableError(
-                f"{self.name}.{key.name} is no integer: name another column (key=, --key)"
+                f"{self.name}.{key.name} is not an integer: name another column (key=, --key)"
             )
         return key
 

@@ -65,10 +65,10 @@ def _did_you_mean(name: str, names: Sequence[str]) -> Iterator[str]:
 def _new_key(connection: Connection, inspector: Inspector, table: sa.Table) -> Iterator[str]:
     """The statements. On PostgreSQL and MySQL they lock the table while all rows get a number."""
     preparer = connection.dialect.identifier_preparer
-    name = preparer.format_table(table).replace("%%", "%")  # doubled for drivers' sake
+    name = preparer.format_table(table).replace("%%", "%")  # twice for drivers' sake
     match connection.dialect.name:
         case "postgresql" if partitioned_by(connection, table):
-            # No unique index without the partitions' column. The sequence doubles no value.
+            # No unique index without the partitions' column. The sequence gives no value twice.
             yield f"ALTER TABLE {name} ADD COLUMN {NEW_KEY} bigserial;"
             yield f"CREATE INDEX ON {name} ({NEW_KEY});"
         case "postgresql":

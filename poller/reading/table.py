@@ -29,7 +29,7 @@ from poller.reading.snapshot import Found, History, Reading
 from poller.reading.values import MAX_VALUE_BYTES
 
 GAPS_LOOKED_FOR_IN = 100_000  # rows below the start
-DOUBLES_LOOKED_FOR_IN = 10_000  # rows, the newest
+DUPLICATES_LOOKED_FOR_IN = 10_000  # rows, the newest
 GAPS_AT_START = 256  # no more: each is in the token of every row that is then encoded
 
 
@@ -140,12 +140,12 @@ class Table:
                 floor = gaps.pop(0)[1]
         return gaps, floor
 
-    def doubled(self, connection: Connection) -> str | None:
+    def duplicates(self, connection: Connection) -> str | None:
         """What is wrong with the key if several of the newest rows have the same value in it."""
-        newest = sa.select(self._key).order_by(self._key.desc()).limit(DOUBLES_LOOKED_FOR_IN)
+        newest = sa.select(self._key).order_by(self._key.desc()).limit(DUPLICATES_LOOKED_FOR_IN)
         found = newest.subquery().c[self._key.name]
-        doubles = sa.select(found).group_by(found).having(sa.func.count() > 1).limit(1)
-        if (value := connection.scalar(doubles)) is None:
+        twice = sa.select(found).group_by(found).having(sa.func.count() > 1).limit(1)
+        if (value := connection.scalar(twice)) is None:
             return None
         return (
             f"{self.name}.{self._key.name} is not unique: several rows have {value}, of which only "

@@ -1,1 +1,1 @@
-"""Settings, log, metrics, turns for other greenlets: what every room uses. It knows no other room."""
+"""Settings, log, metrics, turns for other greenlets, for every room. It knows no other room."""

@@ -46,7 +46,7 @@ open_gaps = Gauge(
 )
 oldest_gap_seconds = Gauge(
     "rowcast_oldest_gap_seconds",
-    "For how long the oldest open gap is known; 0 where there is none.",
+    "How long the oldest open gap has been known; 0 if there is none.",
     FEED,
     multiprocess_mode="livemax",
 )
@@ -56,7 +56,7 @@ gap_holders = Gauge(
     FEED,
     multiprocess_mode="livemax",
 )
-gaps_dead = Counter("rowcast_gaps_dead", "Gaps that cannot fill any more.", FEED)
+gaps_dead = Counter("rowcast_gaps_dead", "Gaps that can no longer fill.", FEED)
 rows_late = Counter("rowcast_rows_late", "Rows found in a gap: committed late.", FEED)
 degraded = Gauge(
     "rowcast_degraded",

@@ -1,6 +1,6 @@
 """JSON that a database holds, embedded in a row's JSON as it is: no parser between.
 
-A parser would round numbers, drop doubled keys and stop at deep nesting. So the text goes out as
+A parser would round numbers, drop duplicated keys and stop at deep nesting. So the text goes out as
 it is, but for what a reader of the row would stumble over:
 
 - a number that a double cannot hold becomes a string of its digits, as a column's integers do;

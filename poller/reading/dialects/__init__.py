@@ -50,8 +50,8 @@ def _examine(
             return mysql.examine(connection, table, key, grace)
         case dialect:
             unknown = Finding(
-                f"{dialect} is not known here",
-                f"{grace.lacks}; a table made anew is not noticed",
+                f"Rowcast does not know {dialect}",
+                f"{grace.lacks}; a recreated table is not noticed",
                 "watch a table of SQLite, PostgreSQL, MariaDB or MySQL",
             )
             return TableFacts(status(sa.literal(table.name)), grace, [unknown])

@@ -61,18 +61,18 @@ def _index(
     unique, indexed = _indexes(inspector, table)
     if [key.name] in unique:
         return Finding(f"{name} has a unique index")
-    doubled = f"of rows with the same {key.name} all but the first may be missed"
+    lacking = f"of rows with the same {key.name} all but the first may be missed"
     remedy = f"give {name} a unique index"
     if partitions:
         remedy = (
             f"a table partitioned by {partitions} can have no unique index on {key.name} alone: "
             f"give {key.name} an index, and let the database number every row, so that none is "
-            "doubled"
+            "duplicated"
         )
     if any(columns[:1] == [key.name] for columns in indexed):
-        return Finding(f"{name} has an index, but not a unique one of its own", doubled, remedy)
+        return Finding(f"{name} has an index, but not a unique one of its own", lacking, remedy)
     return Finding(
-        f"{name} has no index", f"each poll walks the whole table, and {doubled}", remedy
+        f"{name} has no index", f"each poll walks the whole table, and {lacking}", remedy
     )
 
 

@@ -52,7 +52,7 @@ def _generator(relation: Relation, key: str, grace: GracePeriod) -> list[Finding
     if relation.kind not in TABLE_KINDS:
         return [
             Finding(
-                f"{table} is a view or the like, on which no transaction holds a lock",
+                f"{table} is a view or a foreign table, on which no transaction holds a lock",
                 grace.lacks,
                 "watch the table behind it",
             )

@@ -82,7 +82,7 @@ def _generator(
         ), NOT_TOLD
     if not made.rowid:
         return Finding(
-            f"{name} is not an INTEGER PRIMARY KEY, so that SQLite does not give it its values",
+            f"{name} is not an INTEGER PRIMARY KEY, so SQLite does not number its rows",
             "a row whose id is below the newest is not streamed, and ids that start again are not "
             "noticed",
             f"watch a key that is {remedy}",

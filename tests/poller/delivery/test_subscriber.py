@@ -172,7 +172,7 @@ def test_a_replay_in_several_steps_leaves_out_what_the_client_has(
 
 
 def test_a_replay_over_ids_that_never_came_needs_no_gaps() -> None:
-    """After deletes or upserts every other id is missing: tokens stay short, nothing is doubled."""
+    """After deletes or upserts every other id is missing: tokens stay short, no row comes twice."""
     table = SimulatedTable()
     worker = Worker(table, log_capacity_rows=10_000, batch_rows=500)
     worker.source.fence = SingleWriter()

@@ -51,7 +51,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def lite(sqlite_url: str) -> Iterator[Database]:
-    """A table with a text in its second row that is no UTF-8."""
+    """A table with a text in its second row that is not UTF-8."""
     sql.execute(sqlite_url, f"CREATE TABLE notes (id {AUTO['sqlite']}, title TEXT, body TEXT)")
     values = "('1', 'a'), ('2', CAST(x'ff41' AS TEXT)), ('3', 'c'), ('4', 'd')"
     sql.execute(sqlite_url, f"INSERT INTO notes (title, body) VALUES {values}")

@@ -306,7 +306,7 @@ def test_what_cannot_be_watched_is_named_with_what_to_do(database: Database) -> 
     for table, told in [
         (Table("absent"), "there is no table absent"),
         (Table("keyless"), "no primary key of one column"),
-        (Table("named"), "is no integer"),
+        (Table("named"), "is not an integer"),
         (Table("notes", key="nothing"), "has no column nothing"),
         (Table("notes", columns=["nothing"]), "has no column nothing"),
     ]:
