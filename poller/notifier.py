@@ -15,7 +15,7 @@ from poller.reading.database import Database
 from poller.runtime.settings import Settings
 from poller.service import Service
 from poller.web import routes
-from poller.web.service import EXTENSION, service_of
+from poller.web.current import EXTENSION, service_of
 
 
 class Notifier:

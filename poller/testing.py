@@ -25,7 +25,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from poller.feed import Feed
-from poller.web.service import EXTENSION, service_of
+from poller.web.current import EXTENSION, service_of
 
 __all__ = ["DrivenFeed", "Frame", "OpenStream", "feed"]
 

@@ -134,7 +134,7 @@ class EventLog:
         ):
             gone = self._entries.popleft()
             self._bytes -= _size_bytes(gone)
-            # A late row below the base position is in `cursor`, hence in `base`: see there.
+            # A late row below the base position is in `cursor`, so it is in `base`; its docstring says why.
             self._base_position = max(self._base_position, gone.row_id)
 
     # -- the streams' side ------------------------------------------------------------------

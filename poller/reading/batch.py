@@ -146,7 +146,7 @@ class Batches:
         return upto_bytes(apart.rows(sorted(ids)[:most]))
 
     def _fitted(self, rows: list[Row], most: int, limit: int) -> list[Row]:
-        """The same rows; the next batch has as many as fit."""
+        """The same rows. Also sets how many rows the next batch asks for."""
         if isinstance(rows, CutOff):
             self._rows_that_fit = len(rows)
         elif self._rows_that_fit < MAX_ROWS:

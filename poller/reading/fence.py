@@ -25,7 +25,7 @@ Evidence = object
 
 
 class FenceVoid(Exception):  # noqa: N818 - no fault: the ground has changed
-    """What a fence relies on is no longer so; the table has to be examined anew."""
+    """What a fence relies on has changed; the table has to be examined again."""
 
 
 class Fence(Protocol):
@@ -45,10 +45,10 @@ class Fence(Protocol):
     def judge(
         self, gap: Range, witness: Witness | None, evidence: Evidence | None
     ) -> Witness | None:
-        """The gap's next witness, None where the gap is dead.
+        """The gap's next witness, None if the gap is dead.
 
-        `witness` is None for a gap that this pass discovered, or None is the evidence: there is
-        none yet that is younger than the gap. A witness may be that of another fence.
+        `witness` is None if this pass discovered the gap, `evidence` is None if the pass did not
+        look. The witness may come from another fence.
         """
 
     def holders(self, witness: Witness) -> Iterable[str]:

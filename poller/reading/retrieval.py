@@ -19,7 +19,7 @@ from poller.reading.values import Value
 from poller.wire.row import CutOff, Row
 
 BATCH_BYTES = 4 * 2**20  # of rows that are read by themselves; then a batch is cut off
-NOTHING: Mapping[str, str] = {}
+NO_PROBLEMS: Mapping[str, str] = {}
 NOT_READ = "the database driver could not read it"
 
 
@@ -68,7 +68,7 @@ class Retrieval:
         return found
 
     def _read(
-        self, ids: Sequence[int], values: Sequence[Value], unread: Mapping[str, str] = NOTHING
+        self, ids: Sequence[int], values: Sequence[Value], unread: Mapping[str, str] = NO_PROBLEMS
     ) -> dict[int, Row] | None:
         """The rows, as far as `values` go; None where the driver fails on one of them."""
         statement = self._select(values).where(self._by_id.in_(ids))

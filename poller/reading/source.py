@@ -53,7 +53,7 @@ class Source:
         return len(self.table.facts.exceptions)
 
     def open(self) -> Start:
-        """Look at the table (anew), and say where to start."""
+        """Look at the table, perhaps again, and say where to start."""
         if self._prepare is not None:
             self._prepare(self._database)
             self._prepare = None
@@ -97,7 +97,7 @@ class Source:
 
     def _open(self, connection: Connection) -> Start:
         self.table.describe(connection)
-        # The history first: should the table be made anew in between, the next poll sees it.
+        # The history first: should the table be recreated in between, the next poll sees it.
         history = self.table.history(connection)
         start = self.table.start_below(connection, self._history_rows)
         # After the start is known, and before the gaps are: an id below the start was taken before

@@ -118,7 +118,8 @@ def _held(column: sa.Column[Any], dialect: str) -> ColumnElement[Any]:
 
 
 def _size(column: sa.Column[Any], dialect: str, *, reflected: bool) -> ColumnElement[Any] | None:
-    """Where a declared length is the database's own, it is kept; another may be wishful."""
+    """Where a declared length is the database's own, it is kept; one that
+    the application declares may be wrong."""
     if dialect == "sqlite":
         return sa.func.length(sa.cast(column, sa.LargeBinary))
     kind = _plain(column.type)

@@ -204,7 +204,7 @@ class Settings(BaseModel):
         return {str(field.validation_alias): key for key, field in cls.model_fields.items()}
 
 
-def without_the_walls(environ: Mapping[str, str]) -> dict[str, str]:
+def without_wall_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` without the example wall's own settings."""
     return {name: value for name, value in environ.items() if name not in OF_THE_WALL}
 

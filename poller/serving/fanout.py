@@ -114,7 +114,7 @@ class Fanout:
         history change meanwhile, the next round says so.
         """
         batch = self._log.take(max(self._seq, self._log.oldest), BATCH_BYTES)
-        anew = self._generation != self._log.generation
+        new_generation = self._generation != self._log.generation
         self._generation = self._log.generation
         if batch is not None:
             self._seq, self._parked.batch_at = batch.next_seq, time.monotonic()
@@ -122,7 +122,7 @@ class Fanout:
                 self.signal.set()  # there is more than a batch
         live = self._parked.live
         coded = chunked.chunk(batch.chunk) if batch is not None else b""  # once for all
-        for stream in _slices([*live] if batch or anew else []):
+        for stream in _slices([*live] if batch or new_generation else []):
             if stream not in live:
                 continue  # it ended in a pause
             if batch is not None and stream.subscriber.advance(batch):
@@ -198,9 +198,9 @@ class Fanout:
         self._parked.discard(stream)
         self._busy.add(stream)
         stream.client.bound_silence(0)
-        gevent.spawn(self._catch_up, stream, rest)
+        gevent.spawn(self._write_until_parked, stream, rest)
 
-    def _catch_up(self, stream: SocketStream, rest: bytes | memoryview) -> None:
+    def _write_until_parked(self, stream: SocketStream, rest: bytes | memoryview) -> None:
         reason = ""
         try:
             self._write_all(stream, rest)

@@ -34,7 +34,7 @@ class Server:
     """What is told of a server in the log. `advice`: what would be better, where something is."""
 
     name: str
-    streams: str
+    streams_served: str
     advice: str = ""
 
 
@@ -58,7 +58,7 @@ UWSGI = Server("uWSGI", "as many as --gevent or --threads gives it")
 OTHER = Server("unknown", "as many as it serves requests at the same time")
 
 
-def met(environ: Mapping[str, Any]) -> Server:
+def identify(environ: Mapping[str, Any]) -> Server:
     """The server, told from a request's WSGI environment, which may be empty."""
     software = str(environ.get("SERVER_SOFTWARE") or os.environ.get("SERVER_SOFTWARE") or "")
     match software.partition("/")[0].lower():

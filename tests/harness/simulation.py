@@ -88,7 +88,7 @@ class SimulatedTable:
     def insert(self, rows: int = 1) -> None:
         self.commit(self.begin(rows))
 
-    def make_anew(self, history: str = "ef01") -> None:
+    def recreate(self, history: str = "ef01") -> None:
         self.committed.clear()
         self.open.clear()
         self.last_id, self.history = 0, history
@@ -249,7 +249,7 @@ class Client:
         self.last_event_id = self._parser.last_event_id or None
 
 
-class TricklingConnection(OwnedSocket):
+class TricklingSocket(OwnedSocket):
     """One whose kernel takes a few bytes at a time: every write may be cut short anywhere."""
 
     __slots__ = ("_sizes",)
@@ -276,7 +276,7 @@ class SocketClient(Client):
         served, self._socket = socket.socketpair()
         served.setblocking(False)
         self._socket.setblocking(False)
-        worker.fan_out(TricklingConnection(served, self._sizes), self.last_event_id)
+        worker.fan_out(TricklingSocket(served, self._sizes), self.last_event_id)
         self._parser = Parser()
         self._parser.feed(b"id: %s\n\n" % (self.last_event_id or "").encode())
 

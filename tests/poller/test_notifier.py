@@ -16,7 +16,7 @@ from poller.reading.database import Database
 from poller.runtime.settings import Settings
 from poller.serving import server
 from poller.serving.streams import drain_retry_ms
-from poller.web.service import EXTENSION, service_of
+from poller.web.current import EXTENSION, service_of
 from tests.harness import sql
 
 TABLE = "CREATE TABLE {} (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"

@@ -89,7 +89,7 @@ KEYS = {
 }
 
 
-def make_anew(url: str) -> None:
+def recreate(url: str) -> None:
     """In one transaction: no poll sees the table absent, or its ids below the old position."""
     with sql.Transaction(url) as successor:
         successor.execute("BEGIN")
@@ -107,7 +107,7 @@ def test_recreated_table_with_more_rows_resets_open_streams(
 ) -> None:
     wall = start_wall(database_url)
     stream = stream_of_old_rows(wall, open_stream, database_url)
-    make_anew(database_url)
+    recreate(database_url)
     assert_open_stream_is_reset(wall, stream, database_url)
 
 
@@ -118,7 +118,7 @@ def test_recreated_table_with_more_rows_voids_old_ids(
 ) -> None:
     wall = start_wall(database_url)
     stream = stream_of_old_rows(wall, open_stream, database_url)
-    make_anew(database_url)
+    recreate(database_url)
     stream.wait_for(lambda it: it.of_type("reset"), RECOVERY_S, "a reset")
     if restarted:
         stream.close()

@@ -131,6 +131,7 @@ class MetadataLocks(HolderFence):
             return super().judge(gap, witness, None)
         holders, uncommitted = evidence
         left = super().judge(gap, witness, holders)
+        # An empty witness: no holder is known, and the uncommitted row keeps the gap open.
         return left or (frozenset() if uncommitted.touches(gap) else None)
 
 

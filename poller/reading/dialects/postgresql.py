@@ -2,8 +2,8 @@
 
 The lock (RowExclusiveLock on the sequence) is taken by the first `nextval` of a transaction,
 explicit or by a default, and kept by the top transaction also when a savepoint is rolled back, and
-by a prepared one until it is committed. Where no sequence owns the key, the lock that an INSERT
-takes on the table stands in.
+by a prepared one until it is committed. If no sequence owns the key, the lock that an INSERT
+takes on the table is used instead.
 """
 
 from __future__ import annotations

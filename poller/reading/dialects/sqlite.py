@@ -57,7 +57,7 @@ class SingleWriter:
 def examine(connection: Connection, table: sa.Table, key: ColumnElement[Any]) -> TableFacts:
     made = connection.execute(MADE, {"name": table.name, "key": key.name}).one()
     finding, counter = _generator(made, table, key)
-    # Tells of a table that was dropped and made anew, and of much else.
+    # Tells of a table that was dropped and recreated, and of much else.
     version: ColumnElement[Any] = sa.literal_column(
         "(SELECT schema_version FROM pragma_schema_version)"
     )

@@ -340,7 +340,7 @@ def test_after_a_failure_the_history_is_looked_at_before_rows_are_read(
     table.insert(2)
     worker.poll_until_quiet()
     worker.poller._failed(OSError("away"))
-    table.make_anew()
+    table.recreate()
     table.insert(5)
     reads = worker.source.reads
     assert worker.poller.poll() == 0.0

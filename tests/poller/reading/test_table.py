@@ -179,7 +179,7 @@ def test_the_start_has_so_many_rows_above_it(database: Database) -> None:
     assert database.read(lambda c: table.start_below(c, 100)) == 0
 
 
-def test_a_table_made_anew_is_another_history_or_a_restarted_counter(database: Database) -> None:
+def test_a_recreated_table_is_another_history_or_a_restarted_counter(database: Database) -> None:
     insert(database, 1, 2, 3)
     table = described(database)
     before = database.read(lambda c: table.poll(c, Cursor(), 100))

@@ -17,8 +17,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from poller.runtime import hub
-from poller.serving import client as connections
-from poller.serving import fanout as fanouts
+from poller.serving import client, fanout
 from poller.serving.client import CLIENT_GONE, CLIENT_TALKS, WRITE_DEADLINE, OwnedSocket
 from poller.serving.socket_stream import SocketStream
 from poller.wire import sse
@@ -26,7 +25,7 @@ from tests.harness.interleaving import AnyInterleaving
 from tests.harness.simulation import (
     SimulatedTable,
     SocketClient,
-    TricklingConnection,
+    TricklingSocket,
     Worker,
     table_with,
     worker_with,
@@ -148,7 +147,7 @@ def test_a_stream_opened_in_a_pause_of_a_round_gets_each_row_once(
 ) -> None:
     """The log grows and streams come while a round is under way."""
     monkeypatch.setattr(hub, "SLICE_S", -1.0)
-    monkeypatch.setattr(fanouts, "STREAMS_BETWEEN_LOOKS", 1)
+    monkeypatch.setattr(fanout, "STREAMS_BETWEEN_LOOKS", 1)
     table = table_with(0)
     worker = quiet_worker(table)
     early = [peers(worker, "0") for _ in range(4)]
@@ -170,7 +169,7 @@ def test_a_row_that_comes_in_a_pause_of_a_round_waits_for_no_other_row(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "SLICE_S", -1.0)
-    monkeypatch.setattr(fanouts, "STREAMS_BETWEEN_LOOKS", 1)
+    monkeypatch.setattr(fanout, "STREAMS_BETWEEN_LOOKS", 1)
     table = table_with(0)
     worker = quiet_worker(table)
     many = [peers(worker) for _ in range(4)]
@@ -187,7 +186,7 @@ def test_a_row_that_comes_in_a_pause_of_a_round_waits_for_no_other_row(
 def test_more_than_a_chunk_is_sent_without_waiting_for_more(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanouts, "BATCH_BYTES", 100)
+    monkeypatch.setattr(fanout, "BATCH_BYTES", 100)
     table = table_with(0)
     worker = quiet_worker(table, batch_rows=100)
     two = [peers(worker), peers(worker)]
@@ -224,7 +223,7 @@ def test_a_full_buffer_gets_the_unsent_rest_first_and_delays_nobody(peers: Peers
 def test_every_write_may_be_cut_short_anywhere(peers: Peers) -> None:
     table = table_with(20)
     worker = quiet_worker(table)
-    whole, pieces = peers(worker, "0"), peers(worker, "0", TricklingConnection)
+    whole, pieces = peers(worker, "0"), peers(worker, "0", TricklingSocket)
     until(lambda: len(pieces.ids()) == 20, "all rows")
     until(lambda: not worker.fanout._busy, "that both are parked")
     table.insert(5)
@@ -236,7 +235,7 @@ def test_every_write_may_be_cut_short_anywhere(peers: Peers) -> None:
 def test_a_client_that_takes_nothing_is_dropped_at_the_deadline(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "SEND_BUFFER_BYTES", 1)
+    monkeypatch.setattr(client, "SEND_BUFFER_BYTES", 1)
     worker = quiet_worker(table_with(2000), write_deadline_s=0.1)
     peer = peers(worker, "0")
     until(lambda: worker.ended == [peer.stream], "the end of its stream")
@@ -337,7 +336,7 @@ def test_a_client_that_does_not_stop_talking_is_dropped(peers: Peers) -> None:
 def test_a_farewell_is_the_last_thing_sent_and_cuts_no_frame(peers: Peers) -> None:
     table = table_with(30)
     worker = quiet_worker(table)
-    parked, busy = peers(worker), peers(worker, "0", TricklingConnection)
+    parked, busy = peers(worker), peers(worker, "0", TricklingSocket)
     for peer in (parked, busy):
         peer.stream.end("drain", sse.retry_line(1234))
         peer.stream.end("too late", sse.retry_line(1))
@@ -354,7 +353,7 @@ def test_a_busy_stream_that_is_cut_is_closed_by_its_own_greenlet(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A descriptor closed under somebody who waits on it may already be another client's."""
-    monkeypatch.setattr(connections, "SEND_BUFFER_BYTES", 1)
+    monkeypatch.setattr(client, "SEND_BUFFER_BYTES", 1)
     worker = quiet_worker(table_with(2000))
     peer = peers(worker, "0")
     until(lambda: worker.fanout._busy, "a full buffer")
@@ -423,13 +422,13 @@ def test_the_last_stream_to_end_leaves_nothing_behind(peers: Peers) -> None:
 def test_a_stream_that_fails_ends_alone(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
     table = table_with(0)
     worker = quiet_worker(table)
-    bad, good = peers(worker, None, TricklingConnection), peers(worker)
+    bad, good = peers(worker, None, TricklingSocket), peers(worker)
     until(lambda: not worker.fanout._busy, "that both are parked")
 
     def fail(connection: object, data: object) -> int:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(TricklingConnection, "send", fail)
+    monkeypatch.setattr(TricklingSocket, "send", fail)
     table.insert()
     worker.poll_until_quiet()
     until(lambda: good.ids() == [1], "the row")

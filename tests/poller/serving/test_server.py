@@ -133,7 +133,7 @@ def test_patched_threads_of_gunicorn_are_refused_before_they_hang() -> None:
     ],
 )
 def test_a_server_is_told_from_a_request(software: str, name: str) -> None:
-    assert server.met({"SERVER_SOFTWARE": software}).name == name
+    assert server.identify({"SERVER_SOFTWARE": software}).name == name
 
 
 def test_the_first_line_names_the_server_and_what_it_means(app: Flask) -> None:
