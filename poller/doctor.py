@@ -141,7 +141,7 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
 
 def _only_to_read(url: URL) -> URL:
     """An SQLite file is opened so that nothing can be written: it keeps its journal mode, and is
-    not made where it is missing."""
+    not made if it is missing."""
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return url
     if "uri" not in url.query:

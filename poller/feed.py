@@ -101,7 +101,7 @@ class Feed:
     def page_token(self, before: event_id.Resume | None, ids: Iterable[int]) -> str:
         """The Last-Event-ID of a page that was rendered with `ids`, `before` taken first.
 
-        A stream opened with it brings just what the page does not show. Empty where `before` is
+        A stream opened with it brings just what the page does not show. Empty if `before` is
         None.
         """
         if before is None or before.epoch is None:

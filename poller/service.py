@@ -54,7 +54,7 @@ class Service:
     def start(self, identified: Server | None = None) -> None:
         """Begin to poll, in this process. Starting a started service does nothing.
 
-        `identified` is the server that runs it, where that is known. Raises UnfitServerError where
+        `identified` is the server that runs it, if that is known. Raises UnfitServerError if
         streams would hang.
         """
         if self.by_hand:

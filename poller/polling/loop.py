@@ -224,7 +224,7 @@ class Poller:
                 delay_s = self.poll()
                 self._recovered()
             except Exception as error:  # noqa: BLE001 - the loop's one edge
-                # While the database is away only the backoff sets the pace, not who wakes.
+                # While the database is away only the backoff sets the pace, not a wake-up.
                 stopped.wait(self._failed(error))
                 continue
             self._woken.wait(delay_s * share)
@@ -238,7 +238,7 @@ class Poller:
         self._gaps = self._gaps.afresh()
         self.problem = error
         if not self._log.ready:
-            self._log.notify()  # who waits is told why
+            self._log.notify()  # a stream that waits is told why
         return float(longest * random.uniform(0.5, 1.0))
 
     def _recovered(self) -> None:

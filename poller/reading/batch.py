@@ -1,6 +1,6 @@
 """Batches of rows: those of some ranges of ids, and what tells the history that they are of.
 
-Both come from one statement, and so from one snapshot. Where that cannot be (very many ranges, rows
+Both come from one statement, and so from one snapshot. If that cannot be (very many ranges, rows
 that are large or that the driver cannot read), the history is read before and after the rows, and
 is the same, or there are no rows: HistoryMoved.
 """
@@ -87,7 +87,7 @@ class Batches:
     # -- statements -------------------------------------------------------------------------
 
     def _beside(self, status: sa.Select[Any], of_rows: sa.Select[Any]) -> sa.Select[Any]:
-        """The outer join yields the status also where there is no row."""
+        """The outer join yields the status also if there is no row."""
         told, rows = status.subquery(), of_rows.subquery()
         return (
             sa.select(*told.c, *rows.c)
@@ -136,7 +136,7 @@ class Batches:
         )
 
     def _one_by_one(self, connection: Connection, ranges: Sequence[Range], most: int) -> list[Row]:
-        """Where a row makes the driver fail on the whole fetch."""
+        """If a row makes the driver fail on the whole fetch."""
         apart = Retrieval(connection, self._description)
         apart.check_statement()
         key = self._description.key

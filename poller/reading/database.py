@@ -101,7 +101,7 @@ class Database:
     def write(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns; all it did is one transaction, committed when it returns.
 
-        `work` may run again where SQLite said "locked": nothing of the earlier try was kept.
+        `work` may run again if SQLite said "locked": nothing of the earlier try was kept.
         Raises as `read()`; after an error in the commit itself the outcome is unknown.
         """
 
@@ -233,7 +233,7 @@ def _value(outcome: tuple[Any, Exception | None]) -> Any:
 
 
 def _again_if_disconnected(run: Callable[[], T]) -> T:
-    """Once more where the connection was dead: SQLAlchemy has emptied the pool by then."""
+    """Once more if the connection was dead: SQLAlchemy has emptied the pool by then."""
     try:
         return run()
     except DBAPIError as error:

@@ -17,7 +17,7 @@ from poller.reading.database import is_refused
 from poller.reading.dialects.postgresql_values import base_type
 from poller.reading.values import MAX_VALUE_BYTES, Columns, values_of
 
-# A name of a schema or a table, in double quotes where it has a dot.
+# A name of a schema or a table, in double quotes if it has a dot.
 PART = r'"([^"]+)"|([^".]+)'
 NAME = re.compile(rf"(?:(?:{PART})\.)?(?:{PART})")
 NO_TYPE_WARNING = r"Did not recognize type|Could not instantiate type"
@@ -140,7 +140,7 @@ def own_types_expected() -> Iterator[None]:
 
 
 def source_table(source: object) -> sa.Table:
-    """The table that is meant, with its schema; described only where the source describes it."""
+    """The table that is meant, with its schema; described only if the source describes it."""
     table = _table_of(source)
     if isinstance(table, sa.Table):
         return table

@@ -20,7 +20,7 @@ Quote = Callable[[str], str]
 
 
 def lines(connection: Connection, source: object, key: str | None) -> Sequence[str]:
-    """For a person; empty where there is nothing to advise. `source` and `key` are `Table`'s."""
+    """For a person; empty if there is nothing to advise. `source` and `key` are `Table`'s."""
     return [*_advice(connection, source_table(source), key)]
 
 

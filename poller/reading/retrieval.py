@@ -70,7 +70,7 @@ class Retrieval:
     def _read(
         self, ids: Sequence[int], values: Sequence[Value], unread: Mapping[str, str] = NO_PROBLEMS
     ) -> dict[int, Row] | None:
-        """The rows, as far as `values` go; None where the driver fails on one of them."""
+        """The rows, as far as `values` go; None if the driver fails on one of them."""
         statement = self._select(values).where(self._by_id.in_(ids))
         try:
             found = self._connection.execute(statement).all()

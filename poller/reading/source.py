@@ -66,7 +66,7 @@ class Source:
         return start
 
     def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]:
-        """One pass. The fence is asked only while gaps are open: where `look` says so."""
+        """One pass. The fence is asked only while gaps are open: if `look` says so."""
 
         def work(connection: Connection) -> tuple[Evidence, Reading]:
             # The order is the safety argument: see fence.py.
@@ -101,7 +101,7 @@ class Source:
         history = self.table.history(connection)
         start = self.table.start_below(connection, self._history_rows)
         # After the start is known, and before the gaps are: an id below the start was taken before
-        # it, so that where nobody holds one now, each is committed, and seen from here on, or dead.
+        # it, so that if nobody holds one now, each is committed, and seen from here on, or dead.
         if not start or self.fence.idle(self.fence.look(connection, ())):
             return Start(history, Cursor.at(start))
         gaps, floor = self.table.gaps_below(connection, start)

@@ -43,9 +43,9 @@ class _Look(NamedTuple):
 
 class Table:
     """`source` is a table's name (`"posts"`, `"schema.posts"`), a `sqlalchemy.Table` or a mapped
-    class. `key` names the id column where it is not the primary key; `columns` lists what goes to
+    class. `key` names the id column if it is not the primary key; `columns` lists what goes to
     the streams, default all that the table had when it was first looked at. `grace_s` is how long
-    a missing id may still appear where the database gives no proof. `max_value_bytes` bounds what
+    a missing id may still appear if the database gives no proof. `max_value_bytes` bounds what
     is sent of one value.
     """
 
@@ -106,14 +106,14 @@ class Table:
         return Found(read.history, read.rows)
 
     def start_below(self, connection: Connection, rows: int) -> int:
-        """The position with `rows` rows above it, or 0 where the table has no more than that."""
+        """The position with `rows` rows above it, or 0 if the table has no more than that."""
         newest = sa.select(self._key).order_by(self._key.desc()).offset(rows).limit(1)
         return max(0, connection.scalar(newest) or 0)
 
     def gaps_below(self, connection: Connection, position: int) -> tuple[list[Range], int]:
         """The ranges of ids up to `position`, which a row has, that no row has; lowest first.
 
-        And the greatest id below which nothing was looked at, 0 where all was: it looks at the
+        And the greatest id below which nothing was looked at, 0 if all was: it looks at the
         newest rows, and for the newest gaps.
         """
         newest = (

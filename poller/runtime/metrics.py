@@ -37,7 +37,7 @@ poll_seconds = Histogram("rowcast_poll_seconds", "Time of a poll.", FEED, bucket
 poll_failures = Counter("rowcast_poll_failures", "Polls that failed.", FEED)
 lag_seconds = Histogram(
     "rowcast_lag_seconds",
-    "From a row's created_at to its encoding, where the table has that column.",
+    "From a row's created_at to its encoding, if the table has that column.",
     FEED,
     buckets=SECONDS,
 )
@@ -52,7 +52,7 @@ oldest_gap_seconds = Gauge(
 )
 gap_holders = Gauge(
     "rowcast_gap_holders",
-    "Open transactions that may fill an open gap, where they can be seen.",
+    "Open transactions that may fill an open gap, if they can be seen.",
     FEED,
     multiprocess_mode="livemax",
 )

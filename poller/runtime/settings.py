@@ -32,7 +32,7 @@ class SettingsError(ValueError):
 
 
 def checked_url(url: str) -> str:
-    """The URL, where it can be read as one. Raises ValueError, without the URL: it may hold a
+    """The URL, if it can be read as one. Raises ValueError, without the URL: it may hold a
     password."""
     try:
         make_url(url)

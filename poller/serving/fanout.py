@@ -83,7 +83,7 @@ class Fanout:
         self._serve(stream, sse.retry_line(self._settings.retry_ms))
 
     def release(self, stream: SocketStream) -> None:
-        """Close an ended stream, at once where no greenlet has it."""
+        """Close an ended stream, at once if no greenlet has it."""
         if stream not in self._busy:
             self._close(stream)
         elif not stream.farewell:
@@ -102,8 +102,8 @@ class Fanout:
             except Exception as error:  # noqa: BLE001 - a bug must not end every stream's rows
                 log.error("fanout failed", feed=self._feed, exc_info=error)
                 gevent.sleep(self._parked.tick_s)
-                self.signal.set()  # who was left out gets it in the next round
-        # Nothing yields between the last look and here: whoever is added next starts us again.
+                self.signal.set()  # a stream that was left out gets it in the next round
+        # Nothing yields between the last look and here: a stream that is added next starts us again.
         self._log.detach(self.signal)
         self._runs = False
 

@@ -31,7 +31,7 @@ class UnfitServerError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What is told of a server in the log. `advice`: what would be better, where something is."""
+    """What is told of a server in the log. `advice`: what would be better, if something is."""
 
     name: str
     streams_served: str

@@ -98,7 +98,7 @@ class Streams:
         return stream
 
     def ended(self, stream: Stream) -> None:
-        """Count it out. Twice does nothing."""
+        """Count it out. A second call does nothing."""
         if stream not in self._open:
             return
         opened_at_s, client, ticket = self._open.pop(stream)

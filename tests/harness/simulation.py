@@ -100,7 +100,7 @@ class SimulatedTable:
 
 
 class SimulatedSource:
-    """The poller's side of the table. `fail` is raised by the next call where it is set."""
+    """The poller's side of the table. `fail` is raised by the next call if it is set."""
 
     def __init__(self, table: SimulatedTable, history_rows: int = 1000) -> None:
         self.table = table
@@ -210,7 +210,7 @@ class Client:
         self._parser.feed(b"id: %s\n\n" % (self.last_event_id or "").encode())
 
     def take(self, chunks: int = MAX_CHUNKS, *, cut: int | None = None) -> None:
-        """Take up to `chunks` chunks, or until there is silence, where a stream is open.
+        """Take up to `chunks` chunks, or until there is silence, if a stream is open.
 
         With `cut` only so many bytes of the last one arrive, and the stream is dropped there.
         """

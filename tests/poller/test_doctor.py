@@ -49,7 +49,11 @@ SQLITE: dict[str, Case] = {
         EXCEPTIONS,
         "notes.id has no AUTOINCREMENT",
     ),
-    "no rowid": (["CREATE TABLE notes (id BIGINT PRIMARY KEY, b)"], EXCEPTIONS, "does not give it"),
+    "no rowid": (
+        ["CREATE TABLE notes (id BIGINT PRIMARY KEY, b)"],
+        EXCEPTIONS,
+        "does not number",
+    ),
     "no primary key": (["CREATE TABLE notes (id int, b)"], NOT_WATCHED, "no primary key"),
     "text key": (["CREATE TABLE notes (id TEXT PRIMARY KEY)"], NOT_WATCHED, "not an integer"),
     "view": (["CREATE VIEW notes AS SELECT 1 AS id"], NOT_WATCHED, "no primary key"),

@@ -33,7 +33,7 @@ class Finding:
 class TableFacts:
     """`status` selects one row: what the place is made of, the table's version, the counter.
 
-    `file` is the database's where it is one.
+    `file` is the database's if it is one.
     """
 
     status: sa.Select[Any]

@@ -83,7 +83,7 @@ def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]
 
 
 def _innodb_id(connection: Connection, table: sa.Table) -> str:
-    """InnoDB's own id of the table, another after TRUNCATE, where the user may see it.
+    """InnoDB's own id of the table, another after TRUNCATE, if the user may see it.
 
     Looked at here and not at every poll: a poll would have to walk InnoDB's list of all tables.
     """
@@ -122,7 +122,7 @@ def _fence(
 
 
 def _refusal(connection: Connection, table: sa.Table, variables: dict[str, str]) -> str:
-    """Why metadata locks cannot be read; empty where they can."""
+    """Why metadata locks cannot be read; empty if they can."""
     if variables.get("performance_schema") != "ON":
         return "performance_schema is off"
     if variables.get("Performance_schema_metadata_lock_lost", "0") != "0":

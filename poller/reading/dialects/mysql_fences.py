@@ -1,4 +1,4 @@
-"""The fences of MariaDB and MySQL: metadata locks where they are shown, else uncommitted rows.
+"""The fences of MariaDB and MySQL: metadata locks if they are shown, else uncommitted rows.
 
 A statement that writes locks the table's metadata (SHARED_WRITE or stronger) before it takes an
 id, and the transaction keeps that to its end. `performance_schema.metadata_locks` shows it, if the

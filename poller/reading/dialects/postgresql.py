@@ -59,7 +59,7 @@ SELECT seqrelid, seqrelid::regclass::text AS name, seqcache, seqcycle, seqincrem
 FROM sequence ORDER BY seqrelid
 """
 )
-# RowExclusiveLock or stronger. The outer join tells also where nobody holds one.
+# RowExclusiveLock or stronger. The outer join also tells if nobody holds one.
 LOCKS = sa.text(
     CATALOGUE  # noqa: S608 - a constant
     + """
@@ -160,7 +160,7 @@ def _regclass(relation: Relation) -> ColumnElement[Any]:
 
 
 def _counter(relation: Relation, key: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The greatest id given out, where that can be read."""
+    """The greatest id given out, if that can be read."""
     if not relation.sequences or not all(one.readable for one in relation.sequences):
         return NOT_TOLD
     # A sequence knows nothing of ids that were set by hand, as an import does.

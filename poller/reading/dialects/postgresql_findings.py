@@ -14,7 +14,7 @@ TABLE_KINDS = "rp"  # pg_class.relkind: a table, a partitioned table
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """What the catalogue tells of the table `name`, which is quoted where it has to be."""
+    """What the catalogue tells of the table `name`, which is quoted if it has to be."""
 
     name: str
     kind: str
@@ -121,7 +121,7 @@ def _step(name: str, step: int) -> list[Finding]:
         return [
             Finding(
                 f"{name} has INCREMENT {step}",
-                "where a program takes it for a block of ids that it uses later, without a lock, "
+                "if a program takes it for a block of ids that it uses later, without a lock, "
                 "those rows may be missed by open streams",
                 f"ALTER SEQUENCE {name} INCREMENT 1, and tell that program",
             )

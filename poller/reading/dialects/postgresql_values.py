@@ -66,7 +66,7 @@ def size(column: ColumnElement[Any]) -> ColumnElement[Any] | None:
         return None
     if isinstance(kind, sa.LargeBinary):
         return sa.func.octet_length(column)
-    # A cast that costs nothing where it is text; an application may call text what is JSON.
+    # A cast that costs nothing if it is text; an application may call text what is JSON.
     return sa.func.octet_length(sa.cast(column, sa.Text))
 
 
