@@ -20,7 +20,7 @@ from poller.ids.cursor import Cursor
 from poller.reading import remedy
 from poller.reading.database import Database
 from poller.reading.description import TableError, source_name
-from poller.reading.dialects.facts import Finding
+from poller.reading.dialects.facts import Finding, exceptions
 from poller.reading.pooler import pooler_findings
 from poller.reading.table import Table
 from poller.runtime.settings import Settings, checked_url
@@ -43,7 +43,7 @@ class Report:
 
     @property
     def exceptions(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.lacking]
+        return exceptions(self.findings)
 
     @property
     def status(self) -> int:

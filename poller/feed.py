@@ -36,8 +36,16 @@ class Watch:
     prepare: Callable[[Database], None] | None = None
 
     @classmethod
-    def of(cls, source: object, name: str | None, **options: object) -> Watch:
-        return cls(source, name or source_name(source), **options)  # type: ignore[arg-type]
+    def of(
+        cls,
+        source: object,
+        name: str | None,
+        key: str | None,
+        columns: Sequence[str] | None,
+        prepare: Callable[[Database], None] | None,
+    ) -> Watch:
+        """`name` is by default the source's."""
+        return cls(source, name or source_name(source), key, columns, prepare)
 
 
 class Feed:

@@ -50,7 +50,7 @@ class Notifier:
 
         Raises ValueError for a name that is taken or does not fit into a URL.
         """
-        watch = Watch.of(source, name, key=key, columns=columns, prepare=prepare)
+        watch = Watch.of(source, name, key, columns, prepare)
         if not watch.name or "/" in watch.name:
             raise ValueError(f"{watch.name!r} cannot be a feed's name: it is part of a URL")
         if any(other.name == watch.name for other in self._watches):

@@ -16,9 +16,10 @@ from sqlalchemy import Connection
 
 from poller.ids.ranges import Range
 from poller.reading.conditions import bounds, conditions, in_range, selects
+from poller.reading.database import raise_if_away
 from poller.reading.description import Description
 from poller.reading.dialects.facts import TableFacts
-from poller.reading.retrieval import Retrieval, raise_if_away, upto_bytes
+from poller.reading.retrieval import Retrieval, upto_bytes
 from poller.reading.snapshot import History, HistoryMoved
 from poller.wire.row import CutOff, Row
 

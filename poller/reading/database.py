@@ -23,6 +23,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from poller.reading.session import session_of
 from poller.reading.turns import AHEAD, KEPT, Turns
 from poller.reading.url import parsed
+from poller.runtime.settings import QUERY_TIMEOUT_S
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class Database:
     in-memory SQLite database, which every thread would have for itself.
     """
 
-    def __init__(self, url: str, *, query_timeout_s: float = 10.0) -> None:
+    def __init__(self, url: str, *, query_timeout_s: float = QUERY_TIMEOUT_S) -> None:
         self._session = session_of(parsed(url), query_timeout_s)
         self.url = self._session.url
         self.query_timeout_s = query_timeout_s
@@ -210,6 +211,12 @@ def is_locked(error: BaseException) -> bool:
     """Whether SQLite refused because somebody else holds a lock."""
     code = getattr(_cause(error), "sqlite_errorcode", 0) or 0
     return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def raise_if_away(error: Exception) -> None:
+    """Raises `error` if it is the database that fails, and not the statement or a value."""
+    if is_locked(error) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        raise error
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError, SAWarning
 
 from poller.reading.database import is_refused
 from poller.reading.dialects.postgresql_values import base_type
-from poller.reading.values import MAX_VALUE_BYTES, Columns, values_of
+from poller.reading.values import Columns, values_of
 
 # A name of a schema or a table, in double quotes if it has a dot.
 PART = r'"([^"]+)"|([^".]+)'
@@ -50,7 +50,7 @@ class Describer:
         source: object,
         key: str | None,
         columns: Sequence[str] | None,
-        max_value_bytes: int = MAX_VALUE_BYTES,
+        max_value_bytes: int,
     ) -> None:
         self.name = source_name(source)
         self._source = source

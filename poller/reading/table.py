@@ -26,7 +26,7 @@ from poller.reading.description import Describer, Description, TableError, own_t
 from poller.reading.dialects import examine
 from poller.reading.dialects.facts import TableFacts
 from poller.reading.snapshot import Found, History, Reading
-from poller.reading.values import MAX_VALUE_BYTES
+from poller.runtime.settings import GAP_GRACE_S, MAX_VALUE_BYTES
 
 GAPS_LOOKED_FOR_IN = 100_000  # rows below the start
 DUPLICATES_LOOKED_FOR_IN = 10_000  # rows, the newest
@@ -55,7 +55,7 @@ class Table:
         *,
         key: str | None = None,
         columns: Sequence[str] | None = None,
-        grace_s: float = 5.0,
+        grace_s: float = GAP_GRACE_S,
         max_value_bytes: int = MAX_VALUE_BYTES,
     ) -> None:
         self._describer = Describer(source, key, columns, max_value_bytes)

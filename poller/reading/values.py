@@ -24,7 +24,6 @@ from poller.reading.dialects.held import NO_TYPE
 from poller.wire.row import Row
 
 INLINE_BYTES = 8 * 1024  # of one value: 500 rows then hold 4 MB a column at most
-MAX_VALUE_BYTES = 256 * 1024  # the default: what the kernel takes for a client at once
 BYTES_OF_A_CHARACTER = 4
 
 

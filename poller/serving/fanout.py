@@ -103,7 +103,7 @@ class Fanout:
                 log.error("fanout failed", feed=self._feed, exc_info=error)
                 gevent.sleep(self._parked.tick_s)
                 self.signal.set()  # a stream that was left out gets it in the next round
-        # Nothing yields between the last look and here: a stream that is added next starts us again.
+        # Nothing yields between the last look and here: the next stream starts us again.
         self._log.detach(self.signal)
         self._runs = False
 

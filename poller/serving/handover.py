@@ -25,6 +25,7 @@ from typing import Any
 from gevent import monkey
 from gevent import socket as gevent_socket
 
+from poller.serving import server
 from poller.serving.client import OwnedSocket
 
 # The plain one, whose methods never switch greenlets.
@@ -39,7 +40,7 @@ def take(environ: Mapping[str, Any], write: object) -> OwnedSocket | None:
     """
     client: Any = environ.get("gunicorn.socket")
     response: Any = getattr(write, "__self__", None)
-    if not (_is_gevent_worker() and _is_plain(client) and _is_gunicorns(response)):
+    if not (server.is_gevent_worker() and _is_plain(client) and _is_gunicorns(response)):
         return None
     response.force_close()
     response.send_headers()
@@ -48,10 +49,6 @@ def take(environ: Mapping[str, Any], write: object) -> OwnedSocket | None:
     taken: socket.socket = PlainSocket(family, kind, protocol, fileno=client.detach())
     taken.setblocking(False)
     return OwnedSocket(taken, chunked=chunked)
-
-
-def _is_gevent_worker() -> bool:
-    return "gunicorn.workers.ggevent" in sys.modules
 
 
 def _is_plain(client: object) -> bool:

@@ -63,7 +63,7 @@ def identify(environ: Mapping[str, Any]) -> Server:
     software = str(environ.get("SERVER_SOFTWARE") or os.environ.get("SERVER_SOFTWARE") or "")
     match software.partition("/")[0].lower():
         case "gunicorn":
-            return GEVENT_WORKER if "gunicorn.workers.ggevent" in sys.modules else SYNC_WORKER
+            return GEVENT_WORKER if is_gevent_worker() else SYNC_WORKER
         case "gevent":
             return PYWSGI
         case "werkzeug":
@@ -71,6 +71,11 @@ def identify(environ: Mapping[str, Any]) -> Server:
         case "waitress":
             return WAITRESS
     return UWSGI if "uwsgi" in sys.modules else OTHER
+
+
+def is_gevent_worker() -> bool:
+    """Whether this is a process of gunicorn's gevent worker, whose sockets are gevent's."""
+    return "gunicorn.workers.ggevent" in sys.modules
 
 
 def is_patched() -> bool:

@@ -31,7 +31,7 @@ from poller.reading.fence import GracePeriod
 
 
 def examine(
-    connection: Connection, table: sa.Table, key: ColumnElement[int], grace_s: float = 5.0
+    connection: Connection, table: sa.Table, key: ColumnElement[int], grace_s: float
 ) -> TableFacts:
     """What there is to know of `table`, which exists. `grace_s`: if no proof can be had."""
     findings = examine_key(connection, table, key)

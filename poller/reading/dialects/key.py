@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
-from poller.reading.dialects.facts import Finding
+from poller.reading.dialects.facts import Finding, quoted_name
 
 # Marks of an index that a poll cannot walk: a partial one, one of another kind than a tree, one
 # that could not be completed.
@@ -41,10 +41,9 @@ def partitioned_by(connection: Connection, table: sa.Table) -> str | None:
     statement = PARTITIONED_BY.get(connection.dialect.name)
     if statement is None:
         return None
-    preparer = connection.dialect.identifier_preparer
     names = {"name": table.name, "schema": table.schema}
     if connection.dialect.name == "postgresql":
-        names = {"name": preparer.format_table(table).replace("%%", "%")}
+        names = {"name": quoted_name(connection, table)}
     found = connection.execute(sa.text(statement), names).scalar()
     return None if found is None else str(found)
 

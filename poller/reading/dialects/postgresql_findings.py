@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from poller.reading.dialects.facts import Finding
+from poller.reading.dialects.postgresql_relation import TABLE_KINDS, Relation
 from poller.reading.fence import GracePeriod
-
-TABLE_KINDS = "rp"  # pg_class.relkind: a table, a partitioned table
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """What the catalogue tells of the table `name`, which is quoted if it has to be."""
-
-    name: str
-    kind: str
-    sequences: Sequence[Any]
-    standby: bool
-
-    @property
-    def provable(self) -> bool:
-        """Whether the open transactions that own an id can be seen by their locks."""
-        whole = self.kind in TABLE_KINDS and not self.standby
-        return whole and len(self.sequences) <= 1 and all(s.seqcache == 1 for s in self.sequences)
 
 
 def of(relation: Relation, key: str, grace: GracePeriod) -> list[Finding]:

@@ -13,7 +13,8 @@ from poller.reading import retrieval
 from poller.reading.database import Database
 from poller.reading.retrieval import NOT_READ, Retrieval
 from poller.reading.table import Table
-from poller.reading.values import INLINE_BYTES, MAX_VALUE_BYTES
+from poller.reading.values import INLINE_BYTES
+from poller.runtime.settings import MAX_VALUE_BYTES
 from poller.wire.row import Row, is_cut_off
 from tests.harness import sql
 
