@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import get_ident
 from typing import Any
 
 from gevent import monkey
@@ -85,8 +83,6 @@ def is_patched() -> bool:
 
 def check(*, patched_when_made: bool) -> None:
     """Raises UnfitServerError if streams would hang. `patched_when_made`: at `init_app()`."""
-    if _one_thread == get_ident():
-        return
     if not is_patched():
         reason = "the standard library is not patched for gevent, so streams would wait for ever"
     elif not patched_when_made:
@@ -105,20 +101,3 @@ def check_threads() -> None:
     if is_patched() and "gunicorn.workers.gthread" in sys.modules:
         reason = "gunicorn's gthread worker answers nothing once the standard library is patched"
         raise UnfitServerError(f"{reason}; serve the application with gunicorn -k poller.Worker")
-
-
-_one_thread: int | None = None
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Inside, this thread may start feeds without gevent's patches, and no other.
-
-    They run whenever it waits by gevent's own calls. For tests, which drive them from there.
-    """
-    global _one_thread  # noqa: PLW0603
-    before, _one_thread = _one_thread, get_ident()
-    try:
-        yield
-    finally:
-        _one_thread = before

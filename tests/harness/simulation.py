@@ -157,7 +157,8 @@ class Worker:
         self.backfill = Backfill(
             "test", self.source.page, self.settings.batch_rows, lambda: self.log.epochs
         )
-        self.poller = Poller("test", self.source, self.log, self.settings, lambda: True)
+        self.listening = True  # whether any stream is open
+        self.poller = Poller("test", self.source, self.log, self.settings, lambda: self.listening)
         self.ended: list[SocketStream] = []
         self.problem = ""  # why the feed is not ready
         self.fanout = Fanout(

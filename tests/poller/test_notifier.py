@@ -14,10 +14,10 @@ from poller import Notifier
 from poller.feed import Feed
 from poller.reading.database import Database
 from poller.runtime.settings import Settings
-from poller.serving import server
 from poller.serving.streams import drain_retry_ms
 from poller.web.current import EXTENSION, service_of
 from tests.harness import sql
+from tests.harness.greenlets import unpatched
 
 TABLE = "CREATE TABLE {} (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
 BOUND_S = 10
@@ -27,9 +27,8 @@ MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """This process is not patched, but has one thread, and waits by gevent's own calls."""
-    with server.one_thread():
+def feeds_start() -> Iterator[None]:
+    with unpatched():
         yield
 
 

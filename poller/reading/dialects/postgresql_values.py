@@ -73,9 +73,8 @@ def size(column: ColumnElement[Any]) -> ColumnElement[Any] | None:
 def _array(column: ColumnElement[Any], item: TypeEngine[Any]) -> ColumnElement[Any]:
     if isinstance(item, sa.LargeBinary):
         return sa.type_coerce(column, NO_TYPE)  # the driver's lists of bytes; JSON knows no bytes
-    if is_numeric(
-        item
-    ):  # as text, or a reader would make doubles of 1.10 and 0.1234567890123456789
+    if is_numeric(item):
+        # As text, or a reader would make doubles of 1.10 and 0.1234567890123456789.
         return as_json(_json(sa.cast(column, pg.ARRAY(sa.Text))))
     return as_json(_moment(item, _json(column)))
 

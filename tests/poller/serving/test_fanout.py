@@ -21,6 +21,7 @@ from poller.serving import client, fanout
 from poller.serving.client import CLIENT_GONE, CLIENT_TALKS, WRITE_DEADLINE, OwnedSocket
 from poller.serving.socket_stream import SocketStream
 from poller.wire import sse
+from tests.harness.greenlets import PATIENCE_S, STEP_S, until
 from tests.harness.interleaving import AnyInterleaving
 from tests.harness.simulation import (
     SimulatedTable,
@@ -32,8 +33,6 @@ from tests.harness.simulation import (
 )
 from tests.harness.sse import Parser
 
-PATIENCE_S = 10.0
-STEP_S = 0.001
 QUIET_S = 30.0  # a heartbeat that no test waits for
 GREETING = (
     b"retry: 2000\n"
@@ -42,17 +41,10 @@ GREETING = (
 )
 
 
-def until(true: Callable[[], object], what: str) -> None:
-    """Let greenlets run until it is so."""
-    with gevent.Timeout(PATIENCE_S, AssertionError(f"not within {PATIENCE_S} s: {what}")):
-        while not true():
-            gevent.sleep(STEP_S)
-
-
 def let_it_end(worker: Worker) -> None:
     """The fanout that has no stream any more."""
     worker.fanout.signal.set()
-    until(lambda: not worker.fanout._runs, "the end of the fanout")
+    until(lambda: not worker.fanout.running, "the end of the fanout")
 
 
 def unread_bytes(served: socket.socket) -> int:
@@ -113,7 +105,7 @@ def peers() -> Iterator[Callable[..., Peer]]:
         peer.stream.end("test over")
         peer.socket.close()
         peer.worker.fanout.signal.set()  # so that it sees at once that nobody is left
-    until(lambda: not any(peer.worker.fanout._runs for peer in made), "the end")
+    until(lambda: not any(peer.worker.fanout.running for peer in made), "the end")
 
 
 def quiet_worker(table: SimulatedTable, **changes: object) -> Worker:
@@ -139,7 +131,7 @@ def test_a_live_stream_has_no_greenlet(peers: Peers) -> None:
     worker = quiet_worker(table_with(1))
     for _ in range(5):
         peers(worker)
-    assert (len(worker.fanout._parked.live), len(worker.fanout._busy)) == (5, 0)
+    assert (len(worker.fanout.parked.live), len(worker.fanout.busy)) == (5, 0)
 
 
 def test_a_stream_opened_in_a_pause_of_a_round_gets_each_row_once(
@@ -206,7 +198,7 @@ def test_a_full_buffer_gets_the_unsent_rest_first_and_delays_nobody(peers: Peers
         worker.poll_until_quiet()
         gevent.sleep(STEP_S)
         other.read()
-        return bool(worker.fanout._busy)
+        return bool(worker.fanout.busy)
 
     until(insert_until_it_is_full, "a full buffer")
     table.insert(200)  # far beyond the ring
@@ -214,7 +206,7 @@ def test_a_full_buffer_gets_the_unsent_rest_first_and_delays_nobody(peers: Peers
     until(lambda: len(other.ids()) == table.last_id, "all rows for the other")
     until(lambda: len(slow.ids()) == table.last_id, "all rows for the slow one")
     assert slow.ids() == list(range(1, table.last_id + 1))
-    until(lambda: not worker.fanout._busy, "that it is parked again")
+    until(lambda: not worker.fanout.busy, "that it is parked again")
     table.insert()
     worker.poll_until_quiet()
     until(lambda: slow.ids()[-1] == table.last_id, "a row for the one that was slow")
@@ -225,7 +217,7 @@ def test_every_write_may_be_cut_short_anywhere(peers: Peers) -> None:
     worker = quiet_worker(table)
     whole, pieces = peers(worker, "0"), peers(worker, "0", TricklingSocket)
     until(lambda: len(pieces.ids()) == 20, "all rows")
-    until(lambda: not worker.fanout._busy, "that both are parked")
+    until(lambda: not worker.fanout.busy, "that both are parked")
     table.insert(5)
     worker.poll_until_quiet()
     until(lambda: pieces.ids() == list(range(1, 26)), "five more")
@@ -268,7 +260,7 @@ def test_a_slow_client_is_not_dropped_at_the_deadline(peers: Peers) -> None:
     deadline_s, pace_s = 0.8, 0.04
     worker = quiet_worker(table_with(20_000), write_deadline_s=deadline_s, batch_rows=1000)
     peer = peers(worker, "0")
-    until(lambda: worker.fanout._busy, "a full buffer")
+    until(lambda: worker.fanout.busy, "a full buffer")
     for _ in range(round(3 * deadline_s / pace_s)):
         gevent.sleep(pace_s)
         peer.received += peer.socket.recv(4096)
@@ -285,7 +277,7 @@ def test_a_client_that_trickles_over_tcp_is_not_dropped() -> None:
         served, _ = listener.accept()
         served.setblocking(False)
         stream = worker.fan_out(OwnedSocket(served), "0")
-        until(lambda: worker.fanout._busy, "a full buffer")
+        until(lambda: worker.fanout.busy, "a full buffer")
         for _ in range(round(2.4 * deadline_s / pace_s)):
             gevent.sleep(pace_s)
             assert client.recv(1600)
@@ -356,7 +348,7 @@ def test_a_busy_stream_that_is_cut_is_closed_by_its_own_greenlet(
     monkeypatch.setattr(client, "SEND_BUFFER_BYTES", 1)
     worker = quiet_worker(table_with(2000))
     peer = peers(worker, "0")
-    until(lambda: worker.fanout._busy, "a full buffer")
+    until(lambda: worker.fanout.busy, "a full buffer")
     served = peer.stream.client._socket
     peer.stream.end("feed closed")
     assert served.fileno() != -1
@@ -403,7 +395,7 @@ def test_streams_wait_for_the_first_pass_without_a_greenlet(peers: Peers) -> Non
     worker = Worker(table_with(1), heartbeat_s=QUIET_S)
     peer = peers(worker)
     assert peer.read() == b"retry: 2000\n"
-    assert not worker.fanout._busy
+    assert not worker.fanout.busy
     worker.poll_until_quiet()
     until(lambda: peer.read() == GREETING % (1, 1), "where it begins")
 
@@ -423,7 +415,7 @@ def test_a_stream_that_fails_ends_alone(peers: Peers, monkeypatch: pytest.Monkey
     table = table_with(0)
     worker = quiet_worker(table)
     bad, good = peers(worker, None, TricklingSocket), peers(worker)
-    until(lambda: not worker.fanout._busy, "that both are parked")
+    until(lambda: not worker.fanout.busy, "that both are parked")
 
     def fail(connection: object, data: object) -> int:
         raise RuntimeError("a bug of ours")
