@@ -9,7 +9,7 @@ TESTS ?=
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test torture soak lint bench bench-compare format clean test-parts
+.PHONY: help run check test clients torture soak lint bench bench-compare format clean test-parts
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -23,6 +23,10 @@ check: lint  ## lint, types and unit tests; no server, browser, PostgreSQL or Ma
 
 test: $(VENV)/dev.stamp test-parts  ## all tests; TESTS="tests/serving -k resume" chooses some
 	@$(BIN)/python -m pytest -n $(PROCESSES) $(TESTS) </dev/null
+
+clients: $(VENV)/clients.stamp test-parts  ## every client through every cut; writes docs/clients.md
+	@sh tests/harness/install.sh clients
+	@timeout 1800 $(BIN)/python -m tests.clients </dev/null
 
 DATABASES ?= postgresql mariadb mariadb-mdl sqlite
 SEEDS ?= 1 2 3 4 5
@@ -87,6 +91,15 @@ $(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(BIN)/python
 	@echo "installing requirements-dev.txt into $(VENV)"
 	@$(PIP) -r requirements-dev.txt
 	@touch $@ $(VENV)/run.stamp
+
+# `sseclient` is a module of the same name as `sseclient-py`'s: it is kept apart.
+$(VENV)/clients.stamp: requirements.txt requirements-dev.txt requirements-clients.txt \
+		tests/clients/sseclient.txt | $(BIN)/python
+	@echo "installing requirements-clients.txt into $(VENV)"
+	@$(PIP) -r requirements-clients.txt
+	@rm -rf $(VENV)/sseclient
+	@$(PIP) --no-deps --target $(VENV)/sseclient -r tests/clients/sseclient.txt
+	@touch $@ $(VENV)/dev.stamp $(VENV)/run.stamp
 
 $(VENV)/bench.stamp: requirements.txt requirements-dev.txt requirements-bench.txt | $(BIN)/python
 	@echo "installing requirements-bench.txt into $(VENV)"

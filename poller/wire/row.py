@@ -25,6 +25,8 @@ from poller.wire.numbers import exact_float, exact_integer
 UNREADABLE_EVENT = "unreadable"
 WITHHELD = "_withheld"  # column → why it is null
 
+LINE_SEPARATORS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
 _encoder = msgspec.json.Encoder(enc_hook=str)
 NOT_JSON = (ValueError, TypeError, OverflowError, RecursionError)
 
@@ -89,7 +91,17 @@ def _part_of(columns: dict[str, Any], withheld: dict[str, str]) -> tuple[bytes, 
 
 def to_json(value: Any) -> str:
     """`value` as JSON without a line break. Raises ValueError for a lone surrogate."""
-    return _encoder.encode(_exact(value)).decode()
+    return _on_one_line(_encoder.encode(_exact(value)).decode())
+
+
+def _on_one_line(text: str) -> str:
+    """Escapes what is no line end in JSON or an event stream, but is one to `str.splitlines()`.
+
+    Some clients split lines with that. The control characters among them JSON escapes anyway.
+    """
+    for separator, escaped in LINE_SEPARATORS.items():
+        text = text.replace(separator, escaped)
+    return text
 
 
 # -- values that JSON, or its readers, would change --------------------------------------------

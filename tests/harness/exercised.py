@@ -5,7 +5,16 @@ from typing import NoReturn
 import pytest
 
 PROXIES = ("nginx", "Caddy", "HAProxy", "Apache")
-PARTS = ("SQLite", "PostgreSQL", "PgBouncer", "MariaDB", "Chromium", "Node", *PROXIES)
+PARTS = (
+    "SQLite",
+    "PostgreSQL",
+    "PgBouncer",
+    "MariaDB",
+    "Chromium",
+    "Firefox",
+    "Node",
+    *PROXIES,
+)
 
 
 class Exercised:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gets the system programs the tests use: a MariaDB server, PgBouncer, Chromium, and the proxies of
-# deploy/ (PostgreSQL comes as a wheel).
+# Gets the system programs the tests use: a MariaDB server, PgBouncer, browsers, and the proxies of
+# deploy/ (PostgreSQL comes as a wheel). With the argument `clients` also what `make clients` needs.
 # It installs only what is missing, only as root, only through apt-get. Whatever cannot be had is
 # named here; its tests then skip with the same reason, and nothing fails for it.
 # mariadb-server-core is the bare programs: no service is set up or started on this machine.
@@ -49,6 +49,11 @@ have pgbouncer || {
 # Without its recommended packages it would have no font at all.
 have chromium chromium-browser google-chrome google-chrome-stable ||
     get Chromium chromium fonts-liberation
+have firefox-esr firefox || get Firefox firefox-esr
+if [ "${1:-}" = clients ]; then
+    have java || get Java default-jdk-headless
+    have php || get PHP php-cli
+fi
 
 # The proxies' packages would set up services, so they are only unpacked, with what they need.
 proxies=$(dirname "$0")/../../.venv/proxies

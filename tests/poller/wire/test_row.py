@@ -65,6 +65,15 @@ def test_hostile_text_stays_on_one_line(text: str) -> None:
     assert json.loads(sent.removeprefix(b"data: ")) == {"text": text}
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_a_reader_that_splits_lines_as_python_does_gets_the_row_whole(separator: str) -> None:
+    """PyPI `sseclient` does, and so does whoever takes str.splitlines() or decoded lines."""
+    sent, _ = body(Row(1, {"text": f"a{separator}b", "ü": f"{separator}漢"}))
+    (line,) = sent.decode().strip("\n").splitlines()
+    read = json.loads(line.removeprefix("data: "))
+    assert read == {"text": f"a{separator}b", "ü": f"{separator}漢"}
+
+
 def test_what_json_cannot_hold_is_withheld_and_the_rest_of_the_row_goes_out() -> None:
     deep: list[object] = []
     for _ in range(100_000):
