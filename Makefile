@@ -70,8 +70,8 @@ test-parts:
 	else $(MAKE) --no-print-directory --silent $(NODE_STAMPS) || \
 	echo "left out: what runs in Node (npm install failed, see above)"; fi
 
-%/node_modules/.stamp: %/package.json
-	cd $* && npm install --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error
+%/node_modules/.stamp: %/package.json %/package-lock.json
+	cd $* && npm install --no-audit --no-fund --no-update-notifier --loglevel=error
 	touch $@
 
 $(BIN)/python:
@@ -82,9 +82,9 @@ $(BIN)/python:
 	exit 1; }
 
 # The environment itself is order-only: its python is a link to a file older than any stamp.
-$(VENV)/run.stamp: requirements.txt | $(BIN)/python
-	@echo "installing requirements.txt into $(VENV)"
-	@$(PIP) -r requirements.txt
+$(VENV)/run.stamp: requirements.lock | $(BIN)/python
+	@echo "installing requirements.lock into $(VENV)"
+	@$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(BIN)/python

@@ -12,6 +12,7 @@ import gevent
 
 from poller.access.admission import Admission
 from poller.access.capacity import Capacity
+from poller.access.turns import Turns
 from poller.feed import Feed
 from poller.runtime import log
 from poller.runtime.settings import Settings
@@ -30,6 +31,7 @@ class Service:
         self.settings = settings
         self.capacity = Capacity.of_this_process(settings.max_streams)
         self.admission = Admission(self.capacity.streams, settings.max_streams_per_address)
+        self.turns = Turns()
         self.draining = False
         self.by_hand = False  # polled by its owner alone: see testing.py
         self._started = self._stopped = self._refused = False

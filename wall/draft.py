@@ -9,6 +9,7 @@ from __future__ import annotations
 import gevent
 import msgspec
 from flask import request
+from werkzeug.exceptions import HTTPException
 
 from models.post import AUTHOR_LENGTH, BODY_LENGTH
 from wall import text
@@ -35,35 +36,55 @@ def read_draft() -> Draft:
 
 def checked(draft: Draft) -> tuple[str, str]:
     """Author and body as they are kept. Raises Refused(400) or Refused(422)."""
+    _refuse(
+        author=_far_too_long(draft.author, AUTHOR_LENGTH),
+        body=_far_too_long(draft.body, BODY_LENGTH),
+    )
     try:
         author, body = text.clean_line(draft.author), text.clean_text(draft.body)
     except text.UnstorableTextError:
         message = "There are characters in this text that cannot be kept: NUL, or half an emoji."
         raise Refused(400, message) from None
-    problems = {
-        "author": _problem(author, "Who are you? A name is needed.", AUTHOR_LENGTH),
-        "body": _problem(body, "There is nothing to post yet.", BODY_LENGTH),
-    }
+    _refuse(
+        author=_problem(author, "Who are you? A name is needed.", AUTHOR_LENGTH),
+        body=_problem(body, "There is nothing to post yet.", BODY_LENGTH),
+    )
+    return author, body
+
+
+def _refuse(**problems: str | None) -> None:
     fields = {name: problem for name, problem in problems.items() if problem}
     if fields:
         raise Refused(422, "This cannot be posted yet.", fields=fields)
-    return author, body
+
+
+def _far_too_long(written: str, longest: int) -> str | None:
+    """Told without a look at the text itself, which may be made to take long."""
+    return _too_many(written, longest) if len(written) > text.MOST_RAW * longest else None
 
 
 def _problem(written: str, when_blank: str, longest: int) -> str | None:
     if text.is_blank(written):
         return when_blank
-    if len(written) > longest:
-        over = len(written) - longest
-        return f"{over:,} character{'s' if over > 1 else ''} too many; {longest:,} fit."
-    return None
+    return _too_many(written, longest) if len(written) > longest else None
+
+
+def _too_many(written: str, longest: int) -> str:
+    over = len(written) - longest
+    return f"{over:,} character{'s' if over > 1 else ''} too many; {longest:,} fit."
 
 
 def _whole_body() -> bytes:
-    """What was sent. Raises Refused(408), and 413 also where the length was not told beforehand:
-    Werkzeug then stops reading at the limit, but hands out what it has as if it were all."""
-    with gevent.Timeout(BODY_DEADLINE_S, Refused(408)):
-        body = request.get_data()
+    """What was sent. Raises Refused(400, 408), and 413 also where the length was not told
+    beforehand: Werkzeug then stops reading at the limit, but hands out what it has as if it were
+    all."""
+    try:
+        with gevent.Timeout(BODY_DEADLINE_S, Refused(408)):
+            body = request.get_data()
+    except (Refused, HTTPException):
+        raise
+    except Exception:  # noqa: BLE001 - each server has errors of its own for a body cut off or malformed
+        raise Refused(400, "Your post did not arrive whole. Please send it again.") from None
     if request.content_length is None and len(body) >= LARGEST_BODY_BYTES:
         raise Refused(413)
     return body

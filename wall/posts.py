@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from flask import (
@@ -25,7 +26,7 @@ from flask import (
     url_for,
 )
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from models import PostRow, post
 from models.post import AUTHOR_LENGTH, BODY_LENGTH
@@ -38,6 +39,7 @@ from wall.settings import WallSettings
 log = logging.getLogger("rowcast.wall")
 
 PAGE_POSTS = 50
+PAGES_KEPT = 8  # rendered, some 50 KB each: the newest, and older ones that several people read
 GREATEST_ID = 2**63 - 1
 DATABASE_AWAY = (SQLAlchemyError, DatabaseTimeout)
 DATABASE_AWAY_MESSAGE = (
@@ -181,6 +183,7 @@ def _page(
     page = render_template(
         "wall.html",
         snapshot=snapshot,
+        articles=_articles(tuple(snapshot.posts), request.script_root),
         draft=draft or Draft(),
         refused=refused,
         older=older,
@@ -194,6 +197,12 @@ def _page(
         # A browser shows the page of a 503 as it is; the notice on it says what is wrong.
         return make_response(page, 200, headers)
     return make_response(page, refused.status, headers | refused.headers())
+
+
+@lru_cache(maxsize=PAGES_KEPT)
+def _articles(posts: tuple[PostRow, ...], script_root: str) -> str:  # noqa: ARG001 - in its links
+    """The posts as the page shows them, to every visitor alike: half of what a page costs."""
+    return render_template("_articles.html", posts=posts)
 
 
 def _publish(draft: Draft) -> PostRow:
@@ -219,5 +228,14 @@ def _database_away(error: BaseException, message: str) -> Refused:
 
 
 def _log_database_failed(error: BaseException) -> None:
-    # Never with the statement and its values: they are what somebody wrote.
-    log.warning("database failed error=%r", str(getattr(error, "orig", None) or error)[:200])
+    log.warning("database failed error=%r", _what_failed(error))
+
+
+def _what_failed(error: BaseException) -> str:
+    """Never with what somebody wrote: not the statement and its values, and of what the database
+    says about these (PostgreSQL's DETAIL shows the row) the code only."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(error, DataError | IntegrityError):
+        code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
+        return f"{type(cause).__name__} {code or next(iter(cause.args), '')}"
+    return str(cause).partition("\n")[0][:200]

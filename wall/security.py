@@ -64,6 +64,7 @@ def install(app: Flask, settings: WallSettings) -> None:
         )
     app.session_interface = _Sessions()
     csrf.init_app(app)
+    app.before_request(refuse_unreadable)
     app.before_request(refuse_cross_site)
     app.after_request(_add_headers)
     if settings.proxies:
@@ -71,6 +72,14 @@ def install(app: Flask, settings: WallSettings) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=n, x_proto=n, x_host=n
         )
+
+
+def refuse_unreadable() -> None:
+    """Raises Refused(400) for a query that is no UTF-8: Werkzeug fails where it is looked at."""
+    try:
+        _ = request.args
+    except UnicodeDecodeError:
+        raise Refused(400) from None
 
 
 def refuse_cross_site() -> None:
@@ -83,11 +92,18 @@ def refuse_cross_site() -> None:
         ours = site in ("same-origin", "none")
     elif origin is not None:
         # The scheme is left out: behind a proxy that ends TLS we do not know ours.
-        ours = urlsplit(origin).netloc == request.host
+        ours = _host_of(origin) == request.host
     else:
         ours = True
     if not ours:
         raise Refused(403, "Posts are taken from the wall's own page only.")
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # as for `http://[`
+        return ""
 
 
 def require_form_token() -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from poller.access.address import single_client
 from poller.runtime import log
@@ -23,7 +24,7 @@ LOG_AGAIN_S = 60.0  # an address that is turned away asks again every few second
 class Admission:
     """`most` places, of which one address may hold `per_address`; None: its share, 0: any number.
 
-    `clock` is monotonic, in seconds.
+    `clock` is monotonic, in seconds; `of` is what the places are for, in the log.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Admission:
         most: int,
         per_address: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        of: str = "streams",
     ) -> None:
         self.most = most
         self.per_address = per_address
@@ -39,6 +41,8 @@ class Admission:
         self.taken = 0
         self.by_client: Counter[str] = Counter()
         self._clock = clock
+        self._of = of
+        self._said_hidden = False
         self._log_at = float("-inf")
 
     def refusal(self, remote_addr: str | None) -> str | None:
@@ -55,6 +59,19 @@ class Admission:
         """For a place that is not taken yet. Ask `refusal()` before."""
         return Ticket(self, single_client(remote_addr))
 
+    @contextmanager
+    def place(self, remote_addr: str | None) -> Iterator[bool]:
+        """Whether this address gets a place; it is taken while the block runs."""
+        if self.refusal(remote_addr):
+            yield False
+            return
+        ticket = self.ticket(remote_addr)
+        ticket.take()
+        try:
+            yield True
+        finally:
+            ticket.free()
+
     def count(self, client: str | None, change: int) -> None:
         """For `Ticket`: one place more, or one less."""
         self.taken += change
@@ -63,15 +80,27 @@ class Admission:
             if not self.by_client[client]:
                 del self.by_client[client]  # or the memory of everyone who ever came stays
 
+    def note_forwarded(self, remote_addr: str | None) -> None:
+        """For a request with a proxy's headers, which the application did not believe: behind a
+        proxy on this machine nobody is told apart, and no cap holds. Said once."""
+        if single_client(remote_addr) is None and self.per_address and not self._said_hidden:
+            self._said_hidden = True
+            log.warning(
+                "clients come through a proxy that is not configured, and count as one",
+                address=remote_addr or "",
+                what_to_do="set ROWCAST_PROXIES, or use ProxyFix, so that each address has its cap",
+            )
+
     def _log_full(self, client: str) -> None:
         """For the operator, who may have a proxy that was not configured."""
         if self._clock() < self._log_at:
             return
         self._log_at = self._clock() + LOG_AGAIN_S
         log.warning(
-            "an address has all the streams it may have",
+            "an address has all that it may have",
+            of=self._of,
             address=client,
-            streams=self.per_address,
+            most=self.per_address,
             what_to_do="if it is a proxy of yours, set ROWCAST_PROXIES; if many people share it, "
             "raise ROWCAST_MAX_STREAMS_PER_ADDRESS",
         )

@@ -53,6 +53,8 @@ FIRST_QUERY_ROWS = 50  # later ones are fitted to PAGE_BYTES
 KEPT_S = 5.0
 KEPT_BYTES = 16 * 2**20  # per feed, beside the log's 64 MB; some 30,000 rows of 200 bytes
 KEPT_PAGES = 256  # each is looked at by whoever asks
+# Asked for at once. A forged Last-Event-ID may name 3,000: a page of rows needs few of them.
+QUESTION_RANGES = 500
 
 
 class FoundRows(Protocol):
@@ -70,6 +72,15 @@ class OtherHistory(Exception):  # noqa: N818 - no fault: the next poll finds out
 
 PageReader = Callable[[Sequence[Range], int], FoundRows]
 AsOf = tuple[int, int]  # the log's generation and floor
+Wanted = Callable[[], bool]  # whether somebody still waits for the page
+
+
+class Unwanted(Exception):  # noqa: N818 - no fault: who asked has left
+    """Nobody waits for the page any more."""
+
+
+def _always() -> bool:
+    return True
 
 
 @dataclass(eq=False, slots=True)
@@ -79,7 +90,7 @@ class _Query:
 
     as_of: AsOf
     ranges: Sequence[Range]
-    askers: int = 0
+    askers: list[Wanted] = field(default_factory=list)
     begun: bool = False
     greenlet: gevent.Greenlet[..., Any] = field(init=False)
 
@@ -114,41 +125,43 @@ class Backfill:
         self._kept_bytes = 0
         self._timer: Any = None
 
-    def page(self, ranges: Sequence[Range], as_of: AsOf) -> Page:
+    def page(self, ranges: Sequence[Range], as_of: AsOf, wanted: Wanted = _always) -> Page:
         """The lowest ids of `ranges`, with at least one row, or all of them where there is none.
 
         `as_of` is the log's generation and floor at the moment at which `ranges` were found to be
-        missing. Raises what the query raises, to all who wait for it.
+        missing. Raises what the query raises, to all who wait for it; Unwanted when that is nobody.
         """
         left = ranges
         while True:
-            part = self._part(left, as_of)
+            if not wanted():
+                raise Unwanted
+            part = self._part(left[:QUESTION_RANGES], as_of, wanted)
             left = subtract(left, part.asked)
             if part.rows or not left:
                 asked = clip(ranges, high=part.upto)
                 return part if asked == part.asked else Page(asked, part.rows)
 
-    def _part(self, ranges: Sequence[Range], as_of: AsOf) -> Page:
+    def _part(self, ranges: Sequence[Range], as_of: AsOf, wanted: Wanted) -> Page:
         lowest = ranges[0][0]
         self._forget_old()
         for kept in self._kept:
             if kept.as_of == as_of and lowest in kept.page:
                 return kept.page.part(ranges)
-        return self._ask(ranges, as_of).part(ranges)
+        return self._ask(ranges, as_of, wanted).part(ranges)
 
     # -- queries under way ------------------------------------------------------------------
 
-    def _ask(self, ranges: Sequence[Range], as_of: AsOf) -> Page:
+    def _ask(self, ranges: Sequence[Range], as_of: AsOf, wanted: Wanted) -> Page:
         key = as_of, ranges[0][0]
         query = self._under_way.get(key)
         if query is None:
             query = self._under_way[key] = _Query(as_of, ranges)
             query.greenlet = gevent.spawn(self._run, query)
-        query.askers += 1
+        query.askers.append(wanted)
         try:
             outcome = query.greenlet.get()
         finally:
-            query.askers -= 1
+            query.askers.remove(wanted)
             if not (query.askers or query.begun):  # who comes and goes shall not fill the queue
                 del self._under_way[key]
                 query.greenlet.kill(block=False)
@@ -163,6 +176,8 @@ class Backfill:
                 raise gevent.GreenletExit
             query.begun = True
             try:
+                if not any(wanted() for wanted in query.askers):
+                    return Unwanted()
                 pages = self._read(query.ranges)
             except Exception as error:  # noqa: BLE001 - raised again in those who wait
                 log.warning("backfill failed", feed=self._feed, error=type(error).__name__)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from gevent.lock import BoundedSemaphore
 
 from poller.ids.cursor import Cursor
-from poller.ids.ranges import Range, clip, contains, subtract
+from poller.ids.ranges import Range, clip, contains, ranges_of, subtract
+from poller.ids.steps import Steps
 from poller.runtime.hub import in_slices
 from poller.wire import event_id
 
@@ -78,14 +79,16 @@ class Page:
             return self._framed[1:]
 
     def _frame(self, epoch: str, held: Cursor, unproven: Sequence[Range]) -> tuple[bytes, Cursor]:
-        proven = subtract(self.asked, unproven)
-        frames = []
-        for row_id, body in in_slices(self.rows):
-            if held.gaps or row_id != held.position + 1:
-                held = held.retire(clip(proven, high=row_id - 1))
-            held = held.add(row_id)
-            frames.append(event_id.frame(epoch, held, body))
-        return b"".join(frames), held.retire(proven)
+        after = held.retire(subtract(self.asked, unproven))
+        if not self.rows:
+            return b"", after
+        after = after.retire(ranges_of(row_id for row_id, _ in self.rows))
+        steps = Steps(held, after, self.rows[0][0], self.rows[-1][0])
+        frames = [
+            event_id.frame_under(epoch, steps.token(row_id), body)
+            for row_id, body in in_slices(self.rows)
+        ]
+        return b"".join(frames), after
 
 
 def paged(asked: Sequence[Range], rows: Sequence[Body]) -> list[Page]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from gevent.event import Event
+
 from poller.delivery.event_log import EventLog
 from poller.ids.cursor import Cursor
 from poller.wire import event_id, notices
+
+# Hundreds of gaps take milliseconds to read: not in the hub's round, nor many at once.
+LONG_ID_CHARS = 200
 
 
 class Asked(NamedTuple):
@@ -34,3 +39,36 @@ def asked(event_log: EventLog, last_event_id: str | None) -> Asked:
     if resume.cursor.position > event_log.counter:
         return Asked(None, notices.AHEAD_OF_TABLE, unsure=True)
     return Asked(resume.cursor)
+
+
+class Resuming:
+    """One client's request, until it is answered. `signal` is the stream's."""
+
+    __slots__ = ("_first_asked_at", "_last_event_id", "_log", "_signal")
+
+    def __init__(self, event_log: EventLog, last_event_id: str | None, signal: Event) -> None:
+        self._log = event_log
+        self._last_event_id = last_event_id
+        self._signal = signal
+        self._first_asked_at: int | None = None
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether others should have their turn before and after."""
+        return len(self._last_event_id or "") > LONG_ID_CHARS
+
+    def asked(self) -> Asked | None:
+        """What the client asks for; None while only another pass can tell. The signal is set after
+        each."""
+        answer = asked(self._log, self._last_event_id)
+        if answer.unsure and not self._table_was_read_since():
+            self._log.await_pass(self._signal)
+            return None
+        return answer
+
+    def _table_was_read_since(self) -> bool:
+        """Whether a pass has ended that began after the client was first found to be ahead."""
+        if self._first_asked_at is None:
+            self._first_asked_at = self._log.complete_passes
+        # The first one may be under way already.
+        return self._log.complete_passes >= self._first_asked_at + 2

@@ -8,8 +8,7 @@ it is in one of two states:
   joined once for everybody, under the worker's own ids.
 - catching up: it holds some other set. What it lacks comes from the table in pages, then from the
   ring, each row under an id made of the client's own set. Once it lacks nothing it is live. A
-  client that is ahead of a lagging worker stays here, and gets only what it has not, until the
-  worker has caught up.
+  client that is ahead of a lagging worker stays here until the worker has caught up.
 
 So a stream dropped after any byte resumes exactly: the last id the client took names the set of
 rows it was sent.
@@ -19,21 +18,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import InitVar, dataclass
 
 import gevent
 from gevent.event import Event
 
-from poller.delivery.backfill import Backfill
+from poller.delivery.backfill import Backfill, Unwanted
 from poller.delivery.event_log import Batch, EventLog
-from poller.delivery.resuming import asked
+from poller.delivery.replay import CHUNK_BYTES, replay
+from poller.delivery.resuming import Resuming
 from poller.ids.cursor import Cursor
 from poller.ids.ranges import Range, clip, intersect, subtract
 from poller.runtime import metrics
 from poller.runtime.hub import yield_now
 from poller.wire import event_id, notices, sse
 
-CHUNK_BYTES = 64 * 1024  # of the ring, written at once: what a slow client can hold back in memory
 REPLAY_ENTRIES = 256  # entries looked at before others get their turn
 BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
 NOTHING = Cursor()
@@ -46,20 +46,24 @@ class Subscriber:
     again whenever the log sets `signal`.
 
     `last_event_id` is what the client sent, None for "from now". `why_waiting()` says why the feed
-    is not ready. `pause(seconds)` waits while the database is away. `rows` counts what was sent.
+    is not ready. `pause(seconds)` waits while the database is away. `turn` is held for each step of
+    a catch-up: see `access/turns.py`. `rows` counts what was sent. Once the stream is `stopped`,
+    nothing more is done for its client.
     """
 
     _feed: str
     _log: EventLog
     _backfill: Backfill
-    _last_event_id: str | None
-    _signal: Event
+    last_event_id: InitVar[str | None]
+    signal: InitVar[Event]
     _why_waiting: Callable[[], str]
     _pause: Callable[[float], object] = gevent.sleep
+    _turn: Callable[[], AbstractContextManager[None]] = nullcontext
     rows: int = 0
+    stopped: bool = False
     _placed_in: int = 0  # the log's generation; 0: not placed yet
     _epoch: str = ""  # that generation's; while a page is read the log's may change
-    _asked_at: int | None = None
+    _resuming: Resuming | None = None  # until the client is placed
     _live: bool = False
     _seq: int = 0
     _held: Cursor = NOTHING  # what the client has: while live, as of `seq`
@@ -68,13 +72,14 @@ class Subscriber:
     _said_live: bool = False
     _said_waiting: str = ""
 
+    def __post_init__(self, last_event_id: str | None, signal: Event) -> None:
+        self._resuming = Resuming(self._log, last_event_id, signal)
+
     @property
     def is_live(self) -> bool:
         """Whether the next chunk, if there is one, are the log's own bytes."""
-        event_log = self._log
-        return (
-            self._live and self._placed_in == event_log.generation and self._seq >= event_log.oldest
-        )
+        here = self._placed_in == self._log.generation
+        return here and self._live and self._seq >= self._log.oldest
 
     # -- what to send -----------------------------------------------------------------------
 
@@ -82,28 +87,30 @@ class Subscriber:
         """As `next_chunk()`, but None where that might ask the table or give others a turn."""
         if self.is_live:
             return self._take()
-        if self._log.ready and self._placed_in == self._log.generation:
-            return None
-        return self.next_chunk()
+        return None if self._log.ready and self._takes_long else self.next_chunk()
+
+    @property
+    def _takes_long(self) -> bool:
+        catches_up = self._placed_in == self._log.generation
+        return catches_up or bool(self._resuming and self._resuming.takes_long)
 
     def next_chunk(self) -> bytes:
         """What is there to send, empty where there is nothing now."""
-        while self._log.ready:
+        while self._log.ready and not self.stopped:
             if self.is_live:
                 return self._take()
-            if self._placed_in != self._log.generation:
+            if not self._takes_long:
                 return self._place()
-            self._live = False  # where it was, it was too slow for the ring
-            if chunk := self._catch_up():
+            if chunk := self._in_turn():
                 return chunk
-            if not self._live and self._seq == self._log.head:
+            if not self._live and (self._resuming or self._seq == self._log.head):
                 return b""
         return self._waiting()
 
     def _waiting(self) -> bytes:
         """Why there is nothing yet; again when the reason is another one."""
         reason = self._why_waiting()
-        if self._log.ready or reason == self._said_waiting:
+        if self._log.ready or self.stopped or reason == self._said_waiting:
             return b""
         self._said_waiting = reason
         return notices.waiting(reason)
@@ -114,31 +121,26 @@ class Subscriber:
         """Find where the client stands in the log's present history."""
         if self._placed_in:
             return self._reset(self._log.reset_reason)
-        cursor, reason, unsure = asked(self._log, self._last_event_id)
-        if unsure and not self._table_was_read_since():
-            self._log.await_pass(self._signal)
+        if self._resuming is None or (asked := self._resuming.asked()) is None:
             return b""
-        if reason:
-            return self._reset(reason)
-        return self._from_now() if cursor is None else self._resume(cursor)
-
-    def _table_was_read_since(self) -> bool:
-        """Whether a pass has ended that began after the client was first found to be ahead."""
-        if self._asked_at is None:
-            self._asked_at = self._log.complete_passes
-        return self._log.complete_passes >= self._asked_at + 2  # the first may be under way already
-
-    def _from_now(self) -> bytes:
+        if asked.reason:
+            return self._reset(asked.reason)
+        if asked.cursor is not None:
+            return self._resume(asked.cursor)
         self._begin(self._log.cursor, self._log.head)
-        return self._frame(notices.start(self._feed, resumed=False)) + self._live_event()
+        return self._start(resumed=False)
 
     def _resume(self, cursor: Cursor) -> bytes:
         """Dropped before the first row, the client comes back to the same place."""
-        self._begin(cursor, self._log.locate(cursor))
+        seq = self._log.locate(cursor)
+        self._begin(cursor.named() if seq is None else cursor, seq)
         self._unproven = clip(cursor.holes, high=self._log.floor)
         kind = "log" if self._live else "table" if self._missing() else "ring"
         metrics.resumes.labels(self._feed, kind).inc()
-        return self._frame(notices.start(self._feed, resumed=True)) + self._live_event()
+        return self._start(resumed=True)
+
+    def _start(self, *, resumed: bool) -> bytes:
+        return self._frame(notices.start(self._feed, resumed=resumed)) + self._live_event()
 
     def _reset(self, reason: str) -> bytes:
         """Tell the client to load the rows again; the stream goes on from now.
@@ -154,7 +156,7 @@ class Subscriber:
 
     def _begin(self, held: Cursor, seq: int | None) -> None:
         """`seq` is where the client is live, None where it is not."""
-        self._last_event_id = None
+        self._resuming = None
         self._placed_in, self._epoch = self._log.generation, self._log.epoch
         self._held, self._live, self._unproven, self._waits_for = held, seq is not None, (), ()
         self._seq = self._log.oldest if seq is None else seq
@@ -179,9 +181,7 @@ class Subscriber:
 
     def advance(self, batch: Batch) -> bool:
         """Count `batch` as sent, where it is just what a live client lacks; otherwise do nothing.
-
-        This runs for every delivery: it is short for that reason.
-        """
+        This runs for every delivery: it is short for that reason."""
         if self._seq != batch.seq or not self._live or self._placed_in != batch.generation:
             return False
         self.rows += batch.next_seq - batch.seq
@@ -201,42 +201,45 @@ class Subscriber:
             self._unproven = self._waits_for = ()
         return subtract(self._log.base.difference(self._held), self._waits_for)
 
-    def _catch_up(self) -> bytes:
-        """The next rows that the client lacks; empty where it lacks none of those looked at."""
+    def _in_turn(self) -> bytes:
+        """What takes time to find out: where a long id stands, and the next rows of a catch-up."""
+        with self._turn():
+            if self.stopped or not self._log.ready:
+                return b""
+            placed = self._placed_in == self._log.generation  # a reset may have come meanwhile
+            chunk = self._catch_up() if placed else self._place()
+        if chunk is None:
+            self._pause(random.uniform(*BACKFILL_RETRY_S))
+            return sse.HEARTBEAT
+        if chunk:
+            yield_now()  # whoever waits for a turn has it before this one's next
+        return chunk
+
+    def _catch_up(self) -> bytes | None:
+        """The next rows that the client lacks; None where the table could not be asked."""
+        self._live = False  # where it was, it was too slow for the ring
         if missing := self._missing():
             return self._read_page(missing)
         self._seq = max(self._seq, self._log.oldest)
-        frames: list[bytes] = []
-        size = 0
-        for entry in self._log.entries(self._seq, REPLAY_ENTRIES):
-            self._seq += 1
-            if entry.row_id in self._held:
-                continue
-            # The client has the base and every earlier entry: all that the entry's cursor holds,
-            # but for this row and ids that can never appear.
-            self._held = self._held.union(entry.cursor).without(self._waits_for)
-            frames.append(self._frame(entry.lines))
-            size += len(frames[-1])
-            if size > CHUNK_BYTES:
-                break
+        entries = self._log.entries(self._seq, REPLAY_ENTRIES)
+        chunk, self._held, seen, rows = replay(self._epoch, self._held, entries, self._waits_for)
+        self._seq += seen
+        self.rows += rows
         if self._seq == self._log.head:
-            self._settle()
-        self.rows += len(frames)
-        yield_now()
-        return b"".join(frames)
+            # The client has every row. What else the worker's cursor holds is dead.
+            self._held = self._held.union(self._log.cursor).without(self._waits_for)
+            self._live = self._held == self._log.cursor
+        return chunk
 
-    def _settle(self) -> None:
-        """The client has every row up to the head. What else the worker's cursor holds is dead."""
-        self._held = self._held.union(self._log.cursor).without(self._waits_for)
-        self._live = self._held == self._log.cursor
-
-    def _read_page(self, missing: Sequence[Range]) -> bytes:
+    def _read_page(self, missing: Sequence[Range]) -> bytes | None:
         # Nothing may yield between `_missing()` and here: see backfill.py for what `as_of` says.
+        as_of = self._placed_in, self._log.floor
         try:
-            page = self._backfill.page(missing, as_of=(self._placed_in, self._log.floor))
+            page = self._backfill.page(missing, as_of, lambda: not self.stopped)
+        except Unwanted:
+            return b""
         except Exception:  # noqa: BLE001 - logged there, once for all who waited
-            self._pause(random.uniform(*BACKFILL_RETRY_S))
-            return sse.HEARTBEAT
+            return None
         if self._placed_in != self._log.generation:
             return b""  # a reset overtook the query: these may be rows of the new history
         chunk, self._held = page.framed(self._epoch, self._held, self._unproven)

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from poller.ids.cursor_token import format_token, nameable_gaps, parse_token
+from poller.ids.cursor_token import FEW_GAPS, format_token, nameable_gaps, parse_token
 from poller.ids.ranges import (
     MAX_ID,
     Range,
@@ -108,6 +108,11 @@ class Cursor:
     def nameable(self) -> Cursor:
         """This cursor; or one that holds less, if a token has no room for it and for more rows."""
         return Cursor((*nameable_gaps(self.position, self.gaps), self.holes[-1]))
+
+    def named(self) -> Cursor:
+        """The set that `token()` names: this one, or less where no token is long enough."""
+        few = len(self.gaps) <= FEW_GAPS
+        return self if few else Cursor.parse(self.token())
 
     def token(self) -> str:
         """This cursor as text; if none that fits is exact, the text of one that holds less."""

@@ -8,6 +8,7 @@ is the same, or there are no rows: HistoryMoved.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -15,10 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from poller.ids.ranges import Range
-from poller.reading.conditions import bounds, conditions, in_range, selects
 from poller.reading.database import raise_if_away
 from poller.reading.description import Description
 from poller.reading.dialects.facts import TableFacts
+from poller.reading.questions import Questions
 from poller.reading.retrieval import Retrieval, upto_bytes
 from poller.reading.snapshot import History, HistoryMoved
 from poller.wire.row import CutOff, Row
@@ -37,10 +38,10 @@ class Batch(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """What is read beside rows; and the statement for one range of ids, as most of them are."""
+    """What is read beside rows; and the statements for both."""
 
     status: sa.Select[Any]
-    one_range: sa.Select[Any]
+    questions: Questions
 
 
 class Batches:
@@ -49,11 +50,9 @@ class Batches:
     def __init__(self, description: Description, facts: TableFacts) -> None:
         self._description = description
         self._facts = facts
-        of_rows = in_range(description.key, description.columns.at_once)
-        self.polls, self.pages = (
-            Beside(status, self._beside(status, of_rows))
-            for status in (facts.status, facts.identity)
-        )
+        self.polls = self._asked_with(facts.status, few_rows=True)
+        self.pages = self._asked_with(facts.identity, few_rows=False)
+        self._ids = Questions(description.key, ())
         self._rows_that_fit = MAX_ROWS  # into a batch's bytes, by the last batches
 
     def read(
@@ -87,6 +86,11 @@ class Batches:
 
     # -- statements -------------------------------------------------------------------------
 
+    def _asked_with(self, status: sa.Select[Any], *, few_rows: bool) -> Beside:
+        key, columns = self._description.key, self._description.columns.at_once
+        with_status = partial(self._beside, status)
+        return Beside(status, Questions(key, columns, with_status, few_rows=few_rows))
+
     def _beside(self, status: sa.Select[Any], of_rows: sa.Select[Any]) -> sa.Select[Any]:
         """The outer join yields the status also if there is no row."""
         told, rows = status.subquery(), of_rows.subquery()
@@ -99,19 +103,18 @@ class Batches:
     def _fetch(
         self, connection: Connection, beside: Beside, ranges: Sequence[Range], most: int
     ) -> tuple[Sequence[Any], list[Any]]:
-        if len(ranges) == 1:
-            answers = [connection.execute(beside.one_range, bounds(*ranges[0], most)).all()]
-        else:
-            key, columns = self._description.key, self._description.columns.at_once
-            statements = selects(key, columns, ranges, most)
-            answers = [
-                connection.execute(self._beside(beside.status, one)).all() for one in statements
-            ]
-        status = answers[0][0][:STATUS_COLUMNS]
-        for another in answers[1:]:
-            self._check_same(status, another[0])
-        rows = [row[STATUS_COLUMNS:] for answer in answers for row in answer]
-        return status, [row for row in rows if row[0] is not None]
+        status: Sequence[Any] = ()
+        rows: list[Any] = []
+        for statement, bounds in beside.questions.about(ranges, most):
+            answer = connection.execute(statement, bounds).all()
+            if status:
+                self._check_same(status, answer[0])
+            status = answer[0][:STATUS_COLUMNS]
+            found = (row[STATUS_COLUMNS:] for row in answer)
+            rows += [row for row in found if row[0] is not None]
+            if len(rows) >= most:  # those of the next statements are above these
+                break
+        return status, rows
 
     def _check_same(self, before: Sequence[Any], after: Sequence[Any]) -> None:
         if self._history(before) != self._history(after):
@@ -140,10 +143,11 @@ class Batches:
         """If a row makes the driver fail on the whole fetch."""
         apart = Retrieval(connection, self._description)
         apart.check_statement()
-        key = self._description.key
         ids: list[int] = []
-        for within in conditions(key, ranges):
-            ids += connection.scalars(sa.select(key).where(within).order_by(key).limit(most)).all()
+        for statement, bounds in self._ids.about(ranges, most):
+            ids += connection.scalars(statement, bounds).all()
+            if len(ids) >= most:
+                break
         return upto_bytes(apart.rows(sorted(ids)[:most]))
 
     def _fitted(self, rows: list[Row], most: int, limit: int) -> list[Row]:

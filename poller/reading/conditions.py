@@ -17,22 +17,6 @@ from poller.ids.ranges import MAX_ID, Range
 LISTED_RANGE = 32  # a range of fewer ids is listed id by id
 LISTED_IDS = 500  # ids in one list
 PARTS_PER_STATEMENT = 16
-LOW, HIGH, ROWS = "low", "high", "rows"  # what `in_range()` is given when it is executed
-
-
-def in_range(key: ColumnElement[Any], columns: Sequence[ColumnElement[Any]]) -> sa.Select[Any]:
-    """As `selects()` of the one range LOW to HIGH, at most ROWS rows. Made once and executed often:
-    to put a statement together takes longer than to execute it."""
-    low, high = (sa.bindparam(name, type_=sa.BigInteger) for name in (LOW, HIGH))
-    within = sa.type_coerce(key, sa.BigInteger).between(low, high)
-    rows = sa.bindparam(ROWS, type_=sa.Integer)
-    return sa.select(key, *columns).where(within).order_by(key).limit(rows)
-
-
-def bounds(low: int, high: int, rows: int) -> dict[str, int]:
-    """What `in_range()` is executed with."""
-    # A key of 2^63 - 1 cannot be followed by another; it is never read.
-    return {LOW: min(low, MAX_ID), HIGH: min(high, MAX_ID - 1), ROWS: rows}
 
 
 def conditions(key: ColumnElement[Any], ranges: Sequence[Range]) -> Iterator[ColumnElement[bool]]:
@@ -44,7 +28,8 @@ def conditions(key: ColumnElement[Any], ranges: Sequence[Range]) -> Iterator[Col
         if high - low < LISTED_RANGE:
             listed += range(low, high + 1)
         else:
-            yield key.between(low, min(high, MAX_ID - 1))  # as in `bounds()`
+            # A key of 2^63 - 1 cannot be followed by another; it is never read.
+            yield key.between(low, min(high, MAX_ID - 1))
     for at in range(0, len(listed), LISTED_IDS):
         yield key.in_(listed[at : at + LISTED_IDS])
 

@@ -11,11 +11,14 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import sys
 import time
 from typing import Any
 
 LOGGER = logging.getLogger("rowcast")
+# All that some reader of logs takes for the end of a line, and what commands a terminal.
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _our_level = logging.NOTSET  # what `configure()` set last
 EVENT, VALUES = "rowcast_event", "rowcast_values"  # attributes of our records
 
@@ -54,6 +57,20 @@ def configure(level: str, line_format: str) -> None:
         handler = _StandardError()
         handler.setFormatter(formatter)
         LOGGER.addHandler(handler)
+
+
+def on_one_line(record: logging.LogRecord) -> bool:
+    """A filter for other people's loggers, which write a request's path as it came: a line feed or
+    an escape in a value must not look like a line of its own."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(map(_escaped, record.args))
+    return True
+
+
+def _escaped(value: object) -> object:
+    if not isinstance(value, str | BaseException):
+        return value
+    return CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(value))
 
 
 class TextLines(logging.Formatter):

@@ -45,6 +45,7 @@ class SocketStream:
         is None. The first reason counts."""
         if not self.closed_because:
             self.closed_because, self.farewell = reason, farewell
+            self.subscriber.stopped = True
             self._release(self)
 
     def client_ended(self, reason: str) -> None:

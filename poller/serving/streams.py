@@ -14,6 +14,7 @@ import gevent
 from gevent.event import Event
 
 from poller.access.admission import Ticket
+from poller.access.turns import Turn
 from poller.delivery.backfill import Backfill, PageReader
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
@@ -37,12 +38,13 @@ Stream = WsgiStream | SocketStream
 
 
 class StreamRequest(NamedTuple):
-    """How to open a stream: what its client sent, the client's address for the log, and its place,
-    which is taken while the stream is open."""
+    """How to open a stream: what its client sent, the client's address for the log, its place,
+    which is taken while the stream is open, and the turn that its address takes to catch up."""
 
     last_event_id: str | None
     client: str
     ticket: Ticket
+    turn: Turn
 
 
 class Streams:
@@ -136,9 +138,16 @@ class Streams:
     def _subscriber(
         self, asked: StreamRequest, signal: Event, pause: Callable[[float], object]
     ) -> Subscriber:
-        last_event_id = asked.last_event_id
-        why = self._why_waiting
-        return Subscriber(self._feed, self._log, self._backfill, last_event_id, signal, why, pause)
+        return Subscriber(
+            self._feed,
+            self._log,
+            self._backfill,
+            asked.last_event_id,
+            signal,
+            self._why_waiting,
+            pause,
+            asked.turn,
+        )
 
     def _count_in(self, stream: Stream, asked: StreamRequest) -> None:
         if not self._open:

@@ -5,6 +5,7 @@ standard library is patched first. Only what the master itself needs stays as it
 `os` and `signal`, since gevent delivers SIGCHLD from its loop, which the master does not run. The
 rest happens in the worker process, once the application is loaded:
 
+- one address gets a part of the places for pages, so that bodies that trickle in do not hold all;
 - polling starts, and with it the streams of the first client find a warm log;
 - descriptors and write deadlines are bounded as the application's own settings say;
 - at SIGTERM, HUP, Ctrl-C and `max_requests` the streams are drained.
@@ -23,6 +24,7 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import warnings
 from typing import Any
@@ -30,6 +32,8 @@ from typing import Any
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
+from poller.access.admission import Admission
+from poller.runtime import log
 from poller.serving import client, registry, server
 
 DRAIN_LOOK_S = 0.1
@@ -39,6 +43,9 @@ METRICS_PREFIX = "rowcast-metrics-"
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     """Serves applications and their streams in one process, with gevent."""
+
+    # Unbounded until the services are known, and where the user chose `worker_connections`.
+    _pages = Admission(sys.maxsize, per_address=0)
 
     @classmethod
     def setup(cls) -> None:
@@ -75,6 +82,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             for listener in self.sockets:
                 _bound_silence(listener, max(one.settings.write_deadline_s for one in services))
             self.log.error_log.addFilter(_says_more_than_a_dead_client)
+            self.log.error_log.addFilter(log.on_one_line)
             for service in services:
                 service.start(server.WORKER)
             gevent.spawn(self._drain_at_end)
@@ -111,6 +119,21 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         streams = max(one.capacity.streams for one in services)
         taken_over = all(one.settings.fanout for one in services) and not self.cfg.is_ssl
         self.worker_connections = pages if taken_over else pages + streams
+        if taken_over and all(one.settings.max_streams_per_address != 0 for one in services):
+            self._pages = Admission(pages, of="connections")
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """One connection, from its first byte to its last, or until its stream is taken over.
+
+        Above its share an address gets no answer: after an error a browser's EventSource would
+        give up, after this it comes back.
+        """
+        address = addr[0] if isinstance(addr, tuple) else ""
+        with self._pages.place(address) as served:
+            if served:
+                super().handle(listener, client, addr)
+            else:
+                client.close()
 
 
 def _drain() -> None:

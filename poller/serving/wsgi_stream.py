@@ -101,6 +101,7 @@ class WsgiStream:
         """End the stream, with `farewell` as its last bytes. The first reason counts."""
         if not self.closed_because:
             self.closed_because, self._farewell = reason, farewell or b""
+            self.subscriber.stopped = True
             self._signal.set()
 
     def cut(self) -> None:

@@ -15,6 +15,10 @@ from poller.web.responses import EventStreamResponse, StreamResponse
 from poller.wire import sse
 
 FULL_RETRY_MS = (5_000, 15_000)  # over a cap: come back somewhere in between
+# What a proxy tells, and what Werkzeug's ProxyFix leaves where it was believed.
+PROXIED = frozenset(["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP"])
+BELIEVED = "werkzeug.proxy_fix.orig"
+UNREADABLE = "?"  # answered with a reset
 DRAINING_RETRY_MS = (1_000, 2_000)  # this process ends: soon another one answers
 
 
@@ -42,8 +46,11 @@ def stream(name: str | None) -> Response:
         return _turn_away(feed, "draining", DRAINING_RETRY_MS)
     if reason := service.admission.refusal(request.remote_addr):
         return _turn_away(feed, reason, FULL_RETRY_MS)
-    ticket = service.admission.ticket(request.remote_addr)
-    asked = StreamRequest(_last_event_id(), request.remote_addr or "", ticket)
+    address = request.remote_addr
+    if PROXIED & request.environ.keys() and BELIEVED not in request.environ:
+        service.admission.note_forwarded(address)
+    ticket, turn = service.admission.ticket(address), service.turns.of(address)
+    asked = StreamRequest(_last_event_id(), address or "", ticket, turn)
     return StreamResponse(feed.streams, asked, direct=service.settings.fanout)
 
 
@@ -56,6 +63,10 @@ def _turn_away(feed: Feed, reason: str, retry_ms: tuple[int, int]) -> Response:
 def _last_event_id() -> str | None:
     """The header wins: a client that reconnects may keep its first URL. `lastEventId` is what
     polyfills add at a reconnect, so it is newer than what the page wrote into the URL."""
-    asked = request.args
-    header = request.headers.get("Last-Event-ID")
-    return header or asked.get("lastEventId") or asked.get("last_event_id")
+    if header := request.headers.get("Last-Event-ID"):
+        return header
+    try:
+        asked = request.args
+    except UnicodeDecodeError:  # raw bytes in the query; whatever they were, it is no id of ours
+        return UNREADABLE
+    return asked.get("lastEventId") or asked.get("last_event_id")

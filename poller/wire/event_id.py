@@ -34,7 +34,12 @@ def format_event_id(epoch: str, cursor: Cursor) -> str:
 
 def frame(epoch: str, cursor: Cursor, lines: bytes) -> bytes:
     """The frame of an event under the id of `cursor`: what the client holds after it."""
-    return sse.under_id(format_event_id(epoch, cursor), lines)
+    return frame_under(epoch, cursor.token(), lines)
+
+
+def frame_under(epoch: str, token: str, lines: bytes) -> bytes:
+    """As `frame()`, for a cursor's token."""
+    return sse.under_id(f"{epoch}.{token}", lines)
 
 
 def parse_last_event_id(text: str | None) -> Resume | None:

@@ -9,12 +9,16 @@ READ_BYTES = 65_536
 
 
 @contextmanager
-def connections(port: int, count: int, says: bytes = b"") -> Iterator[list[socket.socket]]:
+def connections(
+    port: int, count: int, says: bytes = b"", source: str = "127.0.0.1"
+) -> Iterator[list[socket.socket]]:
     """So many at once to 127.0.0.1, each having said this, and reading with a short timeout."""
     with ExitStack() as stack:
         opened = []
         for _ in range(count):
-            one = stack.enter_context(socket.create_connection(("127.0.0.1", port), 30))
+            one = stack.enter_context(
+                socket.create_connection(("127.0.0.1", port), 30, (source, 0))
+            )
             one.settimeout(0.001)
             with suppress(ConnectionError):
                 one.sendall(says)

@@ -109,6 +109,7 @@ class SimulatedSource:
         self.fail: Exception | None = None
         self.history_rows = history_rows
         self.reads = 0
+        self.reads_of_pages: list[int] = []  # how many ranges each asked for
 
     def open(self) -> Start:
         self._fail()
@@ -138,6 +139,7 @@ class SimulatedSource:
 
     def page(self, ranges: Sequence[Range], limit: int) -> Found:
         self._fail()
+        self.reads_of_pages.append(len(ranges))
         found = Found(self._history, self.table.rows_in(ranges, limit))
         gevent.sleep(0)  # what is committed from here on is not in it
         return found

@@ -9,6 +9,7 @@ import gevent
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from poller import Notifier
 from poller.feed import Feed
@@ -18,6 +19,7 @@ from poller.serving.streams import drain_retry_ms
 from poller.web.current import EXTENSION, service_of
 from tests.harness import sql
 from tests.harness.greenlets import unpatched, until
+from tests.harness.logged import logged
 
 TABLE = "CREATE TABLE {} (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
 BOUND_S = 10
@@ -113,6 +115,34 @@ def test_the_header_wins_over_the_query(make_app: MakeApp, database: Database) -
     ready(app)
     got = take(app, "/stream?last_event_id=reload", "data: ", **{"Last-Event-ID": "0"})
     assert "reset" not in got
+
+
+@pytest.mark.parametrize("query", ["\xff", "lastEventId=%ff", "last_event_id=abcd.1%0a", "%00=%"])
+def test_a_query_that_nobody_can_read_is_no_fault_of_the_server(
+    make_app: MakeApp, query: str
+) -> None:
+    app = make_app()
+    ready(app)
+    environ = {"QUERY_STRING": query}  # as a server hands it on; a client would have quoted it
+    answer = app.test_client().get("/stream", environ_overrides=environ)
+    assert answer.status_code == 200
+    answer.close()
+
+
+def test_a_proxy_that_the_application_was_not_told_of_is_named_in_the_log(
+    make_app: MakeApp,
+) -> None:
+    app = make_app()
+    forwarded = {"X-Forwarded-For": "198.51.100.7"}
+    with logged() as said:
+        for _ in range(2):
+            app.test_client().get("/stream", headers=forwarded).close()
+    assert len([line for line in said if "proxy that is not configured" in line["event"]]) == 1
+    believed = make_app()
+    believed.wsgi_app = ProxyFix(believed.wsgi_app)  # type: ignore[method-assign]
+    with logged() as said:
+        believed.test_client().get("/stream", headers=forwarded).close()
+    assert not [line for line in said if "proxy" in line["event"]]
 
 
 def test_the_headers_of_a_stream(

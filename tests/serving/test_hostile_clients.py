@@ -7,6 +7,8 @@ from typing import Any
 import psutil
 import pytest
 
+from poller.access.admission import FEWEST_PER_ADDRESS
+from poller.access.capacity import Capacity
 from tests.harness import raw, sql
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.process import wait_until
@@ -27,6 +29,10 @@ HALF_A_HEAD = b"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 HALF_A_POST = (
     b"POST /posts HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     b'Content-Length: 60000\r\n\r\n{"author": "'
+)
+CHUNKED_POST = (
+    b"POST /posts HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: %b\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
 )
 SECOND_REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 GARBAGE = bytes(range(256)) * 16
@@ -61,6 +67,36 @@ def test_slow_bodies_are_ended_and_hold_up_nobody(
     # Who was still talking when the server closed gets a reset, and may lose the answer to it.
     assert {answer[:12] for answer in refused if answer} == {b"HTTP/1.1 408"}
     assert sql.post_ids(sqlite_url) == stream.row_ids
+
+
+def test_half_sent_bodies_of_one_address_leave_places_for_the_others(
+    start_wall: Wall, sqlite_url: str
+) -> None:
+    """Of a worker that is small: 31 places for pages, of which one address may hold 20."""
+    wall = start_wall(sqlite_url, app="tests.serving.counted_app:app", open_files=256)
+    places, share = Capacity.within(256).pages, FEWEST_PER_ADDRESS
+    assert share < places
+    with raw.connections(wall.port, places, HALF_A_POST, source="127.0.0.2") as slow:
+        above = places - share
+        wait_until(lambda: len(ended(slow)) >= above, SETTLED_S, "those above it are closed")
+        assert wall.get("/healthz").status == 200
+        assert len(ended(slow)) == above
+    assert "an address has all that it may have of='connections'" in wall.log()
+    with raw.connections(wall.port, 1, SECOND_REQUEST, source="127.0.0.2") as again:
+        assert raw.answers(again, SETTLED_S)[0].startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "chunks", [b"zz\r\n", b"-1\r\n\r\n", b"5\r\nabcdeXY", b"4;\x01\r\n{}{}\r\n"]
+)
+@pytest.mark.parametrize("kind", [b"application/json", b"application/x-www-form-urlencoded"])
+def test_malformed_chunks_are_a_400_without_a_traceback(
+    any_wall: Gunicorn, chunks: bytes, kind: bytes
+) -> None:
+    with raw.connections(any_wall.port, 1, CHUNKED_POST % kind + chunks) as clients:
+        (answer,) = raw.answers(clients, SETTLED_S)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert "Traceback" not in any_wall.log(), any_wall.log()
 
 
 @BOTH_PATHS
@@ -198,6 +234,20 @@ def test_client_that_asks_for_pages_and_reads_none_is_dropped(
             "the connection is gone",
         )
     assert "Traceback" not in wall.log(), wall.log()
+
+
+def ended(clients: list[socket.socket]) -> list[socket.socket]:
+    """Those whose connection the server closed."""
+    return [one for one in clients if not still_open(one)]
+
+
+def still_open(client: socket.socket) -> bool:
+    try:
+        return client.recv(1, socket.MSG_PEEK) != b""
+    except TimeoutError:
+        return True
+    except ConnectionError:
+        return False
 
 
 def assert_all_served(wall: Gunicorn, stream: Stream) -> None:

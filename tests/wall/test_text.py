@@ -1,6 +1,10 @@
 """What happens to people's text before it is kept."""
 
+import re
+import sys
 import unicodedata
+from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -90,3 +94,55 @@ def test_clean_text_has_no_control_characters(text: str) -> None:
     controls = [c for c in clean_text(text) if unicodedata.category(c) == "Cc" and c not in "\n\t"]
     assert not controls
     assert not set(BIDI) & set(clean_text(text))
+
+
+# -- a small request is no long work ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("clean", [clean_line, clean_text])
+def test_no_more_marks_are_sorted_than_stay(
+    clean: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sorting takes the square of their number: 30,000 took seconds, with the worker blocked."""
+    sorted_at_once: list[int] = []
+    normalize = unicodedata.normalize
+
+    def noted(form: Literal["NFC"], text: str) -> str:
+        runs = re.findall("[\u0301\u0316]+", text)
+        sorted_at_once.extend(map(len, runs))
+        return normalize(form, text)
+
+    monkeypatch.setattr("wall.text.unicodedata.normalize", noted)
+    assert len(clean("a" + "\u0301\u0316" * 15_000)) <= 1 + MOST_MARKS
+    assert max(sorted_at_once) <= MOST_MARKS
+
+
+def test_whatever_is_sorted_counts_as_a_mark() -> None:
+    unmarked = (
+        char
+        for char in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.combining(char) and not unicodedata.category(char).startswith("M")
+    )
+    assert not list(unmarked)
+
+
+# -- names --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    "\u00ad\u034f\u061c\u115f\u1160\u180b\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062"
+    "\u2063\u2064\u206a\u2800\u3164\ufe00\ufe0f\ufeff\uffa0\ufff9\U000e0001\U000e0041\U000e0100",
+    ids=ascii,
+)
+def test_nothing_unseen_makes_another_name_of_the_same(unseen: str) -> None:
+    for name in (f"{unseen}Ada", f"A{unseen}da", f"Ada{unseen}", f"A{unseen * 3}da"):
+        assert clean_line(name) == "Ada"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["علی\u200cرضا", "क्\u200dष", "👩\u200d🚀", "❤\ufe0f", "🏳\ufe0f\u200d🌈", "Nguyễn", "יעל"],
+)
+def test_a_name_keeps_what_its_writing_needs(name: str) -> None:
+    assert clean_line(name) == unicodedata.normalize("NFC", name)

@@ -120,7 +120,11 @@ def fence_read_after_the_rows() -> None:
 
 def reset_swallowed() -> None:
     def make(_: Any) -> Any:
-        return lambda self, _reason: self._from_now()
+        def swallowed(self: Subscriber, _reason: str) -> bytes:
+            self._begin(self._log.cursor, self._log.head)
+            return self._start(resumed=False)
+
+        return swallowed
 
     patch(Subscriber, "_reset", make)
 

@@ -75,6 +75,16 @@ def test_nought_means_any_number() -> None:
     assert places.refusal(ANN) is None
 
 
+def test_a_place_is_given_back_however_its_block_ends() -> None:
+    places = Admission(10, per_address=1)
+    with places.place(ANN) as first, places.place(ANN) as second, places.place(BEN) as other:
+        assert (first, second, other) == (True, False, True)
+        assert places.taken == 2
+    with pytest.raises(ConnectionResetError), places.place(ANN):
+        raise ConnectionResetError
+    assert (places.taken, dict(places.by_client)) == (0, {})
+
+
 addresses = st.sampled_from([ANN, BEN, "2001:db8::1", "2001:db8::2", "127.0.0.1", ""])
 
 
@@ -106,9 +116,25 @@ def test_the_log_names_an_address_at_its_cap_once_a_minute() -> None:
     with logged() as said:
         for _ in range(100):
             places.refusal(ANN)
-    assert [line["address"] for line in said] == [ANN]
+    assert [(line["of"], line["address"]) for line in said] == [("streams", ANN)]
     assert "ROWCAST_PROXIES" in said[0]["what_to_do"]
     now += admission.LOG_AGAIN_S
     with logged() as said:
         places.refusal(ANN)
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(("address", "told"), [("127.0.0.1", 1), ("", 1), (ANN, 0)])
+def test_the_log_names_a_proxy_that_nobody_told_of_once(address: str, told: int) -> None:
+    places = Admission(10)
+    with logged() as said:
+        for _ in range(3):
+            places.note_forwarded(address)
+    assert len(said) == told
+    assert all("ROWCAST_PROXIES" in line["what_to_do"] for line in said)
+
+
+def test_where_any_number_is_allowed_a_proxy_hides_nothing_of_interest() -> None:
+    with logged() as said:
+        Admission(10, per_address=0).note_forwarded("127.0.0.1")
+    assert not said

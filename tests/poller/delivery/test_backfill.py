@@ -8,9 +8,15 @@ import pytest
 from gevent.event import Event
 
 from poller.delivery import backfill, page
-from poller.delivery.backfill import QUERIES_AT_ONCE, Backfill, OtherHistory
+from poller.delivery.backfill import (
+    QUERIES_AT_ONCE,
+    QUESTION_RANGES,
+    Backfill,
+    OtherHistory,
+    Unwanted,
+)
 from poller.delivery.page import Page
-from poller.ids.ranges import Range
+from poller.ids.ranges import Range, subtract
 from poller.reading.snapshot import Found, History
 from poller.wire import row
 from poller.wire.row import Problem, Row
@@ -350,6 +356,49 @@ def test_who_goes_before_the_query_began_leaves_none_behind(order: str) -> None:
     assert ((40, 50),) not in [tuple(asked) for asked, _ in reader.asked]
     assert shared._under_way == {}
     assert ids(shared.page([(40, 50)], NOW)) == list(range(40, 51))
+
+
+def test_a_query_for_clients_that_left_does_not_begin() -> None:
+    reader = Reader(50)
+    shared = make(reader)
+    here = {"ann": True, "ben": True}
+    with reader.shut():
+        busy = [ask(shared, (i, i)) for i in range(1, QUERIES_AT_ONCE + 1)]
+        reader.wait_begun(QUERIES_AT_ONCE)
+        gone = gevent.spawn(shared.page, [(40, 50)], NOW, lambda: here["ann"])
+        joined = gevent.spawn(shared.page, [(30, 35)], NOW, lambda: here["ann"])
+        stays = gevent.spawn(shared.page, [(30, 35)], NOW, lambda: here["ben"])
+        gevent.sleep(0)
+        here["ann"] = False
+    for one in busy:
+        got(one)
+    assert ids(got(stays)) == list(range(30, 36))
+    with pytest.raises(Unwanted):
+        got(gone)
+    assert ids(got(joined)) == list(range(30, 36))  # whoever shares it costs nothing
+    assert ((40, 50),) not in [tuple(asked) for asked, _ in reader.asked]
+    assert shared._under_way == {}
+    assert ids(shared.page([(40, 50)], NOW)) == list(range(40, 51))
+
+
+def test_of_thousands_of_ranges_few_are_asked_for_at_once() -> None:
+    reader = Reader(100)
+    shared = make(reader)
+    dead = [(i, i) for i in range(1_000, 7_000, 2)]
+    found = shared.page([(7, 7), *dead], NOW)
+    assert ids(found) == [7]
+    assert [len(asked) for asked, _ in reader.asked] == [QUESTION_RANGES]
+    left = subtract(dead, found.asked)
+    assert shared.page(left, NOW).asked == left
+    assert [len(asked) for asked, _ in reader.asked] == [QUESTION_RANGES] * 6 + [1]
+
+
+def test_who_leaves_while_nothing_is_found_ends_the_search() -> None:
+    reader = Reader(1)
+    looks = iter([True] * 4 + [False])
+    with pytest.raises(Unwanted):
+        make(reader).page([(i, i) for i in range(10, 7_000, 2)], NOW, lambda: next(looks))
+    assert len(reader.asked) == 2
 
 
 def test_what_is_kept_is_bounded_in_bytes_and_pages(monkeypatch: pytest.MonkeyPatch) -> None:

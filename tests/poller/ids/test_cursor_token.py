@@ -13,6 +13,17 @@ from poller.ids import cursor_token
 from poller.ids.cursor import Cursor
 from poller.ids.cursor_token import MAX_TOKEN_CHARS, PLAIN_GAPS, format_token, parse_token
 from poller.ids.ranges import MAX_ID, Range
+from poller.ids.runs import (
+    _classes,
+    bits_text,
+    code,
+    codes,
+    parse_runs,
+    powers_for,
+    powers_text,
+    runs_of,
+)
+from poller.ids.runs import gaps_of as gaps_of_runs
 
 POSITION = 2_000_000_000
 
@@ -46,7 +57,7 @@ def random_single_ids(count: int, *, among: int, seed: int) -> set[int]:
 @given(runs_below, st.integers(0, 10**15))
 def test_any_gaps_are_read_back_or_merged_where_too_many(runs: list[int], lowest: int) -> None:
     position = lowest + sum(runs)
-    gaps = cursor_token._gaps_of_runs(position, runs)
+    gaps = gaps_of_runs(position, runs)
     token = format_token(position, gaps)
     assert len(token) <= MAX_TOKEN_CHARS
     assert re.fullmatch(r"[A-Za-z0-9_!,-]+", token)
@@ -59,25 +70,26 @@ def test_any_gaps_are_read_back_or_merged_where_too_many(runs: list[int], lowest
 
 @given(runs_below)
 def test_bits_are_read_back(runs: list[int]) -> None:
-    assert cursor_token._runs(10**18, cursor_token._gaps_of_runs(10**18, runs)) == runs
-    assert cursor_token._parse_bits(cursor_token._format_bits(runs)[1:]) == runs
+    assert runs_of(10**18, gaps_of_runs(10**18, runs)) == runs
+    powers = powers_for(runs)
+    assert parse_runs(powers_text(powers) + bits_text("".join(codes(runs, powers)))) == runs
 
 
 @given(st.integers(1, MAX_ID), st.integers(0, 62))
 def test_any_run_has_bits_whatever_the_power(run: int, power: int) -> None:
-    assert len(cursor_token._bits(run, power)) <= 127
+    assert len(code(run, power)) <= 127
 
 
 def test_bits_are_those_of_the_classes_that_the_comment_names() -> None:
-    lowest, _ = cursor_token._classes(1)
+    lowest, _ = _classes(1)
     assert lowest[:6] == (1, 3, 5, 7, 11, 19)
-    codes = [cursor_token._bits(run, 1) for run in (1, 2, 3, 5, 7, 10)]
-    assert codes == ["00", "01", "100", "1100", "111000", "111011"]
+    written = [code(run, 1) for run in (1, 2, 3, 5, 7, 10)]
+    assert written == ["00", "01", "100", "1100", "111000", "111011"]
 
 
 def test_the_form_is_plain_for_few_gaps() -> None:
     def token(runs: list[int]) -> str:
-        return format_token(10**12, cursor_token._gaps_of_runs(10**12, runs))
+        return format_token(10**12, gaps_of_runs(10**12, runs))
 
     assert token([]) == "1000000000000"
     assert token([1] * 2 * PLAIN_GAPS) == "1000000000000!1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from poller.ids.cursor import Cursor
-from poller.reading.conditions import selects
 from poller.reading.database import Database
 from poller.reading.description import TableError
-from poller.reading.snapshot import HistoryMoved
+from poller.reading.questions import Questions
+from poller.reading.snapshot import Found, HistoryMoved
 from poller.reading.table import Table
 from tests.harness.sql import KEY_TYPES
 
@@ -118,6 +118,38 @@ def test_a_page_brings_rows_of_the_given_ranges(database: Database) -> None:
     assert [row.id for row in rows] == [2, 3, 5, 7]
 
 
+def test_a_page_of_many_ranges_brings_the_same_rows_in_few_statements(database: Database) -> None:
+    sparse = [1_000 * n for n in range(1, 81)]
+    dense = range(100_000, 100_400)
+    database.write(
+        lambda c: c.execute(
+            sa.text("INSERT INTO notes (id, body) VALUES (:id, 'x')"),
+            [{"id": i} for i in (*sparse, *dense)],
+        )
+    )
+    table = described(database)
+    wide = [(i - 400, i + 400) for i in sparse[1::2]]
+    single = [(i, i) for i in dense[::2]]
+    statements: list[str] = []
+
+    def page(limit: int) -> list[int]:
+        def read(connection: sa.Connection) -> Found:
+            sa.event.listen(
+                connection, "before_cursor_execute", lambda *told: statements.append(told[2])
+            )
+            return table.page(connection, [*wide, *single], limit)
+
+        statements.clear()
+        return [row.id for row in database.read(read).rows]
+
+    expected = [*sparse[1::2], *dense[::2]]
+    assert page(1_000) == expected
+    assert len(statements) <= 4
+    for limit in (1, 30, 41, 200):
+        assert page(limit) == expected[:limit]
+        assert len(statements) <= 4
+
+
 def test_a_page_says_of_which_history_its_rows_are(database: Database) -> None:
     insert(database, 1, 2)
     table = described(database)
@@ -136,7 +168,6 @@ def test_a_page_says_of_which_history_its_rows_are(database: Database) -> None:
 def test_a_table_that_is_replaced_between_two_statements_gives_no_rows(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("poller.reading.conditions.PARTS_PER_STATEMENT", 1)
     database = Database(sqlite_url)
     database.write(lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {KEY_TYPES['sqlite']})"))
     table = described(database)
@@ -268,10 +299,11 @@ def test_on_sqlite_no_range_walks_the_table(sqlite_url: str) -> None:
     ranges = ((5, 5), (9, 9), (1000, 2000), (30_000, 90_000))
 
     def plan(connection: sa.Connection) -> str:
-        (statement,) = selects(
-            table._key, table._last_look().description.columns.at_once, ranges, 100
-        )
-        sql = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
+        columns = table._last_look().description.columns.at_once
+        questions = Questions(table._key, columns, few_rows=True)
+        ((statement, bounds),) = questions.about(ranges, 100)
+        told = statement.params(bounds)
+        sql = str(told.compile(connection, compile_kwargs={"literal_binds": True}))
         return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all())
 
     found = database.read(plan)

@@ -22,7 +22,8 @@ POLLER = Path(poller.__file__).parent
 ABOUT_NO_FEED = {"started", "streams refused"} | {
     "room for streams",
     "room for fewer streams than wanted",
-    "an address has all the streams it may have",
+    "an address has all that it may have",
+    "clients come through a proxy that is not configured, and count as one",
 }
 LEVELS = ("debug", "info", "warning", "error")
 LINE = re.compile(

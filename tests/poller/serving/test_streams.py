@@ -6,6 +6,7 @@ import itertools
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import gevent
 import pytest
@@ -49,7 +50,9 @@ class Bench:
         taken = plain(ours.family, ours.type, ours.proto, fileno=ours.detach())
         taken.setblocking(False)
         ticket = Admission(10_000).ticket(None)
-        self.streams.fan_out(StreamRequest(last_event_id, "", ticket), OwnedSocket(taken))
+        self.streams.fan_out(
+            StreamRequest(last_event_id, "", ticket, nullcontext), OwnedSocket(taken)
+        )
         theirs.settimeout(0.01)
         self.clients.append(theirs)
         return theirs

@@ -1,0 +1,49 @@
+"""Whose turn it is to catch up: of one client address one stream at a time, and few in all.
+
+Catching up is the work that a stranger can ask for most of, by opening many streams with an old
+`Last-Event-ID`, or a forged one. Taking turns, the streams of one address get the share of one, and
+everybody else's rows go on. A turn is one page of rows, so that nobody waits long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from weakref import WeakValueDictionary
+
+from gevent.lock import BoundedSemaphore
+
+from poller.access.address import single_client
+from poller.runtime.hub import yield_now
+
+# One is written while another waits for the database. More would only make a health check, or a new
+# row, wait for all of them: they share one thread.
+AT_ONCE = 2
+
+Turn = Callable[[], AbstractContextManager[None]]
+
+
+class Turns:
+    """A turn for each address that has a stream, forgotten with its last one."""
+
+    def __init__(self) -> None:
+        self._all = BoundedSemaphore(AT_ONCE)
+        self._by_client: WeakValueDictionary[str, BoundedSemaphore] = WeakValueDictionary()
+
+    def of(self, remote_addr: str | None) -> Turn:
+        """What a stream of this address keeps while it is open: `with turn(): …`. Where the address
+        may be everybody's, its streams wait in one line with the other addresses."""
+        client = single_client(remote_addr)
+        if client is None:
+            return partial(self._taken, nullcontext())
+        own = self._by_client.get(client)
+        if own is None:
+            own = self._by_client[client] = BoundedSemaphore(1)
+        return partial(self._taken, own)
+
+    @contextmanager
+    def _taken(self, own: AbstractContextManager[object]) -> Iterator[None]:
+        with own, self._all:
+            yield_now()  # or a line of those who wait would run as one, without a look at sockets
+            yield
