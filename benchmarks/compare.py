@@ -1,6 +1,6 @@
 """Two checkouts of Rowcast side by side in one run: what did a change of the code cost?
 
-Each round starts both anew, and the floor. Within a round they take short turns, in alternating
+Each round restarts both, and the floor. Within a round they take short turns, in alternating
 order, so that whatever else the machine does hits all alike. A ratio is that of two turns next to
 each other; its median counts, and the middle half of the ratios shows the noise. Comparing a
 checkout with itself shows what noise alone gives.

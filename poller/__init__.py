@@ -4,15 +4,18 @@ Where a row goes, from the table to the wire, and the room that takes it there:
 
     SQL table
        │  reading/     the only SQL: one query a poll, above the cursor's position or in its gaps;
-       │               is it still the same table; which gaps may still fill (fence.py)?
+       │               what tells the table's history (dialects/); which gaps may still fill
+       │               (fence.py)?
        ▼
-    polling/           one pass: cursor moved, each row encoded once (wire/), gaps judged (ids/)
+    polling/           one pass: is it still the same table (identity.py)? Each row encoded once
+       │               (wire/), gaps judged (ids/gaps.py), cursor moved
        ▼
     delivery/          event_log.py, the ring of encoded frames, one for all streams of a worker;
-       │               subscriber.py, what one stream is sent next: from the ring or the table
+       │               subscriber.py, what one stream is sent next: from the ring, or from the
+       │               table in pages (backfill.py)
        ▼
-    serving/           the sockets: fanout.py writes one batch to all live streams; access/ says
-       │               who may open one
+    serving/           the sockets: fanout.py writes one batch to all live streams, client.py
+       │               sends; access/ says who may open one
        ▼
     web/               the Flask routes
 

@@ -53,10 +53,10 @@ def doctor(
     """
     url, table = _url_and_table(arguments, database)
     from poller.doctor import diagnose
-    from poller.runtime.settings import Settings, SettingsError, without_the_walls
+    from poller.runtime.settings import Settings, SettingsError, without_wall_settings
 
     try:
-        settings = Settings.from_env(without_the_walls(os.environ))
+        settings = Settings.from_env(without_wall_settings(os.environ))
     except SettingsError as error:
         raise NotDone(str(error)) from None
     _show([diagnose(url, table, settings, key)], context)
@@ -78,7 +78,7 @@ def doctor_of_app(context: click.Context, feed: str | None) -> None:
     from flask.cli import ScriptInfo
 
     from poller.doctor import diagnose_feed
-    from poller.web.service import service_of
+    from poller.web.current import service_of
 
     try:
         service = service_of(context.ensure_object(ScriptInfo).load_app())

@@ -20,7 +20,7 @@ from poller.ids.cursor import Cursor
 from poller.reading import remedy
 from poller.reading.database import Database
 from poller.reading.description import TableError, source_name
-from poller.reading.dialects.facts import Finding
+from poller.reading.dialects.facts import Finding, exceptions
 from poller.reading.pooler import pooler_findings
 from poller.reading.table import Table
 from poller.runtime.settings import Settings, checked_url
@@ -43,11 +43,12 @@ class Report:
 
     @property
     def exceptions(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.lacking]
+        return exceptions(self.findings)
 
     @property
     def status(self) -> int:
-        """0: the whole promise; 1: with exceptions; 2: it cannot be watched, or not be asked."""
+        """0: the promise holds in full; 1: with exceptions; 2: the table cannot be watched, or the
+        database not be asked."""
         if self.problem:
             return NOT_WATCHED
         return EXCEPTIONS if self.exceptions else WHOLE
@@ -73,7 +74,7 @@ class Report:
     def _verdict(self) -> str:
         match self.status, len(self.exceptions):
             case 0, _:
-                return f"{self.name} can be watched with the whole promise."
+                return f"{self.name} can be watched; the promise holds in full."
             case 1, 1:
                 return f"{self.name} can be watched, with the exception named above."
             case 1, many:
@@ -125,8 +126,8 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
         except TableError as error:
             way_out = remedy.lines(connection, table.source, table.key_name)
             return Report(table.name, place, problem=str(error), way_out=way_out)
-        if (doubled := table.doubled(connection)) is not None:
-            return Report(table.name, place, problem=doubled)
+        if (duplicates := table.duplicates(connection)) is not None:
+            return Report(table.name, place, problem=duplicates)
         newest = table.start_below(connection, 0)
         table.poll(connection, Cursor.at(newest), limit=1)
         return Report(table.name, place, table.facts.fence.name, table.facts.findings)
@@ -140,7 +141,7 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
 
 def _only_to_read(url: URL) -> URL:
     """An SQLite file is opened so that nothing can be written: it keeps its journal mode, and is
-    not made where it is missing."""
+    not made if it is missing."""
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return url
     if "uri" not in url.query:

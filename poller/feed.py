@@ -1,6 +1,6 @@
 """A feed: one watched table as a live stream. Table, poller, log and streams, put together.
 
-It knows no Flask: `Notifier` routes requests to it.
+It knows no Flask: `web/routes.py` opens streams on it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,16 @@ class Watch:
     prepare: Callable[[Database], None] | None = None
 
     @classmethod
-    def of(cls, source: object, name: str | None, **options: object) -> Watch:
-        return cls(source, name or source_name(source), **options)  # type: ignore[arg-type]
+    def of(
+        cls,
+        source: object,
+        name: str | None,
+        key: str | None,
+        columns: Sequence[str] | None,
+        prepare: Callable[[Database], None] | None,
+    ) -> Watch:
+        """`name` is by default the source's."""
+        return cls(source, name or source_name(source), key, columns, prepare)
 
 
 class Feed:
@@ -101,7 +109,7 @@ class Feed:
     def page_token(self, before: event_id.Resume | None, ids: Iterable[int]) -> str:
         """The Last-Event-ID of a page that was rendered with `ids`, `before` taken first.
 
-        A stream opened with it brings just what the page does not show. Empty where `before` is
+        A stream opened with it brings just what the page does not show. Empty if `before` is
         None.
         """
         if before is None or before.epoch is None:

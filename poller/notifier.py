@@ -15,7 +15,7 @@ from poller.reading.database import Database
 from poller.runtime.settings import Settings
 from poller.service import Service
 from poller.web import routes
-from poller.web.service import EXTENSION, service_of
+from poller.web.current import EXTENSION, service_of
 
 
 class Notifier:
@@ -43,14 +43,14 @@ class Notifier:
     ) -> None:
         """Watch a table in every application that is initialised from now on.
 
-        `source` is a table's name, a `sqlalchemy.Table` or a mapped class; `name` is what stands
-        in the URL, default the table's; `key` names the integer id column where the primary key is
-        another; `columns` lists what may be seen, default all. `prepare(database)` is called before
-        the first look at the table, again and again until it raises nothing.
+        `source` is a table's name, a `sqlalchemy.Table` or a mapped class; `name` is the name in
+        the URL, default the table's; `key` names the integer id column if it is not the primary
+        key; `columns` lists what may be seen, default all. `prepare(database)` is called before the
+        first look at the table, and again until it succeeds.
 
         Raises ValueError for a name that is taken or does not fit into a URL.
         """
-        watch = Watch.of(source, name, key=key, columns=columns, prepare=prepare)
+        watch = Watch.of(source, name, key, columns, prepare)
         if not watch.name or "/" in watch.name:
             raise ValueError(f"{watch.name!r} cannot be a feed's name: it is part of a URL")
         if any(other.name == watch.name for other in self._watches):
@@ -67,9 +67,9 @@ class Notifier:
     ) -> None:
         """Serve the watched tables in `app`. Connects to nothing yet.
 
-        Settings come from the environment where none are given, the database from the settings.
-        Raises SettingsError; RuntimeError where nothing is watched, the app has a notifier, or the
-        server is one under which nothing would be answered.
+        Settings come from the environment if none are given, the database from the settings.
+        Raises SettingsError; RuntimeError if nothing is watched, if the app already has a notifier,
+        or under gunicorn's gthread worker.
         """
         if not self._watches:
             raise RuntimeError("nothing to watch: call watch() before init_app()")
@@ -92,7 +92,7 @@ class Notifier:
     def start(self, app: Flask | None = None) -> None:
         """Begin to poll, in this process. Otherwise the first request does.
 
-        Raises RuntimeError, with what to do, where the standard library is not patched for gevent:
+        Raises RuntimeError, with what to do, if the standard library is not patched for gevent:
         streams would hang.
         """
         self._service(app).start()
@@ -106,7 +106,7 @@ class Notifier:
         self.feed(name, app=app).wake()
 
     def close(self, name: str, *, app: Flask | None = None) -> None:
-        """End a feed for good: its streams end, and whoever asks again gets 204 and stops."""
+        """End a feed for good: its streams end; a client that asks again gets 204 and stops."""
         self.feed(name, app=app).close()
 
     def drain(self, app: Flask | None = None) -> None:

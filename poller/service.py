@@ -44,19 +44,19 @@ class Service:
         return next(iter(self.feeds.values())) if name is None else self.feeds[name]
 
     @property
-    def streams(self) -> int:
-        """How many are open."""
+    def stream_count(self) -> int:
+        """How many streams are open."""
         return sum(len(feed.streams) for feed in self.feeds.values())
 
-    def ensure_started(self, met: Server) -> None:
+    def ensure_started(self, identified: Server) -> None:
         """Begin to poll when the first request comes, unless polling was stopped on purpose."""
         if not self._stopped:
-            self.start(met)
+            self.start(identified)
 
-    def start(self, met: Server | None = None) -> None:
+    def start(self, identified: Server | None = None) -> None:
         """Begin to poll, in this process. Starting a started service does nothing.
 
-        `met` is the server that runs it, where that is known. Raises UnfitServerError where
+        `identified` is the server that runs it, if that is known. Raises UnfitServerError if
         streams would hang.
         """
         if self.by_hand:
@@ -65,7 +65,7 @@ class Service:
         if not self._started:
             self._check()
             self._started = True
-            self._announce(met or server.met({}))
+            self._announce(identified or server.identify({}))
         for feed in self.feeds.values():
             feed.start()
 
@@ -79,11 +79,15 @@ class Service:
                 log.error("streams refused", reason=str(error))
             raise
 
-    def _announce(self, met: Server) -> None:
+    def _announce(self, identified: Server) -> None:
         """What a newcomer reads first."""
-        values = {"server": met.name, "streams": met.streams, "feeds": [*self.feeds]}
-        if met.advice:
-            log.warning("started", **values, better=met.advice)
+        values = {
+            "server": identified.name,
+            "streams": identified.streams_served,
+            "feeds": [*self.feeds],
+        }
+        if identified.advice:
+            log.warning("started", **values, better=identified.advice)
         else:
             log.info("started", **values)
         self.capacity.announce()
@@ -97,11 +101,11 @@ class Service:
     def drain(self) -> None:
         """End all streams, within 2 s, and take no new ones: this process is about to end."""
         self.draining = True
-        streams = self.streams
+        together = self.stream_count
         for feed in self.feeds.values():
-            feed.streams.drain(streams)
+            feed.streams.drain(together)
         deadline = time.monotonic() + DRAIN_S
-        while self.streams and time.monotonic() < deadline:
+        while self.stream_count and time.monotonic() < deadline:
             gevent.sleep(LOOK_S)
         for feed in self.feeds.values():
             feed.streams.cut()

@@ -9,7 +9,7 @@
             assert feed.rows() == [{"id": 1, "customer": "Ada", "total": 5}]
 
 No server, no thread, no patching, and nothing that waits. A stream that is opened otherwise, by
-`app.test_client().get("/stream")`, is refused where nothing is patched, and never ends elsewhere.
+`app.test_client().get("/stream")`, is refused if nothing is patched, and otherwise never ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from poller.feed import Feed
-from poller.web.service import EXTENSION, service_of
+from poller.web.current import EXTENSION, service_of
 
 __all__ = ["DrivenFeed", "Frame", "OpenStream", "feed"]
 
@@ -47,14 +47,14 @@ class Frame:
 class OpenStream:
     """A stream that a client of the application has opened, and what has come of it.
 
-    `response` is Flask's; do not read its `data`. Where the application refused the stream, its
+    `response` is Flask's; do not read its `data`. If the application refused the stream, its
     status says so, and there are no frames.
     """
 
     def __init__(self, response: TestResponse, next_chunk: Callable[[], bytes]) -> None:
         self.response = response
         self.last_event_id = ""
-        self._next_chunk = next_chunk  # what is there to send, empty where nothing is
+        self._next_chunk = next_chunk  # what is there to send, empty if nothing is
         self._first = self._read()  # so "now" is where it was opened
 
     @property
@@ -138,9 +138,9 @@ def feed(
 ) -> Iterator[DrivenFeed]:
     """The feed `name` of `app`, default its first: inside, it is polled only by `poll()`.
 
-    A stream "from now on" is open from the start, with `client` where it has to be logged in.
+    A stream "from now on" is open from the start, with `client` if it has to be logged in.
 
-    Raises KeyError for a feed that the application does not have, RuntimeError where it is polled
+    Raises KeyError for a feed that the application does not have, RuntimeError if it is polled
     already, and what `poll()` raises.
     """
     service = service_of(app)

@@ -1,4 +1,4 @@
-"""Lock files: the very versions that are pinned, each with its hash, and no registry's address."""
+"""The lock files: the versions that are pinned, each with its hash, and no registry's address."""
 
 import json
 import re

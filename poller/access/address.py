@@ -1,7 +1,7 @@
 """Who is counted as one client, told from the address of a connection. Pure.
 
 The address is what the application was given (`REMOTE_ADDR`): the client's own, or the one a proxy
-told, where the application believes it. This file knows nothing of proxies.
+told, if the application believes it. This file knows nothing of proxies.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def client_network(remote_addr: str | None) -> str:
 
 
 def single_client(remote_addr: str | None) -> str | None:
-    """As `client_network()`; None where the address may stand for everybody.
+    """As `client_network()`; None if the address may be everybody's.
 
     That is loopback and no address at all: so all clients look behind a proxy on this machine that
     the application was not told of. Whoever really is on this machine is its operator. Addresses

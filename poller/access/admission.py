@@ -117,7 +117,7 @@ class Ticket:
         self._held = False
 
     def take(self) -> None:
-        """Twice does nothing."""
+        """A second call does nothing."""
         if not self._held:
             self._held = True
             self._admission.count(self._client, 1)

@@ -15,7 +15,7 @@ from poller.runtime.settings import MAX_STREAMS
 
 FEW_STREAMS = 5_000  # fewer than wanted, and than this, is worth a warning
 MOST_PAGES = 1_000  # connections for pages, posts and health checks at the same time
-PAGES_SHARE = 5  # where descriptors are few, one in so many is for pages
+PAGES_SHARE = 5  # if descriptors are few, one in so many is for pages
 # A worker at rest has about 20 open (standard streams, listener, hub, metrics), and its database
 # pool may open 15; the rest is for what an application opens that is served beside the streams.
 RESERVED_DESCRIPTORS = 100

@@ -118,7 +118,7 @@ class EventLog:
         """A pass ended that its limit did not cut off: all that it could see is in the log.
 
         From the first one on streams may begin "from now"; before it, history would go out as
-        news. `counter` is the greatest id ever given out, where the database tells.
+        news. `counter` is the greatest id ever given out, if the database tells.
         """
         self.complete_passes += 1
         self.counter = max(counter or 0, self.cursor.position)
@@ -134,14 +134,15 @@ class EventLog:
         ):
             gone = self._entries.popleft()
             self._bytes -= _size_bytes(gone)
-            # A late row below the base position is in `cursor`, hence in `base`: see there.
+            # A late row below the base position is in `cursor`, so it is in `base`; its docstring
+            # says why.
             self._base_position = max(self._base_position, gone.row_id)
 
     # -- the streams' side ------------------------------------------------------------------
 
     @property
     def oldest(self) -> int:
-        """The seq of the oldest entry; equal to `head` where the ring is empty."""
+        """The seq of the oldest entry; equal to `head` if the ring is empty."""
         return self.head - len(self._entries)
 
     @property
@@ -153,13 +154,13 @@ class EventLog:
     def base(self) -> Cursor:
         """At least every row delivered before the oldest entry.
 
-        It may hold a late row that is still in the ring. Nobody loses or doubles it by that: a
-        client that lacks it reads it from the table, and the replay leaves out what it has.
+        It may hold a late row that is still in the ring. Nobody loses it or gets it twice by that:
+        a client that lacks it reads it from the table, and the replay leaves out what it has.
         """
         return self.cursor.upto(self._base_position)
 
     def locate(self, cursor: Cursor) -> int | None:
-        """The seq at which a client with exactly this cursor goes on, None where there is none."""
+        """The seq at which a client with exactly this cursor goes on, None if there is none."""
         if cursor == self.cursor:
             return self.head
         after = bisect_right(self._entries, cursor.position, key=_position)

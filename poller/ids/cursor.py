@@ -41,7 +41,7 @@ class Cursor:
     def at(cls, position: int, gaps: Iterable[Range] = ()) -> Cursor:
         """All ids up to `position` but those in `gaps`.
 
-        Raises ValueError where `position` is not in 0..MAX_ID - 1.
+        Raises ValueError if `position` is not in 0..MAX_ID - 1.
         """
         if not 0 <= position < MAX_ID:
             raise ValueError(f"position {position} is not in 0..{MAX_ID - 1}")
@@ -49,7 +49,7 @@ class Cursor:
 
     @property
     def position(self) -> int:
-        """The greatest id delivered; 0 where there is none."""
+        """The greatest id delivered; 0 if there is none."""
         return self.holes[-1][0] - 1
 
     @property
@@ -115,11 +115,11 @@ class Cursor:
         return self if few else Cursor.parse(self.token())
 
     def token(self) -> str:
-        """This cursor as text; where none that fits is exact, the text of one that holds less."""
+        """This cursor as text; if none that fits is exact, the text of one that holds less."""
         return format_token(self.position, self.gaps)
 
     @classmethod
     def parse(cls, token: str) -> Cursor:
-        """The cursor of a token. Raises ValueError where it is malformed or out of range."""
+        """The cursor of a token. Raises ValueError if it is malformed or out of range."""
         position, gaps = parse_token(token)
         return cls((*gaps, *cls.at(position).holes))

@@ -1,8 +1,8 @@
 """The open gaps: ids below the position that were not seen, each with what may still fill it.
 
 Pure, as the cursor is. A fence (`fence.py`) says what fills gaps in one kind of database; here is
-the bookkeeping that all share. Any number of gaps is judged in one pass, and a gap is a range, so
-that an id that jumps by a milliard costs no more than one that is skipped.
+the bookkeeping that all share. Any number of gaps is judged in one pass; a gap is a range, so an id
+that jumps by a billion costs no more than one that skips one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Gaps:
 
     @property
     def all(self) -> tuple[Gap, ...]:
-        """The floor, where it is open, and the open gaps."""
+        """The floor, if it is open, and the open gaps."""
         return (self.floor, *self.open) if self.floor else self.open
 
     def after_pass(
@@ -59,11 +59,11 @@ class Gaps:
 
         `ranges` are the gaps of the cursor with this pass's rows in it: each lies in one gap that
         was open before or in none, since rows only split gaps. `covered` is the greatest id that
-        the pass would have shown, a row's own where its limit cut it off, so that no gap lies
+        the pass would have shown, a row's own if its limit cut it off, so that no gap lies
         across it; above it, the pass proves nothing and nothing is judged.
 
-        `judge(range, witness)` gives the next witness, None where the gap is dead; the witness it
-        gets is None where this pass discovered the gap.
+        `judge(range, witness)` gives the next witness, None if the gap is dead; the witness it
+        gets is None if this pass discovered the gap.
         """
         still: list[Gap] = []
         dead: list[Range] = []

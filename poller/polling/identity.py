@@ -18,7 +18,7 @@ from poller.wire.row import Row
 ROWS_COMPARED = 8
 
 
-class Witnesses(Protocol):
+class TableReader(Protocol):
     """What a `Source` offers to ask the table."""
 
     def describe(self) -> History: ...
@@ -28,7 +28,7 @@ class Witnesses(Protocol):
 class Identity:
     """The history that is being streamed, and the newest rows of it."""
 
-    def __init__(self, source: Witnesses, history: History) -> None:
+    def __init__(self, source: TableReader, history: History) -> None:
         self._source = source
         self._history = history
         self._newest: deque[Row] = deque(maxlen=ROWS_COMPARED)
@@ -46,7 +46,7 @@ class Identity:
         """Whether `seen` is not the history that is being streamed, up to id `position`.
 
         If the table was only altered, its history has the new name from here on. Raises
-        HistoryMoved where it is altered meanwhile.
+        HistoryMoved if it is altered meanwhile.
         """
         if seen == self._history:
             return False
@@ -79,5 +79,5 @@ def _same(one: Row, other: Row) -> bool:
 
 
 def _equal(one: object, other: object) -> bool:
-    """NaN is what equals nothing, not even itself."""
+    """Whether two values are equal; NaN counts as equal to itself."""
     return one == other or (one != one and other != other)

@@ -3,8 +3,8 @@
 It knows neither Flask nor SQL nor sockets: a `Source` reads, an `EventLog` takes. It is the only
 writer of the log, and alone moves the worker's cursor.
 
-`poll()` is one pass and returns how long to wait; `run()` calls it for ever. The loop never dies
-and never gives up: there is one catch, at its edge.
+`poll()` is one pass and returns how long to wait; the loop calls it by `step()`, for ever. It never
+dies and never gives up: there is one catch, at its edge.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from poller.delivery.event_log import Entry, EventLog
 from poller.ids.cursor import Cursor
 from poller.ids.gaps import Gaps, Judge
 from poller.ids.ranges import MAX_ID, Range, ranges_of
-from poller.polling.identity import Identity
+from poller.polling.identity import Identity, TableReader
 from poller.polling.report import PollReport
 from poller.reading.fence import Evidence, Fence
-from poller.reading.snapshot import Found, History, Reading, Start
+from poller.reading.snapshot import History, Reading, Start
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
 from poller.wire import event_id, notices, row
@@ -34,7 +34,7 @@ FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
 
 
-class Source(Protocol):
+class Source(TableReader, Protocol):
     """Where rows come from: `reading.source.Source`."""
 
     @property
@@ -42,9 +42,7 @@ class Source(Protocol):
     @property
     def exceptions(self) -> int: ...
     def open(self) -> Start: ...
-    def describe(self) -> History: ...
     def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]: ...
-    def page(self, ranges: Sequence[Range], limit: int) -> Found: ...
 
 
 class Poller:
@@ -76,6 +74,7 @@ class Poller:
         self._identity = Identity(source, History("", ""))
         self._reset_reason = ""
         self._failures = 0
+        self._share = _share()
         self._woken = Event()
         self._stopped = Event()
         self._greenlet: gevent.Greenlet[..., None] | None = None
@@ -186,8 +185,8 @@ class Poller:
         if self._greenlet is None:
             # A loop that was stopped may still be in its last query: it keeps the event that ends
             # it, and the new loop waits for it. Two at once would write each row twice.
-            self._stopped = Event()
-            self._greenlet = gevent.spawn(self._run_after, self._ending)
+            self._stopped, self._share = Event(), _share()
+            self._greenlet = gevent.spawn(self._run, self._stopped, self._ending)
 
     def stop(self) -> None:
         """End after the query under way: a greenlet killed inside one would spoil its connection.
@@ -209,26 +208,24 @@ class Poller:
         """Poll now: a row was just inserted here, or the first stream opened."""
         self._woken.set()
 
-    def _run_after(self, ending: gevent.Greenlet[..., None] | None) -> None:
+    def _run(self, stopped: Event, ending: gevent.Greenlet[..., None] | None) -> None:
         if ending is not None:
             ending.join()
-        self.run()
-
-    def run(self) -> None:
-        """Poll until stopped."""
-        stopped = self._stopped
-        share = random.random()  # of the first wait: tables that begin together poll apart
         while not stopped.is_set():
             self._woken.clear()
-            try:
-                delay_s = self.poll()
-                self._recovered()
-            except Exception as error:  # noqa: BLE001 - the loop's one edge
-                # While the database is away only the backoff sets the pace, not who wakes.
-                stopped.wait(self._failed(error))
-                continue
-            self._woken.wait(delay_s * share)
-            share = 1.0 if delay_s else share
+            delay_s = self.step()
+            # While the database is away only the backoff sets the pace, not a wake-up.
+            (stopped if self._failures else self._woken).wait(delay_s)
+
+    def step(self) -> float:
+        """One pass that never fails. Returns the seconds to wait before the next."""
+        try:
+            delay_s = self.poll()
+            self._recovered()
+        except Exception as error:  # noqa: BLE001 - the loop's one edge
+            return self._failed(error)
+        share, self._share = self._share, 1.0 if delay_s else self._share
+        return delay_s * share
 
     def _failed(self, error: Exception) -> float:
         """The seconds to wait before the next try. What was seen before a fault proves nothing."""
@@ -238,7 +235,7 @@ class Poller:
         self._gaps = self._gaps.afresh()
         self.problem = error
         if not self._log.ready:
-            self._log.notify()  # who waits is told why
+            self._log.notify()  # a stream that waits is told why
         return float(longest * random.uniform(0.5, 1.0))
 
     def _recovered(self) -> None:
@@ -246,3 +243,8 @@ class Poller:
             self._report.recovered(self._failures)
         self._failures, self.problem = 0, None
         self.last_poll_at = self._clock()
+
+
+def _share() -> float:
+    """Of the first wait: tables that begin together poll apart."""
+    return random.random()

@@ -81,7 +81,7 @@ class PollReport:
             return
         self._logged_since = max(gap.since for gap in new)
         log.warning(
-            "gap open for long",
+            "gap stays open",
             feed=self._feed,
             ids=[[gap.low, gap.high] for gap in new[:10]],
             gaps=len(new),

@@ -1,0 +1,1 @@
+"""The only SQL: database, table, fence, a file per dialect. It knows no log, stream or Flask."""

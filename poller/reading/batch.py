@@ -1,6 +1,6 @@
 """Batches of rows: those of some ranges of ids, and what tells the history that they are of.
 
-Both come from one statement, and so from one snapshot. Where that cannot be (very many ranges, rows
+Both come from one statement, and so from one snapshot. If that cannot be (very many ranges, rows
 that are large or that the driver cannot read), the history is read before and after the rows, and
 is the same, or there are no rows: HistoryMoved.
 """
@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from poller.ids.ranges import Range
+from poller.reading.database import raise_if_away
 from poller.reading.description import Description
 from poller.reading.dialects.facts import TableFacts
 from poller.reading.questions import Questions
-from poller.reading.retrieval import Retrieval, raise_if_away, upto_bytes
+from poller.reading.retrieval import Retrieval, upto_bytes
 from poller.reading.snapshot import History, HistoryMoved
 from poller.wire.row import CutOff, Row
 
@@ -91,7 +92,7 @@ class Batches:
         return Beside(status, Questions(key, columns, with_status, few_rows=few_rows))
 
     def _beside(self, status: sa.Select[Any], of_rows: sa.Select[Any]) -> sa.Select[Any]:
-        """The outer join yields the status also where there is no row."""
+        """The outer join yields the status also if there is no row."""
         told, rows = status.subquery(), of_rows.subquery()
         return (
             sa.select(*told.c, *rows.c)
@@ -139,7 +140,7 @@ class Batches:
         )
 
     def _one_by_one(self, connection: Connection, ranges: Sequence[Range], most: int) -> list[Row]:
-        """Where a row makes the driver fail on the whole fetch."""
+        """If a row makes the driver fail on the whole fetch."""
         apart = Retrieval(connection, self._description)
         apart.check_statement()
         ids: list[int] = []
@@ -150,7 +151,7 @@ class Batches:
         return upto_bytes(apart.rows(sorted(ids)[:most]))
 
     def _fitted(self, rows: list[Row], most: int, limit: int) -> list[Row]:
-        """The same rows; the next batch has as many as fit."""
+        """The same rows. Also sets how many rows the next batch asks for."""
         if isinstance(rows, CutOff):
             self._rows_that_fit = len(rows)
         elif self._rows_that_fit < MAX_ROWS:

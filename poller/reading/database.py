@@ -23,6 +23,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from poller.reading.session import session_of
 from poller.reading.turns import AHEAD, KEPT, Turns
 from poller.reading.url import parsed
+from poller.runtime.settings import QUERY_TIMEOUT_S
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class Database:
     in-memory SQLite database, which every thread would have for itself.
     """
 
-    def __init__(self, url: str, *, query_timeout_s: float = 10.0) -> None:
+    def __init__(self, url: str, *, query_timeout_s: float = QUERY_TIMEOUT_S) -> None:
         self._session = session_of(parsed(url), query_timeout_s)
         self.url = self._session.url
         self.query_timeout_s = query_timeout_s
@@ -101,7 +102,7 @@ class Database:
     def write(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns; all it did is one transaction, committed when it returns.
 
-        `work` may run again where SQLite said "locked": nothing of the earlier try was kept.
+        `work` may run again if SQLite said "locked": nothing of the earlier try was kept.
         Raises as `read()`; after an error in the commit itself the outcome is unknown.
         """
 
@@ -212,6 +213,12 @@ def is_locked(error: BaseException) -> bool:
     return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
+def raise_if_away(error: Exception) -> None:
+    """Raises `error` if it is the database that fails, and not the statement or a value."""
+    if is_locked(error) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        raise error
+
+
 def _cause(error: BaseException) -> BaseException:
     """The driver's own error."""
     return error.orig or error if isinstance(error, DBAPIError) else error
@@ -233,7 +240,7 @@ def _value(outcome: tuple[Any, Exception | None]) -> Any:
 
 
 def _again_if_disconnected(run: Callable[[], T]) -> T:
-    """Once more where the connection was dead: SQLAlchemy has emptied the pool by then."""
+    """Once more if the connection was dead: SQLAlchemy has emptied the pool by then."""
     try:
         return run()
     except DBAPIError as error:

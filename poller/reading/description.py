@@ -15,9 +15,9 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError, SAWarning
 
 from poller.reading.database import is_refused
 from poller.reading.dialects.postgresql_values import base_type
-from poller.reading.values import MAX_VALUE_BYTES, Columns, values_of
+from poller.reading.values import Columns, values_of
 
-# A name of a schema or a table, in double quotes where it has a dot.
+# A name of a schema or a table, in double quotes if it has a dot.
 PART = r'"([^"]+)"|([^".]+)'
 NAME = re.compile(rf"(?:(?:{PART})\.)?(?:{PART})")
 NO_TYPE_WARNING = r"Did not recognize type|Could not instantiate type"
@@ -50,7 +50,7 @@ class Describer:
         source: object,
         key: str | None,
         columns: Sequence[str] | None,
-        max_value_bytes: int = MAX_VALUE_BYTES,
+        max_value_bytes: int,
     ) -> None:
         self.name = source_name(source)
         self._source = source
@@ -104,7 +104,7 @@ class Describer:
             )
         if not isinstance(key.type, sa.Integer):
             raise TableError(
-                f"{self.name}.{key.name} is no integer: name another column (key=, --key)"
+                f"{self.name}.{key.name} is not an integer: name another column (key=, --key)"
             )
         return key
 
@@ -140,7 +140,7 @@ def own_types_expected() -> Iterator[None]:
 
 
 def source_table(source: object) -> sa.Table:
-    """The table that is meant, with its schema; described only where the source describes it."""
+    """The table that is meant, with its schema; described only if the source describes it."""
     table = _table_of(source)
     if isinstance(table, sa.Table):
         return table

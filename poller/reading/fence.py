@@ -1,7 +1,7 @@
 """The fence: which gaps may still fill?
 
 Most gaps are dead (a rolled-back insert). One that stays open costs a longer query and nothing
-else, since nobody waits for it; but an open one must never be closed on a guess where proof can be
+else, since nobody waits for it; but an open one must never be closed on a guess if proof can be
 had. One pass while a gap is open is, each step its own statement with its own snapshot, in this
 order: (1) `look()` at who may own an id, (2) read the rows. What a fence remembers of a gap is its
 *witness*; a gap without one left is dead, if the read of step 2 covered it and did not show it.
@@ -25,7 +25,7 @@ Evidence = object
 
 
 class FenceVoid(Exception):  # noqa: N818 - no fault: the ground has changed
-    """What a fence relies on is no longer so; the table has to be examined anew."""
+    """What a fence relies on has changed; the table has to be examined again."""
 
 
 class Fence(Protocol):
@@ -36,7 +36,7 @@ class Fence(Protocol):
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
         """Step 1: what is known before the rows are read. Called only while gaps are open.
 
-        Raises FenceVoid where the database no longer gives what the fence relies on.
+        Raises FenceVoid if the database no longer gives what the fence relies on.
         """
 
     def idle(self, evidence: Evidence) -> bool:
@@ -45,14 +45,14 @@ class Fence(Protocol):
     def judge(
         self, gap: Range, witness: Witness | None, evidence: Evidence | None
     ) -> Witness | None:
-        """The gap's next witness, None where the gap is dead.
+        """The gap's next witness, None if the gap is dead.
 
-        `witness` is None for a gap that this pass discovered, or None is the evidence: there is
-        none yet that is younger than the gap. A witness may be that of another fence.
+        `witness` is None if this pass discovered the gap, `evidence` is None if the pass did not
+        look. The witness may come from another fence.
         """
 
     def holders(self, witness: Witness) -> Iterable[str]:
-        """Who may still fill a gap, in words, where that is visible."""
+        """Who may still fill a gap, in words, if that is visible."""
 
 
 class GracePeriod:
@@ -117,9 +117,9 @@ class HoldersSeen:
         self._left: dict[Keys, Keys] = {}  # many gaps have the same witness
 
     def left_of(self, witness: Witness) -> Keys:
-        """The holders of a gap that are still there; all of them where none are known of it.
+        """The holders of a gap that are still there; all of them if none are known of it.
 
-        Where one of them is gone, it may have been prepared meanwhile under another key: every
+        If one of them is gone, it may have been prepared meanwhile under another key: every
         prepared one then counts.
         """
         if not isinstance(witness, frozenset):

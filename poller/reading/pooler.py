@@ -12,7 +12,7 @@ TRIES = 3  # another client may come between
 
 
 def pooler_findings(database: Database) -> list[Finding]:
-    """A finding where there is a pooler. It takes nothing from the promise: see session.py."""
+    """A finding if there is a pooler. It takes nothing from the promise: see session.py."""
 
     def look(connection: Connection) -> list[Finding]:
         if not is_pooled(connection):

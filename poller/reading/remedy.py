@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Inspector
 from sqlalchemy.engine.interfaces import ReflectedColumn
 
 from poller.reading.description import source_table
+from poller.reading.dialects.facts import quoted_name
 from poller.reading.dialects.key import partitioned_by, unique_columns
 
 NEW_KEY = "rowcast_id"
@@ -20,7 +21,7 @@ Quote = Callable[[str], str]
 
 
 def lines(connection: Connection, source: object, key: str | None) -> Sequence[str]:
-    """For a person; empty where there is nothing to advise. `source` and `key` are `Table`'s."""
+    """For a person; empty if there is nothing to advise. `source` and `key` are `Table`'s."""
     return [*_advice(connection, source_table(source), key)]
 
 
@@ -64,11 +65,10 @@ def _did_you_mean(name: str, names: Sequence[str]) -> Iterator[str]:
 
 def _new_key(connection: Connection, inspector: Inspector, table: sa.Table) -> Iterator[str]:
     """The statements. On PostgreSQL and MySQL they lock the table while all rows get a number."""
-    preparer = connection.dialect.identifier_preparer
-    name = preparer.format_table(table).replace("%%", "%")  # doubled for drivers' sake
+    name = quoted_name(connection, table)
     match connection.dialect.name:
         case "postgresql" if partitioned_by(connection, table):
-            # No unique index without the partitions' column. The sequence doubles no value.
+            # No unique index without the partitions' column. The sequence gives no value twice.
             yield f"ALTER TABLE {name} ADD COLUMN {NEW_KEY} bigserial;"
             yield f"CREATE INDEX ON {name} ({NEW_KEY});"
         case "postgresql":
@@ -79,7 +79,8 @@ def _new_key(connection: Connection, inspector: Inspector, table: sa.Table) -> I
             column = f"{NEW_KEY} BIGINT NOT NULL AUTO_INCREMENT"
             yield f"ALTER TABLE {name} ADD COLUMN {column}, ADD {index} ({NEW_KEY});"
         case "sqlite":
-            yield from _new_sqlite_table(inspector, table, preparer.quote)
+            quote = connection.dialect.identifier_preparer.quote
+            yield from _new_sqlite_table(inspector, table, quote)
 
 
 def _new_sqlite_table(inspector: Inspector, table: sa.Table, quote: Quote) -> Iterator[str]:

@@ -11,15 +11,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
-from poller.reading.database import is_locked
+from poller.reading.database import raise_if_away
 from poller.reading.description import Description
 from poller.reading.values import Value
 from poller.wire.row import CutOff, Row
 
 BATCH_BYTES = 4 * 2**20  # of rows that are read by themselves; then a batch is cut off
-NOTHING: Mapping[str, str] = {}
+NO_PROBLEMS: Mapping[str, str] = {}
 NOT_READ = "the database driver could not read it"
 
 
@@ -31,15 +30,15 @@ class Retrieval:
         self._description = description
         self._columns = description.columns
         self._by_id = sa.type_coerce(description.key, sa.BigInteger)
-        self.rows_at_once = max(
+        self._rows_at_once = max(
             1, BATCH_BYTES // (self._columns.max_bytes * (self._columns.sized or 1))
         )
 
     def rows(self, ids: Sequence[int]) -> Iterator[Row]:
         """All of them, in this order. One that was deleted meanwhile has a placeholder: fewer rows
         would say that no more follow."""
-        for at in range(0, len(ids), self.rows_at_once):
-            some = ids[at : at + self.rows_at_once]
+        for at in range(0, len(ids), self._rows_at_once):
+            some = ids[at : at + self._rows_at_once]
             found = self._found(some)
             for row_id in some:
                 yield found.get(row_id) or Row(
@@ -68,9 +67,9 @@ class Retrieval:
         return found
 
     def _read(
-        self, ids: Sequence[int], values: Sequence[Value], unread: Mapping[str, str] = NOTHING
+        self, ids: Sequence[int], values: Sequence[Value], unread: Mapping[str, str] = NO_PROBLEMS
     ) -> dict[int, Row] | None:
-        """The rows, as far as `values` go; None where the driver fails on one of them."""
+        """The rows, as far as `values` go; None if the driver fails on one of them."""
         statement = self._select(values).where(self._by_id.in_(ids))
         try:
             found = self._connection.execute(statement).all()
@@ -82,12 +81,6 @@ class Retrieval:
 
     def _select(self, values: Sequence[Value]) -> sa.Select[Any]:
         return sa.select(self._description.key, *self._columns.whole(values))
-
-
-def raise_if_away(error: Exception) -> None:
-    """Where it is the database that fails, and not a value."""
-    if is_locked(error) or (isinstance(error, DBAPIError) and error.connection_invalidated):
-        raise error
 
 
 def upto_bytes(rows: Iterable[Row]) -> list[Row]:

@@ -53,7 +53,7 @@ class Source:
         return len(self.table.facts.exceptions)
 
     def open(self) -> Start:
-        """Look at the table (anew), and say where to start."""
+        """Look at the table, perhaps again, and say where to start."""
         if self._prepare is not None:
             self._prepare(self._database)
             self._prepare = None
@@ -66,7 +66,7 @@ class Source:
         return start
 
     def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]:
-        """One pass. The fence is asked only while gaps are open: where `look` says so."""
+        """One pass. The fence is asked only while gaps are open: if `look` says so."""
 
         def work(connection: Connection) -> tuple[Evidence, Reading]:
             # The order is the safety argument: see fence.py.
@@ -97,11 +97,11 @@ class Source:
 
     def _open(self, connection: Connection) -> Start:
         self.table.describe(connection)
-        # The history first: should the table be made anew in between, the next poll sees it.
+        # The history first: should the table be recreated in between, the next poll sees it.
         history = self.table.history(connection)
         start = self.table.start_below(connection, self._history_rows)
         # After the start is known, and before the gaps are: an id below the start was taken before
-        # it, so that where nobody holds one now, each is committed, and seen from here on, or dead.
+        # it, so that if nobody holds one now, each is committed, and seen from here on, or dead.
         if not start or self.fence.idle(self.fence.look(connection, ())):
             return Start(history, Cursor.at(start))
         gaps, floor = self.table.gaps_below(connection, start)

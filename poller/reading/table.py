@@ -26,10 +26,10 @@ from poller.reading.description import Describer, Description, TableError, own_t
 from poller.reading.dialects import examine
 from poller.reading.dialects.facts import TableFacts
 from poller.reading.snapshot import Found, History, Reading
-from poller.reading.values import MAX_VALUE_BYTES
+from poller.runtime.settings import GAP_GRACE_S, MAX_VALUE_BYTES
 
 GAPS_LOOKED_FOR_IN = 100_000  # rows below the start
-DOUBLES_LOOKED_FOR_IN = 10_000  # rows, the newest
+DUPLICATES_LOOKED_FOR_IN = 10_000  # rows, the newest
 GAPS_AT_START = 256  # no more: each is in the token of every row that is then encoded
 
 
@@ -43,9 +43,9 @@ class _Look(NamedTuple):
 
 class Table:
     """`source` is a table's name (`"posts"`, `"schema.posts"`), a `sqlalchemy.Table` or a mapped
-    class. `key` names the id column where it is not the primary key; `columns` lists what goes to
+    class. `key` names the id column if it is not the primary key; `columns` lists what goes to
     the streams, default all that the table had when it was first looked at. `grace_s` is how long
-    a missing id may still appear where the database gives no proof. `max_value_bytes` bounds what
+    a missing id may still appear if the database gives no proof. `max_value_bytes` bounds what
     is sent of one value.
     """
 
@@ -55,7 +55,7 @@ class Table:
         *,
         key: str | None = None,
         columns: Sequence[str] | None = None,
-        grace_s: float = 5.0,
+        grace_s: float = GAP_GRACE_S,
         max_value_bytes: int = MAX_VALUE_BYTES,
     ) -> None:
         self._describer = Describer(source, key, columns, max_value_bytes)
@@ -106,14 +106,14 @@ class Table:
         return Found(read.history, read.rows)
 
     def start_below(self, connection: Connection, rows: int) -> int:
-        """The position with `rows` rows above it, or 0 where the table has no more than that."""
+        """The position with `rows` rows above it, or 0 if the table has no more than that."""
         newest = sa.select(self._key).order_by(self._key.desc()).offset(rows).limit(1)
         return max(0, connection.scalar(newest) or 0)
 
     def gaps_below(self, connection: Connection, position: int) -> tuple[list[Range], int]:
         """The ranges of ids up to `position`, which a row has, that no row has; lowest first.
 
-        And the greatest id below which nothing was looked at, 0 where all was: it looks at the
+        And the greatest id below which nothing was looked at, 0 if all was: it looks at the
         newest rows, and for the newest gaps.
         """
         newest = (
@@ -140,12 +140,12 @@ class Table:
                 floor = gaps.pop(0)[1]
         return gaps, floor
 
-    def doubled(self, connection: Connection) -> str | None:
+    def duplicates(self, connection: Connection) -> str | None:
         """What is wrong with the key if several of the newest rows have the same value in it."""
-        newest = sa.select(self._key).order_by(self._key.desc()).limit(DOUBLES_LOOKED_FOR_IN)
+        newest = sa.select(self._key).order_by(self._key.desc()).limit(DUPLICATES_LOOKED_FOR_IN)
         found = newest.subquery().c[self._key.name]
-        doubles = sa.select(found).group_by(found).having(sa.func.count() > 1).limit(1)
-        if (value := connection.scalar(doubles)) is None:
+        twice = sa.select(found).group_by(found).having(sa.func.count() > 1).limit(1)
+        if (value := connection.scalar(twice)) is None:
             return None
         return (
             f"{self.name}.{self._key.name} is not unique: several rows have {value}, of which only "

@@ -9,8 +9,8 @@ from gevent.lock import BoundedSemaphore
 
 POLLS_AT_ONCE = 3
 OTHERS_AT_ONCE = 3  # pages of the table for streams, and what the application reads and writes
-# Who waits longer goes ahead, on a connection that is closed afterwards: a few tables that somebody
-# has locked must not hold up the others.
+# A read that waits longer goes ahead, on a connection that is closed afterwards: a few tables that
+# somebody has locked must not hold up the others.
 LONGEST_WAIT_S = 2.0
 KEPT = POLLS_AT_ONCE + OTHERS_AT_ONCE
 AHEAD = 9  # connections beyond that, at most

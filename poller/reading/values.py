@@ -24,13 +24,12 @@ from poller.reading.dialects.held import NO_TYPE
 from poller.wire.row import Row
 
 INLINE_BYTES = 8 * 1024  # of one value: 500 rows then hold 4 MB a column at most
-MAX_VALUE_BYTES = 256 * 1024  # the default: what the kernel takes for a client at once
 BYTES_OF_A_CHARACTER = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A column: the expression that reads it, and one for its bytes where these may be many."""
+    """A column: the expression that reads it, and one for its bytes if these may be many."""
 
     name: str
     read: ColumnElement[Any]
@@ -53,7 +52,7 @@ class Columns:
         return len(self._sizes)
 
     def _at_once(self) -> list[ColumnElement[Any]]:
-        """Small values; last, where there are others, whether the row has one."""
+        """Small values; last, if there are others, whether the row has one."""
         inline = min(INLINE_BYTES, self.max_bytes)
         found = [_labelled(at, _upto(value, inline)) for at, value in enumerate(self.values)]
         if self._sizes:
@@ -118,7 +117,8 @@ def _held(column: sa.Column[Any], dialect: str) -> ColumnElement[Any]:
 
 
 def _size(column: sa.Column[Any], dialect: str, *, reflected: bool) -> ColumnElement[Any] | None:
-    """Where a declared length is the database's own, it is kept; another may be wishful."""
+    """If a declared length is the database's own, it is kept; one that
+    the application declares may be wrong."""
     if dialect == "sqlite":
         return sa.func.length(sa.cast(column, sa.LargeBinary))
     kind = _plain(column.type)

@@ -37,7 +37,7 @@ poll_seconds = Histogram("rowcast_poll_seconds", "Time of a poll.", FEED, bucket
 poll_failures = Counter("rowcast_poll_failures", "Polls that failed.", FEED)
 lag_seconds = Histogram(
     "rowcast_lag_seconds",
-    "From a row's created_at to its encoding, where the table has that column.",
+    "From a row's created_at to its encoding, if the table has that column.",
     FEED,
     buckets=SECONDS,
 )
@@ -46,17 +46,17 @@ open_gaps = Gauge(
 )
 oldest_gap_seconds = Gauge(
     "rowcast_oldest_gap_seconds",
-    "For how long the oldest open gap is known; 0 where there is none.",
+    "How long the oldest open gap has been known; 0 if there is none.",
     FEED,
     multiprocess_mode="livemax",
 )
 gap_holders = Gauge(
     "rowcast_gap_holders",
-    "Open transactions that may fill an open gap, where they can be seen.",
+    "Open transactions that may fill an open gap, if they can be seen.",
     FEED,
     multiprocess_mode="livemax",
 )
-gaps_dead = Counter("rowcast_gaps_dead", "Gaps that cannot fill any more.", FEED)
+gaps_dead = Counter("rowcast_gaps_dead", "Gaps that can no longer fill.", FEED)
 rows_late = Counter("rowcast_rows_late", "Rows found in a gap: committed late.", FEED)
 degraded = Gauge(
     "rowcast_degraded",

@@ -1,7 +1,7 @@
 """Every setting of the notifier: environment name, default, unit, meaning.
 
-Settings are data: an application that has more adds fields in a subclass, and both the check of
-unknown names and the table in `docs/settings.md` come from the fields.
+Settings are data: an application that has more adds fields in a subclass. Unknown names are checked
+against the fields, and a test compares `docs/settings.md` with them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ OF_THE_WALL = {
     "ROWCAST_TRUSTED_HOSTS": 'set app.config["TRUSTED_HOSTS"]',
 }
 MAX_STREAMS = 20_000  # per worker; beyond it, add workers
+# Defaults of what can also be had without settings, as a `Database` can.
+GAP_GRACE_S = 5.0
+MAX_VALUE_BYTES = 256 * 1024  # what the kernel takes for a client at once
+QUERY_TIMEOUT_S = 10.0
 
 
 class SettingsError(ValueError):
@@ -32,7 +36,7 @@ class SettingsError(ValueError):
 
 
 def checked_url(url: str) -> str:
-    """The URL, where it can be read as one. Raises ValueError, without the URL: it may hold a
+    """The URL, if it can be read as one. Raises ValueError, without the URL: it may hold a
     password."""
     try:
         make_url(url)
@@ -78,7 +82,7 @@ class Settings(BaseModel):
         description="Rows read by one query at most; a full batch polls again at once.",
     )
     max_value_bytes: int = Field(
-        256 * 1024,
+        MAX_VALUE_BYTES,
         validation_alias="ROWCAST_MAX_VALUE",
         ge=1024,
         le=2**30,
@@ -152,7 +156,7 @@ class Settings(BaseModel):
         "us: gunicorn's gevent worker without TLS. `false`: always through the server.",
     )
     gap_grace_s: float = Field(
-        5.0,
+        GAP_GRACE_S,
         validation_alias="ROWCAST_GAP_GRACE",
         ge=0,
         le=86_400,
@@ -160,7 +164,7 @@ class Settings(BaseModel):
         "no proof.",
     )
     query_timeout_s: float = Field(
-        10.0,
+        QUERY_TIMEOUT_S,
         validation_alias="ROWCAST_QUERY_TIMEOUT",
         ge=0.1,
         le=3600,
@@ -204,7 +208,7 @@ class Settings(BaseModel):
         return {str(field.validation_alias): key for key, field in cls.model_fields.items()}
 
 
-def without_the_walls(environ: Mapping[str, str]) -> dict[str, str]:
+def without_wall_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` without the example wall's own settings."""
     return {name: value for name, value in environ.items() if name not in OF_THE_WALL}
 

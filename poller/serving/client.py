@@ -24,7 +24,7 @@ from poller.wire import chunked
 
 READABLE = 1  # the loop's flag for a watcher of input
 # In the kernel, for one client; Linux doubles it for its own book-keeping. Left to itself it would
-# grow to 4 MB for each client that reads slowly. A CHUNK_BYTES of delivery.py just fits.
+# grow to 4 MB for each client that reads slowly. A chunk of `subscriber.CHUNK_BYTES` just fits.
 SEND_BUFFER_BYTES = 128 * 1024
 # A stream's client has nothing to say. What it says is thrown away, so that its end is seen behind
 # it, but not without limit.
@@ -36,6 +36,14 @@ LOOKS_PER_DEADLINE = 5  # at what a client has taken
 CLIENT_GONE = "client gone"
 CLIENT_TALKS = "client sends data"
 WRITE_DEADLINE = "write deadline"
+
+
+def bound_silence(bounded: socket.socket, seconds: float) -> None:
+    """Let the kernel end a TCP connection whose other end acknowledges nothing for this long; 0: no
+    bound. What a listener accepts inherits it. Kernels without the option take a quarter of an
+    hour. Raises OSError if it is no TCP socket."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        bounded.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * seconds))
 
 
 class ClientSocket:
@@ -52,7 +60,9 @@ class ClientSocket:
 
     def bound_buffer(self) -> None:
         """Let the kernel hold at most SEND_BUFFER_BYTES for the client."""
-        self._set(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # gone by itself
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def bound_silence(self, seconds: float) -> None:
         """Let the kernel end the connection if the client acknowledges nothing for this long; 0
@@ -60,15 +70,11 @@ class ClientSocket:
 
         It is for a client that vanished without a word. It must be off while a greenlet waits for
         a slow client: the kernel forgets that client's progress as long as its buffer has no room
-        for a whole packet. Kernels without the option take a quarter of an hour.
+        for a whole packet.
         """
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            self._set(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * seconds))
-
-    def _set(self, level: int, option: int, value: int) -> None:
         if self._socket is not None:
             with contextlib.suppress(OSError):  # no TCP, or gone by itself
-                self._socket.setsockopt(level, option, value)
+                bound_silence(self._socket, seconds)
 
     def watch(self, ended: Callable[[str], None]) -> None:
         """Call `ended(reason)`, in the hub, once the client ends the connection. With TLS, only the

@@ -1,6 +1,6 @@
 """The fanout: writes one batch to all live streams of a worker, straight into their sockets.
 
-It knows neither HTTP nor SQL: the sockets come from `handover.py`, the bytes from `delivery/`. A
+It knows no route and no SQL: the sockets come from `handover.py`, the bytes from `delivery/`. A
 stream is in one of two places:
 
 - parked (`parked.py`): it has everything there is for it now, and no greenlet. A round gives all
@@ -45,7 +45,7 @@ class Fanout:
     """All streams of one feed whose sockets are ours. It runs while there is one.
 
     `ended(stream)` is called once for each, when its socket is closed. `why_waiting()` says why the
-    feed is not ready, empty if it is.
+    feed is not ready, empty if it is. Others only read `parked`, `busy` and `running`.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Fanout:
         self._settings = settings
         self._ended = ended
         self._why_waiting = why_waiting
-        self._parked = Parked(settings.heartbeat_s, self._beat)
+        self.parked = Parked(settings.heartbeat_s, self._beat)
         self._seq = 0  # where the next batch begins
         self._generation = 0  # of the log, at the last round
-        self._busy: set[SocketStream] = set()
-        self._runs = False
+        self.busy: set[SocketStream] = set()
+        self.running = False
         self._rows = 0  # sent, and not yet counted
         self._rows_delivered = metrics.rows_delivered.labels(feed)
         self.signal = Event()  # set by the log
@@ -75,16 +75,16 @@ class Fanout:
         stream.client.bound_buffer()
         stream.client.bound_silence(self._settings.write_deadline_s)
         stream.client.watch(stream.client_ended)
-        if not self._runs:
-            self._runs = True
+        if not self.running:
+            self.running = True
             self._seq, self._generation = self._log.head, self._log.generation
             self._log.attach(self.signal)
             gevent.spawn(self._run)
         self._serve(stream, sse.retry_line(self._settings.retry_ms))
 
     def release(self, stream: SocketStream) -> None:
-        """Close an ended stream, at once where no greenlet has it."""
-        if stream not in self._busy:
+        """Close an ended stream, at once if no greenlet has it."""
+        if stream not in self.busy:
             self._close(stream)
         elif not stream.farewell:
             stream.cut()
@@ -92,20 +92,20 @@ class Fanout:
     # -- rounds -----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while self._parked or self._busy:
+        while self.parked or self.busy:
             try:
-                if self.signal.wait(self._parked.tick_s):
+                if self.signal.wait(self.parked.tick_s):
                     # Cleared before the look: what comes after it sets the signal again.
                     self.signal.clear()
                     self._round()
                 self._send_heartbeats()
             except Exception as error:  # noqa: BLE001 - a bug must not end every stream's rows
                 log.error("fanout failed", feed=self._feed, exc_info=error)
-                gevent.sleep(self._parked.tick_s)
-                self.signal.set()  # who was left out gets it in the next round
-        # Nothing yields between the last look and here: whoever is added next starts us again.
+                gevent.sleep(self.parked.tick_s)
+                self.signal.set()  # a stream that was left out gets it in the next round
+        # Nothing yields between the last look and here: the next stream starts us again.
         self._log.detach(self.signal)
-        self._runs = False
+        self.running = False
 
     def _round(self) -> None:
         """Give every parked stream what there is for it: to the live ones the same batch.
@@ -114,15 +114,15 @@ class Fanout:
         history change meanwhile, the next round says so.
         """
         batch = self._log.take(max(self._seq, self._log.oldest), BATCH_BYTES)
-        anew = self._generation != self._log.generation
+        new_generation = self._generation != self._log.generation
         self._generation = self._log.generation
         if batch is not None:
-            self._seq, self._parked.batch_at = batch.next_seq, time.monotonic()
+            self._seq, self.parked.batch_at = batch.next_seq, time.monotonic()
             if self._seq != self._log.head:
                 self.signal.set()  # there is more than a batch
-        live = self._parked.live
+        live = self.parked.live
         coded = chunked.chunk(batch.chunk) if batch is not None else b""  # once for all
-        for stream in _slices([*live] if batch or anew else []):
+        for stream in _slices([*live] if batch or new_generation else []):
             if stream not in live:
                 continue  # it ended in a pause
             if batch is not None and stream.subscriber.advance(batch):
@@ -130,8 +130,8 @@ class Fanout:
                 self._send(stream, coded if stream.client.chunked else batch.chunk)
             else:
                 self._serve(stream)
-        for stream in _slices([*self._parked.waiting]):
-            if stream in self._parked.waiting:
+        for stream in _slices([*self.parked.waiting]):
+            if stream in self.parked.waiting:
                 self._serve(stream)
         self._count_rows()
 
@@ -143,7 +143,7 @@ class Fanout:
             while (new := subscriber.chunk_at_once()) is not None:
                 chunk += new
                 if not chunk:
-                    return self._parked.add(stream)
+                    return self.parked.add(stream)
                 if not self._send(stream, stream.client.coded(chunk)):
                     return None
                 stream.written_at, chunk = time.monotonic(), b""
@@ -183,8 +183,8 @@ class Fanout:
     # -- heartbeats -------------------------------------------------------------------------
 
     def _send_heartbeats(self) -> None:
-        for stream in _slices(self._parked.due(time.monotonic())):
-            self._parked.send_heartbeat(stream)
+        for stream in _slices(self.parked.due(time.monotonic())):
+            self.parked.send_heartbeat(stream)
 
     def _beat(self, stream: SocketStream) -> bool:
         reason = self._why_waiting()
@@ -195,12 +195,12 @@ class Fanout:
 
     def _occupy(self, stream: SocketStream, rest: bytes | memoryview) -> None:
         """Let a greenlet write `rest`, and then what the stream lacks."""
-        self._parked.discard(stream)
-        self._busy.add(stream)
+        self.parked.discard(stream)
+        self.busy.add(stream)
         stream.client.bound_silence(0)
-        gevent.spawn(self._catch_up, stream, rest)
+        gevent.spawn(self._write_until_parked, stream, rest)
 
-    def _catch_up(self, stream: SocketStream, rest: bytes | memoryview) -> None:
+    def _write_until_parked(self, stream: SocketStream, rest: bytes | memoryview) -> None:
         reason = ""
         try:
             self._write_all(stream, rest)
@@ -211,7 +211,7 @@ class Fanout:
         except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
             reason = self._reason(error)
         # Nothing yields between "nothing new" and here.
-        self._busy.discard(stream)
+        self.busy.discard(stream)
         stream.closed_because = stream.closed_because or reason
         if stream.closed_because:
             stream.farewell = None
@@ -220,7 +220,7 @@ class Fanout:
             self._close(stream)
         else:
             stream.client.bound_silence(self._settings.write_deadline_s)
-            self._parked.add(stream)
+            self.parked.add(stream)
 
     def _next_chunk(self, stream: SocketStream) -> bytes:
         rows = stream.subscriber.rows
@@ -236,7 +236,7 @@ class Fanout:
             stream.written_at = time.monotonic()
 
     def _close(self, stream: SocketStream) -> None:
-        self._parked.discard(stream)
+        self.parked.discard(stream)
         if stream.farewell is not None:
             with suppress(OSError):
                 stream.sent_bytes += stream.client.send(stream.client.last(stream.farewell))

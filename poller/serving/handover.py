@@ -1,8 +1,9 @@
 """The hand-over: takes a client's connection over from gunicorn's gevent worker.
 
 A WSGI response holds a greenlet, and one of the worker's connections, for as long as it lasts.
-After the hand-over there is only a socket, which is ours. What this relies on, held by
-`tests/test_handover.py` and `tests/serving/`, which fail when a new gunicorn changes it:
+After the hand-over there is only a socket, which is ours. What this relies on is checked by
+`tests/poller/serving/test_handover.py` and `tests/serving/`, which fail when a new gunicorn
+changes it:
 
 - `environ["gunicorn.socket"]` is gevent's socket, and `start_response` returns a method of
   gunicorn's `Response`, also through middleware that passes it on. That response writes the head
@@ -24,6 +25,7 @@ from typing import Any
 from gevent import monkey
 from gevent import socket as gevent_socket
 
+from poller.serving import server
 from poller.serving.client import OwnedSocket
 
 # The plain one, whose methods never switch greenlets.
@@ -38,7 +40,7 @@ def take(environ: Mapping[str, Any], write: object) -> OwnedSocket | None:
     """
     client: Any = environ.get("gunicorn.socket")
     response: Any = getattr(write, "__self__", None)
-    if not (_is_gevent_worker() and _is_plain(client) and _is_gunicorns(response)):
+    if not (server.is_gevent_worker() and _is_plain(client) and _is_gunicorns(response)):
         return None
     response.force_close()
     response.send_headers()
@@ -47,10 +49,6 @@ def take(environ: Mapping[str, Any], write: object) -> OwnedSocket | None:
     taken: socket.socket = PlainSocket(family, kind, protocol, fileno=client.detach())
     taken.setblocking(False)
     return OwnedSocket(taken, chunked=chunked)
-
-
-def _is_gevent_worker() -> bool:
-    return "gunicorn.workers.ggevent" in sys.modules
 
 
 def _is_plain(client: object) -> bool:

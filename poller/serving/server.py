@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import get_ident
 from typing import Any
 
 from gevent import monkey
@@ -31,10 +29,10 @@ class UnfitServerError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What is told of a server in the log. `advice`: what would be better, where something is."""
+    """What is told of a server in the log. `advice`: what would be better, if something is."""
 
     name: str
-    streams: str
+    streams_served: str
     advice: str = ""
 
 
@@ -58,12 +56,12 @@ UWSGI = Server("uWSGI", "as many as --gevent or --threads gives it")
 OTHER = Server("unknown", "as many as it serves requests at the same time")
 
 
-def met(environ: Mapping[str, Any]) -> Server:
+def identify(environ: Mapping[str, Any]) -> Server:
     """The server, told from a request's WSGI environment, which may be empty."""
     software = str(environ.get("SERVER_SOFTWARE") or os.environ.get("SERVER_SOFTWARE") or "")
     match software.partition("/")[0].lower():
         case "gunicorn":
-            return GEVENT_WORKER if "gunicorn.workers.ggevent" in sys.modules else SYNC_WORKER
+            return GEVENT_WORKER if is_gevent_worker() else SYNC_WORKER
         case "gevent":
             return PYWSGI
         case "werkzeug":
@@ -73,6 +71,11 @@ def met(environ: Mapping[str, Any]) -> Server:
     return UWSGI if "uwsgi" in sys.modules else OTHER
 
 
+def is_gevent_worker() -> bool:
+    """Whether this is a process of gunicorn's gevent worker, whose sockets are gevent's."""
+    return "gunicorn.workers.ggevent" in sys.modules
+
+
 def is_patched() -> bool:
     """Whether waiting is cooperative."""
     return all(monkey.is_module_patched(module) for module in MODULES)
@@ -80,8 +83,6 @@ def is_patched() -> bool:
 
 def check(*, patched_when_made: bool) -> None:
     """Raises UnfitServerError if streams would hang. `patched_when_made`: at `init_app()`."""
-    if _one_thread == get_ident():
-        return
     if not is_patched():
         reason = "the standard library is not patched for gevent, so streams would wait for ever"
     elif not patched_when_made:
@@ -100,20 +101,3 @@ def check_threads() -> None:
     if is_patched() and "gunicorn.workers.gthread" in sys.modules:
         reason = "gunicorn's gthread worker answers nothing once the standard library is patched"
         raise UnfitServerError(f"{reason}; serve the application with gunicorn -k poller.Worker")
-
-
-_one_thread: int | None = None
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Inside, this thread may start feeds without gevent's patches, and no other.
-
-    They run whenever it waits by gevent's own calls. For tests, which drive them from there.
-    """
-    global _one_thread  # noqa: PLW0603
-    before, _one_thread = _one_thread, get_ident()
-    try:
-        yield
-    finally:
-        _one_thread = before

@@ -48,7 +48,7 @@ class StreamRequest(NamedTuple):
 
 
 class Streams:
-    """Those of one feed in one worker. `first()` is called when one opens and there was none;
+    """Those of one feed in one worker. `on_first()` is called when one opens and there was none;
     `why_waiting()` says why the feed is not ready, empty if it is."""
 
     def __init__(
@@ -57,14 +57,14 @@ class Streams:
         event_log: EventLog,
         read_page: PageReader,
         settings: Settings,
-        first: Callable[[], None],
+        on_first: Callable[[], None],
         why_waiting: Callable[[], str],
     ) -> None:
         self._feed = feed
         self._log = event_log
         self._backfill = Backfill(feed, read_page, settings.batch_rows, lambda: event_log.epochs)
         self._settings = settings
-        self._first = first
+        self._on_first = on_first
         self._why_waiting = why_waiting
         self._fanout = Fanout(feed, event_log, settings, self.ended, why_waiting)
         self._release = self._fanout.release  # one object for all streams
@@ -100,7 +100,7 @@ class Streams:
         return stream
 
     def ended(self, stream: Stream) -> None:
-        """Count it out. Twice does nothing."""
+        """Count it out. A second call does nothing."""
         if stream not in self._open:
             return
         opened_at_s, client, ticket = self._open.pop(stream)
@@ -151,7 +151,7 @@ class Streams:
 
     def _count_in(self, stream: Stream, asked: StreamRequest) -> None:
         if not self._open:
-            self._first()
+            self._on_first()
         asked.ticket.take()
         self._open[stream] = time.monotonic(), asked.client, asked.ticket
         self._metric_open.inc()

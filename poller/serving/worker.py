@@ -34,7 +34,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from poller.access.admission import Admission
 from poller.runtime import log
-from poller.serving import registry, server
+from poller.serving import client, registry, server
 
 DRAIN_LOOK_S = 0.1
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client looks for it when it is imported
@@ -143,10 +143,9 @@ def _drain() -> None:
 
 def _bound_silence(listener: Any, seconds: float) -> None:
     """A client that vanished without a word, or takes nothing of its answer, would be written to
-    for a quarter of an hour. The kernel ends what was not acknowledged within `seconds`, for
-    streams and pages alike: what is accepted inherits it from the listener."""
-    if hasattr(socket, "TCP_USER_TIMEOUT") and listener.family != socket.AF_UNIX:
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+    for a quarter of an hour: so streams and pages alike have a bound."""
+    if listener.family != socket.AF_UNIX:
+        client.bound_silence(listener, seconds)
 
 
 def _says_more_than_a_dead_client(record: logging.LogRecord) -> bool:

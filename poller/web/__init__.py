@@ -1,0 +1,1 @@
+"""Flask's routes and responses. It knows no SQL."""

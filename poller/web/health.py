@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from poller.runtime import metrics
-from poller.web.service import current_service, ensure_started
+from poller.web.current import current_service, ensure_started
 
 
 def add_to(blueprint: Blueprint) -> None:

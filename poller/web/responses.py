@@ -58,6 +58,6 @@ class StreamResponse(EventStreamResponse):
 
 
 def _socket(environ: WSGIEnvironment) -> socket.socket | None:
-    """The client's, where the server shows it (gunicorn does)."""
+    """The client's, if the server shows it (gunicorn does)."""
     client = environ.get("gunicorn.socket")
     return client if hasattr(client, "fileno") else None

@@ -10,8 +10,8 @@ from poller.feed import Feed
 from poller.runtime import metrics
 from poller.serving.streams import StreamRequest
 from poller.web import health
+from poller.web.current import EXTENSION, current_service, ensure_started
 from poller.web.responses import EventStreamResponse, StreamResponse
-from poller.web.service import EXTENSION, current_service, ensure_started
 from poller.wire import sse
 
 FULL_RETRY_MS = (5_000, 15_000)  # over a cap: come back somewhere in between
@@ -25,7 +25,7 @@ DRAINING_RETRY_MS = (1_000, 2_000)  # this process ends: soon another one answer
 def blueprint() -> Blueprint:
     """`/stream` and the routes for operators, for one application."""
     routes = Blueprint(EXTENSION, __name__)
-    # A slash too much is no reason for a native EventSource to give up for good.
+    # A trailing slash must not make a native EventSource give up for good.
     first = {"name": None}
     routes.add_url_rule("/stream", view_func=stream, defaults=first, strict_slashes=False)
     routes.add_url_rule("/stream/<name>", view_func=stream, strict_slashes=False)

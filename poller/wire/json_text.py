@@ -1,6 +1,6 @@
 """JSON that a database holds, embedded in a row's JSON as it is: no parser between.
 
-A parser would round numbers, drop doubled keys and stop at deep nesting. So the text goes out as
+A parser would round numbers, drop duplicated keys and stop at deep nesting. So the text goes out as
 it is, but for what a reader of the row would stumble over:
 
 - a number that a double cannot hold becomes a string of its digits, as a column's integers do;
@@ -24,7 +24,7 @@ _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _STRINGS = re.compile(_STRING, re.DOTALL)
 _STRINGS_AND_NUMBERS = re.compile(rf"{_STRING}|-?[0-9][0-9.]*(?:[eE][+-]?[0-9]+)?", re.DOTALL)
 _STRINGS_AND_BRACKETS = re.compile(rf"{_STRING}|[\[\]{{}}]", re.DOTALL)
-# Where none of these is found, which is nearly always, nothing has to be looked at more closely.
+# If none of these is found, which is nearly always, nothing has to be looked at more closely.
 _LONG_NUMBER = re.compile(r"[0-9.]{16}|[0-9][eE]")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _LINE_ENDS = str.maketrans("\r\n", "  ")
@@ -37,7 +37,7 @@ class JsonText(str):
 
 
 def embeddable(text: str) -> str | None:
-    """The same JSON as one line that any reader reads as it is, None where there is none."""
+    """The same JSON as one line that any reader reads as it is, None if there is none."""
     if _is_deep(text) or _has_half_a_pair(text):
         return None
     if _LONG_NUMBER.search(text):

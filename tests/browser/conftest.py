@@ -15,8 +15,6 @@ from tests.harness.gunicorn import Gunicorn
 from tests.harness.process import wait_until
 from tests.harness.sql import execute, insert_posts
 
-pytestmark = pytest.mark.browser
-
 EXPECT_MS = 20_000
 FAST = {"ROWCAST_RETRY": "200", "ROWCAST_IDLE_INTERVAL": "0.1"}
 

@@ -14,13 +14,8 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 SERVERS = ("postgresql", "mariadb")
-LONG = (
-    "campaigns",
-    "serving",
-    "proxies",
-    "clients",
-    "browser",
-)  # the other folders' tests are short
+# The other folders' tests are short.
+LONG = ("campaigns", "serving", "proxies", "clients", "browser")
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]

@@ -33,7 +33,7 @@ class AnyInterleaving(RuleBasedStateMachine):
             (self.table.commit if commits else self.table.roll_back)(transaction)
 
     @rule(which=st.integers(0, 1))
-    def worker_starts_anew(self, which: int) -> None:
+    def worker_restarts(self, which: int) -> None:
         """Killed, with its streams; the next one starts near the newest row."""
         for client in self.clients:
             if client.connected_to is self.workers[which]:

@@ -77,7 +77,7 @@ class DatabaseServer(ABC):
         self.start()
 
     def ensure_running(self) -> None:
-        """For fixtures: a test that stopped or froze the server shall not spoil the next one."""
+        """For fixtures: a test that stopped or froze the server must not spoil the next one."""
         if self._child is None or not self._child.alive:
             self.start()
         else:

@@ -88,7 +88,7 @@ class SimulatedTable:
     def insert(self, rows: int = 1) -> None:
         self.commit(self.begin(rows))
 
-    def make_anew(self, history: str = "ef01") -> None:
+    def recreate(self, history: str = "ef01") -> None:
         self.committed.clear()
         self.open.clear()
         self.last_id, self.history = 0, history
@@ -100,7 +100,7 @@ class SimulatedTable:
 
 
 class SimulatedSource:
-    """The poller's side of the table. `fail` is raised by the next call where it is set."""
+    """The poller's side of the table. `fail` is raised by the next call if it is set."""
 
     def __init__(self, table: SimulatedTable, history_rows: int = 1000) -> None:
         self.table = table
@@ -159,7 +159,8 @@ class Worker:
         self.backfill = Backfill(
             "test", self.source.page, self.settings.batch_rows, lambda: self.log.epochs
         )
-        self.poller = Poller("test", self.source, self.log, self.settings, lambda: True)
+        self.listening = True  # whether any stream is open
+        self.poller = Poller("test", self.source, self.log, self.settings, lambda: self.listening)
         self.ended: list[SocketStream] = []
         self.problem = ""  # why the feed is not ready
         self.fanout = Fanout(
@@ -212,7 +213,7 @@ class Client:
         self._parser.feed(b"id: %s\n\n" % (self.last_event_id or "").encode())
 
     def take(self, chunks: int = MAX_CHUNKS, *, cut: int | None = None) -> None:
-        """Take up to `chunks` chunks, or until there is silence, where a stream is open.
+        """Take up to `chunks` chunks, or until there is silence, if a stream is open.
 
         With `cut` only so many bytes of the last one arrive, and the stream is dropped there.
         """
@@ -251,7 +252,7 @@ class Client:
         self.last_event_id = self._parser.last_event_id or None
 
 
-class TricklingConnection(OwnedSocket):
+class TricklingSocket(OwnedSocket):
     """One whose kernel takes a few bytes at a time: every write may be cut short anywhere."""
 
     __slots__ = ("_sizes",)
@@ -278,7 +279,7 @@ class SocketClient(Client):
         served, self._socket = socket.socketpair()
         served.setblocking(False)
         self._socket.setblocking(False)
-        worker.fan_out(TricklingConnection(served, self._sizes), self.last_event_id)
+        worker.fan_out(TricklingSocket(served, self._sizes), self.last_event_id)
         self._parser = Parser()
         self._parser.feed(b"id: %s\n\n" % (self.last_event_id or "").encode())
 

@@ -47,7 +47,7 @@ def test_the_command_tells_its_version(installed: Environment) -> None:
 
 def test_doctor_looks_at_a_table(installed: Environment, shop: Path) -> None:
     said = installed.run("rowcast", "doctor", "orders", folder=shop, **DATABASE).stdout
-    assert said.endswith("orders can be watched with the whole promise.\n")
+    assert said.endswith("orders can be watched; the promise holds in full.\n")
     misspelt = installed.run_any("rowcast", "doctor", "oders", folder=shop, **DATABASE)
     assert (misspelt.returncode, "Did you mean orders?" in misspelt.stdout) == (2, True)
 

@@ -70,7 +70,7 @@ def test_the_feeds_of_an_application_are_examined(sqlite_url: str) -> None:
     app = application(sqlite_url, "notes", "plain", "absent")
     all_feeds = invoke(app)
     assert all_feeds.exit_code == 2
-    assert "notes can be watched with the whole promise." in all_feeds.output
+    assert "notes can be watched; the promise holds in full." in all_feeds.output
     assert "plain can be watched, with the exception named above." in all_feeds.output
     assert "absent cannot be watched: there is no table absent" in all_feeds.output
     assert [invoke(app, name).exit_code for name in ("notes", "plain")] == [0, 1]

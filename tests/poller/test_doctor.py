@@ -49,9 +49,13 @@ SQLITE: dict[str, Case] = {
         EXCEPTIONS,
         "notes.id has no AUTOINCREMENT",
     ),
-    "no rowid": (["CREATE TABLE notes (id BIGINT PRIMARY KEY, b)"], EXCEPTIONS, "does not give it"),
+    "no rowid": (
+        ["CREATE TABLE notes (id BIGINT PRIMARY KEY, b)"],
+        EXCEPTIONS,
+        "does not number",
+    ),
     "no primary key": (["CREATE TABLE notes (id int, b)"], NOT_WATCHED, "no primary key"),
-    "text key": (["CREATE TABLE notes (id TEXT PRIMARY KEY)"], NOT_WATCHED, "no integer"),
+    "text key": (["CREATE TABLE notes (id TEXT PRIMARY KEY)"], NOT_WATCHED, "not an integer"),
     "view": (["CREATE VIEW notes AS SELECT 1 AS id"], NOT_WATCHED, "no primary key"),
 }
 IDENTITY = "id bigint GENERATED ALWAYS AS IDENTITY {} PRIMARY KEY"
@@ -92,7 +96,7 @@ POSTGRESQL: dict[str, Case] = {
         "",
     ),
     "no primary key": (["CREATE TABLE notes (id bigserial)"], NOT_WATCHED, "no primary key"),
-    "text key": (["CREATE TABLE notes (id text PRIMARY KEY)"], NOT_WATCHED, "no integer"),
+    "text key": (["CREATE TABLE notes (id text PRIMARY KEY)"], NOT_WATCHED, "not an integer"),
     "view": (["CREATE VIEW notes AS SELECT 1 AS id"], NOT_WATCHED, "no primary key"),
 }
 AUTO_INCREMENT = "CREATE TABLE notes (id bigint AUTO_INCREMENT PRIMARY KEY, b text)"
@@ -101,7 +105,7 @@ MARIADB: dict[str, Case] = {
     "MyISAM": ([f"{AUTO_INCREMENT} ENGINE = MyISAM"], EXCEPTIONS, "engine MyISAM"),
     "set by hand": (["CREATE TABLE notes (id int PRIMARY KEY)"], EXCEPTIONS, "not AUTO_INCREMENT"),
     "no primary key": (["CREATE TABLE notes (id int)"], NOT_WATCHED, "no primary key"),
-    "text key": (["CREATE TABLE notes (id varchar(9) PRIMARY KEY)"], NOT_WATCHED, "no integer"),
+    "text key": (["CREATE TABLE notes (id varchar(9) PRIMARY KEY)"], NOT_WATCHED, "not an integer"),
     "view": (["CREATE VIEW notes AS SELECT 1 AS id"], NOT_WATCHED, "no primary key"),
 }
 
@@ -328,7 +332,7 @@ def test_a_table_partitioned_by_date_without_a_number_gets_one(
     assert finding.fact == "notes.rowcast_id has an index, but not a unique one of its own"
 
 
-def test_a_key_whose_values_are_doubled_cannot_be_watched(database_url: str) -> None:
+def test_a_key_with_duplicates_cannot_be_watched(database_url: str) -> None:
     made(database_url, "CREATE TABLE notes (id int PRIMARY KEY, number int NOT NULL)")
     sql.execute(database_url, "INSERT INTO notes VALUES (1, 7)")
     assert verdict(database_url, key="number").status == EXCEPTIONS
@@ -492,7 +496,7 @@ def test_the_command_takes_the_database_from_the_environment(sqlite_url: str) ->
     made(sqlite_url, *SQLITE["AUTOINCREMENT"][0])
     status, said = doctor("notes", DATABASE_URL=sqlite_url)
     assert status == WHOLE
-    assert said.splitlines()[-1] == "notes can be watched with the whole promise."
+    assert said.splitlines()[-1] == "notes can be watched; the promise holds in full."
     assert doctor("notes", "--database", sqlite_url, DATABASE_URL="sqlite:///x") == (status, said)
 
 

@@ -15,23 +15,21 @@ from poller import Notifier
 from poller.feed import Feed
 from poller.reading.database import Database
 from poller.runtime.settings import Settings
-from poller.serving import server
 from poller.serving.streams import drain_retry_ms
-from poller.web.service import EXTENSION, service_of
+from poller.web.current import EXTENSION, service_of
 from tests.harness import sql
+from tests.harness.greenlets import unpatched, until
 from tests.harness.logged import logged
 
 TABLE = "CREATE TABLE {} (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
 BOUND_S = 10
-STEP_S = 0.005
 
 MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """This process is not patched, but has one thread, and waits by gevent's own calls."""
-    with server.one_thread():
+def feeds_start() -> Iterator[None]:
+    with unpatched():
         yield
 
 
@@ -72,9 +70,7 @@ def feeds(app: Flask) -> dict[str, Feed]:
 
 def ready(app: Flask) -> FlaskClient:
     client = app.test_client()
-    with gevent.Timeout(BOUND_S):
-        while client.get("/readyz").status_code != 200:
-            gevent.sleep(STEP_S)
+    until(lambda: client.get("/readyz").status_code == 200, "ready feeds")
     return client
 
 
@@ -235,7 +231,7 @@ def test_drain_ends_each_stream_with_its_own_retry_time(
         gevent.joinall(readers, raise_error=True)
     assert all(re.fullmatch(rb"retry: \d+\n", end) for end in ends)
     assert len(set(ends)) > 10
-    # Who comes back on a connection that was kept alive must not wait as if this were full.
+    # A client that comes back on a kept connection must not wait as if this worker were full.
     turned_away = [re.fullmatch(rb"retry: (\d+)\n", client.get("/stream").data) for _ in ends]
     assert all(told and int(told[1]) <= 2000 for told in turned_away)
     assert client.get("/readyz").status_code == 503
@@ -279,9 +275,8 @@ def test_health_says_that_the_process_lives_whatever_the_database_does(
     app = make_app("absent")
     client = app.test_client()
     assert client.get("/healthz").status_code == 200
-    with gevent.Timeout(BOUND_S):
-        while "no table absent" not in (answer := client.get("/readyz")).text:
-            gevent.sleep(STEP_S)
+    until(lambda: "no table absent" in client.get("/readyz").text, "what is missing")
+    answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json is not None
     assert answer.json["ready"] is False
@@ -301,9 +296,8 @@ def test_readyz_names_no_sql_path_or_password(tmp_path: "object") -> None:
     database = Database(f"sqlite:///{tmp_path}/secret-folder/missing/db.sqlite")
     extension.init_app(app, database=database, settings=Settings())
     client = app.test_client()
-    with gevent.Timeout(BOUND_S):
-        while "not been read yet" in (answer := client.get("/readyz")).text:
-            gevent.sleep(STEP_S)
+    until(lambda: "not been read yet" not in client.get("/readyz").text, "a failed poll")
+    answer = client.get("/readyz")
     assert answer.status_code == 503
     assert not re.search("secret-folder|SELECT|sqlite3", answer.text)
     extension.feed(app=app).close()

@@ -110,8 +110,8 @@ def test_streams_are_closed_at_the_end(app: Flask, insert: Insert) -> None:
     with testing.feed(app, "notes") as feed:
         feed.open().close()
         feed.open()
-        assert service.streams == 2
-    assert service.streams == 0
+        assert service.stream_count == 2
+    assert service.stream_count == 0
     assert not service.by_hand
     assert app.test_client().get("/live/stream").status_code == 503, "refused, rather than endless"
 

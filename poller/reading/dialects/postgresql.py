@@ -2,8 +2,8 @@
 
 The lock (RowExclusiveLock on the sequence) is taken by the first `nextval` of a transaction,
 explicit or by a default, and kept by the top transaction also when a savepoint is rolled back, and
-by a prepared one until it is committed. Where no sequence owns the key, the lock that an INSERT
-takes on the table stands in.
+by a prepared one until it is committed. If no sequence owns the key, the lock that an INSERT
+takes on the table is used instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from poller.ids.ranges import Range
 from poller.reading.dialects import postgresql_findings as findings
 from poller.reading.dialects.facts import NOT_TOLD, TableFacts, status
-from poller.reading.dialects.postgresql_findings import Relation
+from poller.reading.dialects.postgresql_relation import CATALOGUE, Relation, relation_of
 from poller.reading.fence import (
     Evidence,
     Fence,
@@ -30,36 +30,7 @@ from poller.reading.fence import (
     HoldersSeen,
 )
 
-# The table and its partitions, and the sequences that their key column takes its default from or
-# that belong to it. By name, each time: a table may be renamed, and take its ids from elsewhere.
-CATALOGUE = """
-WITH RECURSIVE member(oid) AS (
-  SELECT to_regclass(:name)::oid
-  UNION SELECT inhrelid FROM pg_inherits JOIN member ON inhparent = member.oid
-), keys AS (
-  SELECT attrelid, attnum FROM pg_attribute JOIN member ON attrelid = oid WHERE attname = :key
-), owned(oid) AS (
-  SELECT refobjid FROM pg_attrdef d JOIN keys ON adrelid = attrelid AND adnum = attnum
-    JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = d.oid
-    WHERE refclassid = 'pg_class'::regclass
-  UNION SELECT objid FROM pg_depend JOIN keys ON refobjid = attrelid AND refobjsubid = attnum
-    WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
-), sequence AS (
-  SELECT pg_sequence.* FROM pg_sequence JOIN owned ON seqrelid = owned.oid
-), locked(oid) AS (
-  SELECT seqrelid FROM sequence
-  UNION ALL SELECT oid FROM member WHERE NOT EXISTS (SELECT FROM sequence)
-)
-"""
-SEQUENCES = sa.text(
-    CATALOGUE
-    + """
-SELECT seqrelid, seqrelid::regclass::text AS name, seqcache, seqcycle, seqincrement,
-  has_sequence_privilege(seqrelid, 'SELECT') AS readable
-FROM sequence ORDER BY seqrelid
-"""
-)
-# RowExclusiveLock or stronger. The outer join tells also where nobody holds one.
+# RowExclusiveLock or stronger. The outer join also tells if nobody holds one.
 LOCKS = sa.text(
     CATALOGUE  # noqa: S608 - a constant
     + """
@@ -101,7 +72,7 @@ def _holder(row: Any) -> Holder:
 def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
 ) -> TableFacts:
-    relation = _relation(connection, table, key.name)
+    relation = relation_of(connection, table, key.name)
     counter = _counter(relation, key)
     fence: Fence = grace
     if relation.provable:
@@ -112,19 +83,6 @@ def examine(
         fence,
         findings.of(relation, f"{table.name}.{key.name}", grace),
     )
-
-
-def _relation(connection: Connection, table: sa.Table, key: str) -> Relation:
-    # The preparer doubles a percent sign, for drivers' sake.
-    named = connection.dialect.identifier_preparer.format_table(table).replace("%%", "%")
-    kind, standby = connection.execute(
-        sa.text(
-            "SELECT relkind::text, pg_is_in_recovery() FROM pg_class WHERE oid = to_regclass(:name)"
-        ),
-        {"name": named},
-    ).one()
-    sequences = connection.execute(SEQUENCES, {"name": named, "key": key}).all()
-    return Relation(named, kind, sequences, standby)
 
 
 def _address(relation: Relation) -> ColumnElement[Any]:
@@ -160,7 +118,7 @@ def _regclass(relation: Relation) -> ColumnElement[Any]:
 
 
 def _counter(relation: Relation, key: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The greatest id given out, where that can be read."""
+    """The greatest id given out, if that can be read."""
     if not relation.sequences or not all(one.readable for one in relation.sequences):
         return NOT_TOLD
     # A sequence knows nothing of ids that were set by hand, as an import does.

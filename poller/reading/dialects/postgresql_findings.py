@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from poller.reading.dialects.facts import Finding
+from poller.reading.dialects.postgresql_relation import TABLE_KINDS, Relation
 from poller.reading.fence import GracePeriod
-
-TABLE_KINDS = "rp"  # pg_class.relkind: a table, a partitioned table
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """What the catalogue tells of the table `name`, which is quoted where it has to be."""
-
-    name: str
-    kind: str
-    sequences: Sequence[Any]
-    standby: bool
-
-    @property
-    def provable(self) -> bool:
-        """Whether the open transactions that own an id can be seen by their locks."""
-        whole = self.kind in TABLE_KINDS and not self.standby
-        return whole and len(self.sequences) <= 1 and all(s.seqcache == 1 for s in self.sequences)
 
 
 def of(relation: Relation, key: str, grace: GracePeriod) -> list[Finding]:
@@ -52,7 +33,7 @@ def _generator(relation: Relation, key: str, grace: GracePeriod) -> list[Finding
     if relation.kind not in TABLE_KINDS:
         return [
             Finding(
-                f"{table} is a view or the like, on which no transaction holds a lock",
+                f"{table} is a view or a foreign table, on which no transaction holds a lock",
                 grace.lacks,
                 "watch the table behind it",
             )
@@ -121,7 +102,7 @@ def _step(name: str, step: int) -> list[Finding]:
         return [
             Finding(
                 f"{name} has INCREMENT {step}",
-                "where a program takes it for a block of ids that it uses later, without a lock, "
+                "if a program takes it for a block of ids that it uses later, without a lock, "
                 "those rows may be missed by open streams",
                 f"ALTER SEQUENCE {name} INCREMENT 1, and tell that program",
             )

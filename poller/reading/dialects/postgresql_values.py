@@ -66,16 +66,15 @@ def size(column: ColumnElement[Any]) -> ColumnElement[Any] | None:
         return None
     if isinstance(kind, sa.LargeBinary):
         return sa.func.octet_length(column)
-    # A cast that costs nothing where it is text; an application may call text what is JSON.
+    # A cast that costs nothing if it is text; an application may call text what is JSON.
     return sa.func.octet_length(sa.cast(column, sa.Text))
 
 
 def _array(column: ColumnElement[Any], item: TypeEngine[Any]) -> ColumnElement[Any]:
     if isinstance(item, sa.LargeBinary):
         return sa.type_coerce(column, NO_TYPE)  # the driver's lists of bytes; JSON knows no bytes
-    if is_numeric(
-        item
-    ):  # as text, or a reader would make doubles of 1.10 and 0.1234567890123456789
+    if is_numeric(item):
+        # As text, or a reader would make doubles of 1.10 and 0.1234567890123456789.
         return as_json(_json(sa.cast(column, pg.ARRAY(sa.Text))))
     return as_json(_moment(item, _json(column)))
 

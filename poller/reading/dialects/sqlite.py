@@ -57,7 +57,7 @@ class SingleWriter:
 def examine(connection: Connection, table: sa.Table, key: ColumnElement[Any]) -> TableFacts:
     made = connection.execute(MADE, {"name": table.name, "key": key.name}).one()
     finding, counter = _generator(made, table, key)
-    # Tells of a table that was dropped and made anew, and of much else.
+    # Tells of a table that was dropped and recreated, and of much else.
     version: ColumnElement[Any] = sa.literal_column(
         "(SELECT schema_version FROM pragma_schema_version)"
     )
@@ -82,7 +82,7 @@ def _generator(
         ), NOT_TOLD
     if not made.rowid:
         return Finding(
-            f"{name} is not an INTEGER PRIMARY KEY, so that SQLite does not give it its values",
+            f"{name} is not an INTEGER PRIMARY KEY, so SQLite does not number its rows",
             "a row whose id is below the newest is not streamed, and ids that start again are not "
             "noticed",
             f"watch a key that is {remedy}",

@@ -6,7 +6,7 @@ rows are of. The anomalies:
 | kind | meaning |
 |---|---|
 | lost | in the table at the end, and the last page should have it and has not |
-| doubled | twice in one page |
+| duplicated | twice in one page |
 | unexpected | a row that nobody tried to insert, or that was rolled back |
 | divergent | another text under the same id, or the same text under another id |
 | silent hole | the page's last event id claims a row that it never received: it will never come |
@@ -17,7 +17,8 @@ A reset excuses what its page had not received yet. A row that was deleted or tr
 been seen or not. The outcome of a commit that nobody knows is what the table says.
 
 One thing is counted but is no anomaly: `repeated by merge`, a row sent again to a client whose
-token could not name all gaps (`poller/cursor.py` merges the nearest; "twice, never missed").
+token could not name all gaps (`poller/ids/cursor_token.py` merges the nearest; "twice, never
+missed").
 """
 
 from collections import Counter
@@ -30,7 +31,7 @@ from tests.campaigns.oracle.records import Attempt, ClientRecord, Frame, Record
 
 ANOMALIES = (
     "lost",
-    "doubled",
+    "duplicated",
     "unexpected",
     "divergent",
     "silent hole",
@@ -98,7 +99,7 @@ class _Judge:
                 yield from self._holes(client, page, histories[0])
 
     def _rows(self, client: ClientRecord, page: Page) -> Iterator[Anomaly]:
-        """What is wrong with single rows of a page: unexpected, divergent, doubled."""
+        """What is wrong with single rows of a page: unexpected, divergent, duplicated."""
         asked = {one.number: one.asked or "" for one in client.connections}
         seen: set[str] = set()
         by_id: dict[tuple[int | None, int], str] = {}
@@ -114,7 +115,7 @@ class _Judge:
             if place[0] is not None and other != frame.payload:
                 yield self._of(client, frame, "divergent", f"row {other} came with the same id")
             if frame.payload in seen:
-                kind = "doubled"
+                kind = "duplicated"
                 if _was_merged(asked.get(frame.connection, ""), frame.row_id):
                     kind = MERGED
                 yield self._of(client, frame, kind, f"page {page.number}")

@@ -4,7 +4,7 @@
 |---|---|---|
 | naive cursor | the cursor is a number, gaps are forgotten | lost |
 | replay begins late | a client that comes back misses a row of the ring | lost |
-| replay begins early | … or has one twice | doubled |
+| replay begins early | … or has one twice | duplicated |
 | drop when slow | a client that fell out of the ring goes on at its head | lost |
 | Last-Event-ID ignored | every stream begins "from now" | lost |
 | gap closed by time | a gap is dead after 0.2 s | silent hole |
@@ -132,7 +132,7 @@ def reset_swallowed() -> None:
 MUTANTS = {
     "naive cursor": Mutant(naive_cursor, "late_commits", "lost"),
     "replay begins late": Mutant(_replay_shifted(1), "coming_back", "lost"),
-    "replay begins early": Mutant(_replay_shifted(-1), "coming_back", "doubled"),
+    "replay begins early": Mutant(_replay_shifted(-1), "coming_back", "duplicated"),
     "drop when slow": Mutant(drop_when_slow, "slow_reader", "lost"),
     "Last-Event-ID ignored": Mutant(last_event_id_ignored, "coming_back", "lost"),
     "gap closed by time": Mutant(gap_closed_by_time, "late_commits", "silent hole"),

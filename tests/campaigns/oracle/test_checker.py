@@ -57,13 +57,13 @@ def test_row_in_a_gap_of_the_start_cursor_must_come() -> None:
     assert run.kinds() == ["silent hole", "lost"]
 
 
-def test_row_twice_is_doubled_also_on_two_connections(run: Run) -> None:
+def test_row_twice_is_duplicated_also_on_two_connections(run: Run) -> None:
     run.write(11)
     run.receive(11)
     run.connect("e.11")
     run.place("11")
     run.receive(11)
-    assert run.kinds() == ["doubled"]
+    assert run.kinds() == ["duplicated"]
 
 
 def test_row_again_after_a_shortened_token_is_counted_apart(run: Run) -> None:
@@ -114,7 +114,7 @@ def test_other_text_under_the_same_id_is_divergent(run: Run) -> None:
     run.receive(11)
     run.receive(12)
     run.receive(11, number=12)
-    assert run.kinds() == ["divergent", "divergent", "doubled"]
+    assert run.kinds() == ["divergent", "divergent", "duplicated"]
 
 
 def test_same_text_under_another_id_is_divergent(run: Run) -> None:

@@ -1,7 +1,7 @@
 """`make soak`: half an hour of clients that come and go; SOAK_MINUTES changes it.
 
-Prints what it found. Exit status 1 when rows were lost or doubled, when anything stayed of streams
-that ended, or when memory grows.
+Prints what it found. Exit status 1 when rows were lost or duplicated, when anything stayed of
+streams that ended, or when memory grows.
 """
 
 import argparse

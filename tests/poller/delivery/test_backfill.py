@@ -259,18 +259,18 @@ def test_a_late_commit_within_a_page_reaches_later_readers() -> None:
     assert sorted(second.ids) == sorted(i for i in table.committed if i > 2)
 
 
-def test_rows_of_a_table_made_anew_are_not_those_of_the_one_before() -> None:
+def test_rows_of_a_recreated_table_are_not_those_of_the_one_before() -> None:
     table = SimulatedTable()
     table.insert(9)
     started = worker(table)
     Client("0").read(started)
-    table.make_anew()
+    table.recreate()
     table.insert(9)
-    table.committed |= dict.fromkeys(table.committed, "anew")
+    table.committed |= dict.fromkeys(table.committed, "recreated")
     started.poll_until_quiet()
     stream = iter(started.open_stream("0"))
     sent = b"".join(next(stream) for _ in range(4))
-    assert sent.count(b"anew") == 9
+    assert sent.count(b"recreated") == 9
     assert b'"text":"row' not in sent
 
 
@@ -289,12 +289,12 @@ def test_rows_of_a_new_history_wait_for_the_poll_that_resets() -> None:
     table = SimulatedTable()
     table.insert(9)
     started = worker(table)
-    table.make_anew()
+    table.recreate()
     table.insert(9)
-    table.committed |= dict.fromkeys(table.committed, "anew")
+    table.committed |= dict.fromkeys(table.committed, "recreated")
     stream = iter(started.open_stream("0"))
     sent = b"".join(next(stream) for _ in range(3))  # up to the heartbeat after the page
-    assert b"anew" not in sent
+    assert b"recreated" not in sent
     started.poll_until_quiet()
     sent = b"".join(next(stream) for _ in range(2))
     assert sent.index(b"event: reset") < sent.index(b"id: ")

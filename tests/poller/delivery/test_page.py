@@ -89,7 +89,7 @@ def test_each_id_names_only_rows_sent_or_proven(
     [("abcd01", Cursor.at(1), ()), ("abcd", Cursor(), ()), ("abcd", Cursor.at(1), ((4, 4),))],
     ids=["epoch", "held", "unproven"],
 )
-def test_frames_are_made_once_for_the_same_client_and_anew_for_another(
+def test_frames_are_made_once_for_the_same_client_and_again_for_another(
     other: tuple[str, Cursor, tuple[Range, ...]],
 ) -> None:
     table = asked = frozenset({2, 3})

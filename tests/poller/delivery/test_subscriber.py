@@ -7,8 +7,7 @@ import gevent
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from poller.delivery import page
-from poller.delivery import subscriber as delivery
+from poller.delivery import page, subscriber
 from poller.delivery.subscriber import Subscriber
 from poller.reading.dialects.sqlite import SingleWriter
 from poller.wire import event_id, notices, sse
@@ -165,14 +164,14 @@ def test_a_client_ahead_of_a_lagging_worker_gets_only_what_it_lacks() -> None:
 def test_a_replay_in_several_steps_leaves_out_what_the_client_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delivery, "REPLAY_ENTRIES", 2)
+    monkeypatch.setattr(subscriber, "REPLAY_ENTRIES", 2)
     client = Client("abcd.10!1,8")
     client.read(worker_with(table_with(10), log_capacity_rows=100))
     assert client.ids == [2, 3, 4, 5, 6, 7, 8, 9]
 
 
 def test_a_replay_over_ids_that_never_came_needs_no_gaps() -> None:
-    """After deletes or upserts every other id is missing: tokens stay short, nothing is doubled."""
+    """After deletes or upserts every other id is missing: tokens stay short, no row comes twice."""
     table = SimulatedTable()
     worker = Worker(table, log_capacity_rows=10_000, batch_rows=500)
     worker.source.fence = SingleWriter()
@@ -248,7 +247,7 @@ def test_unknown_ids_below_the_floor_stay_open_in_the_cursor() -> None:
 
 
 def test_too_many_doubts_about_old_ids_are_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "DOUBTS", 2)
+    monkeypatch.setattr(subscriber, "DOUBTS", 2)
     table = table_with(1)
     for _ in range(5):
         table.begin()
@@ -322,12 +321,12 @@ def test_an_id_from_the_future_is_reset_once_the_table_was_read(
     assert reason.encode() in next(stream)
 
 
-def test_a_table_made_anew_resets_open_streams_before_any_further_row() -> None:
+def test_a_recreated_table_resets_open_streams_before_any_further_row() -> None:
     table = table_with(4)
     worker = worker_with(table)
     stream = iter(worker.open_stream())
     assert b"abcd.4" in next(stream) + next(stream)
-    table.make_anew()
+    table.recreate()
     table.insert(2)
     worker.poll_until_quiet()
     assert b"event: reset" in (frame := next(stream))
@@ -341,7 +340,7 @@ def test_a_table_made_anew_resets_open_streams_before_any_further_row() -> None:
 def test_ids_that_restart_reset_the_streams() -> None:
     table = table_with(4)
     worker = worker_with(table)
-    table.make_anew(table.history)
+    table.recreate(table.history)
     worker.poll_until_quiet()
     stream = iter(worker.open_stream("abcd.4"))
     next(stream)

@@ -1,7 +1,7 @@
 """The poller: one pass, and the loop that never dies."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,37 +12,11 @@ import pytest
 from poller.ids.cursor import Cursor
 from poller.ids.ranges import Range
 from poller.polling import loop
-from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Poller
+from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
 from poller.reading.fence import GracePeriod
 from poller.runtime import log
+from tests.harness.greenlets import until
 from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
-
-BOUND_S = 10
-STEP_S = 0.005
-
-
-def wait_for(fact: Callable[[], bool], bound_s: float = BOUND_S) -> None:
-    """Lets greenlets run until `fact()` is true."""
-    with gevent.Timeout(bound_s):
-        while not fact():
-            gevent.sleep(STEP_S)
-
-
-class CountedWaits:
-    """Waits that take no time; after so many of them the poller is stopped."""
-
-    def __init__(self, poller: Poller, most: int) -> None:
-        self.waits: list[float] = []
-        self._poller = poller
-        self._most = most
-
-    def clear(self) -> None:
-        pass
-
-    def wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        if len(self.waits) == self._most:
-            self._poller._stopped.set()
 
 
 @pytest.fixture
@@ -90,11 +64,9 @@ def test_tables_that_begin_together_poll_apart(
     waits = []
     for _ in range(2):
         worker = Worker(table)
-        woken = CountedWaits(worker.poller, 4)
-        monkeypatch.setattr(worker.poller, "_woken", woken)
         table.insert(worker.settings.batch_rows)  # a full batch polls again at once
-        worker.poller.run()
-        waits.append([wait_s / worker.settings.poll_interval_s for wait_s in woken.waits])
+        delays = [worker.poller.step() for _ in range(4)]
+        waits.append([delay_s / worker.settings.poll_interval_s for delay_s in delays])
     assert waits == [[0.0, 0.25, 1.0, 1.0], [0.0, 0.0, 0.75, 1.0]]
 
 
@@ -263,12 +235,12 @@ def test_the_loop_survives_anything_and_recovers(
     monkeypatch.setattr(loop, "LONGEST_BACKOFF_S", 0.01)
     worker.source.fail = ZeroDivisionError("a bug")
     worker.poller.start()
-    wait_for(lambda: worker.poller._failures > 3)
+    until(lambda: worker.poller._failures > 3, "four failures")
     assert isinstance(worker.poller.problem, ZeroDivisionError)
     worker.source.fail = None
     table.insert()
-    wait_for(lambda: delivered(worker) == [1])
-    wait_for(lambda: worker.poller.problem is None)
+    until(lambda: delivered(worker) == [1], "the row")
+    until(lambda: worker.poller.problem is None, "its recovery")
 
 
 def test_a_log_that_cannot_be_written_does_not_end_the_loop(
@@ -283,29 +255,29 @@ def test_a_log_that_cannot_be_written_does_not_end_the_loop(
     monkeypatch.setattr(log.LOGGER, "handlers", [closed_pipe])
     worker.source.fail = OSError("away")
     worker.poller.start()
-    wait_for(lambda: worker.poller._failures > 2)
+    until(lambda: worker.poller._failures > 2, "three failures")
     worker.source.fail = None
     table.insert(2)
     table.committed[1] = "\ud800"
-    wait_for(lambda: delivered(worker) == [1, 2])
+    until(lambda: delivered(worker) == [1, 2], "both rows")
 
 
 def test_waking_polls_at_once(table: SimulatedTable) -> None:
     worker = Worker(table, poll_interval_s=1000.0)
     worker.poller.start()
-    wait_for(lambda: worker.log.ready)
+    until(lambda: worker.log.ready, "the first complete pass")
     table.insert()
     worker.poller.wake()
-    wait_for(lambda: delivered(worker) == [1])
+    until(lambda: delivered(worker) == [1], "the row")
     worker.poller.stop()
 
 
 def test_nobody_listening_slows_it_down_but_never_speeds_it_up(table: SimulatedTable) -> None:
     worker = Worker(table, poll_interval_s=0.5, idle_interval_s=5.0)
-    worker.poller._listening = lambda: False
+    worker.listening = False
     assert worker.poller.poll() == 5.0
     slow = Worker(table, poll_interval_s=60.0, idle_interval_s=5.0)
-    slow.poller._listening = lambda: False
+    slow.listening = False
     assert slow.poller.poll() == 60.0
 
 
@@ -327,7 +299,7 @@ def test_while_the_database_is_away_waking_does_not_hurry_it(
     monkeypatch.setattr(loop, "LONGEST_BACKOFF_S", 1000.0)
     worker.source.fail = OSError("away")
     worker.poller.start()
-    wait_for(lambda: worker.poller._failures == 1)
+    until(lambda: worker.poller._failures == 1, "a failure")
     for _ in range(20):
         worker.poller.wake()
         gevent.sleep(0)
@@ -340,7 +312,7 @@ def test_after_a_failure_the_history_is_looked_at_before_rows_are_read(
     table.insert(2)
     worker.poll_until_quiet()
     worker.poller._failed(OSError("away"))
-    table.make_anew()
+    table.recreate()
     table.insert(5)
     reads = worker.source.reads
     assert worker.poller.poll() == 0.0
@@ -394,14 +366,14 @@ def test_a_poller_started_while_it_stops_polls_once_at_a_time(
 
     worker.source.read = slow  # type: ignore[method-assign]
     worker.poller.start()
-    wait_for(lambda: running == 1)
+    until(lambda: running == 1, "a query")
     stopping = gevent.spawn(worker.poller.stop)
-    wait_for(lambda: not worker.poller.started)
+    until(lambda: not worker.poller.started, "the stop")
     worker.poller.start()
     gevent.sleep(0)
     table.insert(3)
     answer.set()
     stopping.join()
-    wait_for(lambda: delivered(worker) == [1, 2, 3])
+    until(lambda: delivered(worker) == [1, 2, 3], "the rows")
     worker.poller.stop()
     assert most == 1

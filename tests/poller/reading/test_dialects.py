@@ -53,7 +53,7 @@ def watch() -> Iterator[Watch]:
 @contextmanager
 def transaction(url: str, *statements: str) -> Iterator[Any]:
     """One that stays open inside the block, and is rolled back where it was not ended there."""
-    with closing(sql._open(url)) as connection:
+    with closing(sql.open_connection(url)) as connection:
         cursor = connection.cursor()
         for statement in statements:
             cursor.execute(statement)
@@ -248,7 +248,10 @@ def test_on_mariadb_a_prepared_transaction_left_over_is_pending(
 ) -> None:
     sql.execute(mariadb_url, MARIADB_TABLE)
     notes = watch(mariadb_url)
-    with closing(sql._open(mariadb_url)) as connection, closing(connection.cursor()) as cursor:
+    with (
+        closing(sql.open_connection(mariadb_url)) as connection,
+        closing(connection.cursor()) as cursor,
+    ):
         for statement in PREPARED:
             cursor.execute(statement)
     try:

@@ -55,7 +55,7 @@ def test_a_gap_is_dead_only_after_it_was_seen_open_for_the_grace() -> None:
     assert fence.judge(GAP, since, None) is None
 
 
-def test_a_grace_begins_anew_where_another_fence_was_before() -> None:
+def test_a_grace_begins_again_where_another_fence_was_before() -> None:
     clock = Clock()
     assert GracePeriod(5.0, clock).judge(GAP, NOTHING_KNOWN, None) == clock.now
 
@@ -99,7 +99,7 @@ def test_nobody_idle_means_nobody_holds_a_lock() -> None:
     assert not Locks().idle(holders("a"))
 
 
-def test_an_uncommitted_row_begins_the_grace_anew() -> None:
+def test_an_uncommitted_row_begins_the_grace_again() -> None:
     clock = Clock()
     fence = DirtyRead(NO_CONNECTION, GracePeriod(5.0, clock))
     since = fence.judge(GAP, None, Pending([]))

@@ -1,14 +1,17 @@
 """The order of a pass and of a start, on which every fence's safety rests."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from poller.ids.cursor import Cursor
+from poller.ids.ranges import Range
 from poller.reading.database import Database
 from poller.reading.dialects.facts import TableFacts
 from poller.reading.fence import FenceVoid, HolderFence, HoldersSeen
+from poller.reading.snapshot import History, Reading
 from poller.reading.source import Source
 from poller.reading.table import Table
 from poller.runtime.settings import Settings
@@ -35,36 +38,47 @@ class Recorded(HolderFence):
         return not self.held
 
 
+class RecordedTable(Table):
+    """Notes what is asked of it, and has the recorded fence."""
+
+    def __init__(self, name: str, fence: Recorded) -> None:
+        super().__init__(name)
+        self._fence = fence
+
+    @property
+    def facts(self) -> TableFacts:
+        return replace(super().facts, fence=self._fence)
+
+    def describe(self, *arguments: Any) -> None:
+        self._fence.steps.append("describe")
+        super().describe(*arguments)
+
+    def poll(self, *arguments: Any) -> Reading:
+        self._fence.steps.append("poll")
+        return super().poll(*arguments)
+
+    def start_below(self, *arguments: Any) -> int:
+        self._fence.steps.append("start_below")
+        return super().start_below(*arguments)
+
+    def gaps_below(self, *arguments: Any) -> tuple[list[Range], int]:
+        self._fence.steps.append("gaps_below")
+        return super().gaps_below(*arguments)
+
+    def history(self, *arguments: Any) -> History:
+        self._fence.steps.append("history")
+        return super().history(*arguments)
+
+
 @pytest.fixture
-def recorded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Source, Recorded]]:
+def recorded(sqlite_url: str) -> Iterator[tuple[Source, Recorded]]:
     sql.execute(sqlite_url, "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT)")
     for row_id in (2, 5, 6, 9):
         sql.execute(sqlite_url, "INSERT INTO notes VALUES (%s)", [row_id])
     fence = Recorded([])
-    describe = Table.describe
-
-    def described(table: Table, connection: Any) -> None:
-        fence.steps.append("describe")
-        describe(table, connection)
-        look = table._last_look()
-        facts = look.facts
-        facts = TableFacts(facts.status, fence, facts.findings, facts.file)
-        table._seen = look._replace(facts=facts)
-
-    def noted(name: str) -> None:
-        method = getattr(Table, name)
-
-        def run(*arguments: Any) -> Any:
-            fence.steps.append(name)
-            return method(*arguments)
-
-        monkeypatch.setattr(Table, name, run)
-
-    monkeypatch.setattr(Table, "describe", described)
-    for name in ("poll", "start_below", "gaps_below", "history"):
-        noted(name)
     database = Database(sqlite_url)
-    yield Source(Table("notes"), database, Settings.model_construct(history_rows=1)), fence
+    table = RecordedTable("notes", fence)
+    yield Source(table, database, Settings.model_construct(history_rows=1)), fence
     database.close()
 
 

@@ -1,4 +1,4 @@
-"""The tables of `docs/values.md`, made of the cases that the tests insert. To write them anew:
+"""The tables of `docs/values.md`, made of the cases that the tests insert. To write them again:
 
 .venv/bin/python -m tests.poller.reading.values_page
 """

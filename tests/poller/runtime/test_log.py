@@ -126,7 +126,7 @@ def test_a_second_application_changes_level_and_format_and_adds_no_handler(
     assert json.loads(written())["event"] == "an event"
 
 
-def test_an_applications_own_handler_gets_the_lines_and_they_are_not_doubled(
+def test_an_applications_own_handler_gets_the_lines_and_they_are_not_duplicated(
     written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = io.StringIO()

@@ -17,24 +17,22 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from poller.runtime import hub
-from poller.serving import client as connections
-from poller.serving import fanout as fanouts
+from poller.serving import client, fanout
 from poller.serving.client import CLIENT_GONE, CLIENT_TALKS, WRITE_DEADLINE, OwnedSocket
 from poller.serving.socket_stream import SocketStream
 from poller.wire import sse
+from tests.harness.greenlets import PATIENCE_S, STEP_S, until
 from tests.harness.interleaving import AnyInterleaving
 from tests.harness.simulation import (
     SimulatedTable,
     SocketClient,
-    TricklingConnection,
+    TricklingSocket,
     Worker,
     table_with,
     worker_with,
 )
 from tests.harness.sse import Parser
 
-PATIENCE_S = 10.0
-STEP_S = 0.001
 QUIET_S = 30.0  # a heartbeat that no test waits for
 GREETING = (
     b"retry: 2000\n"
@@ -43,17 +41,10 @@ GREETING = (
 )
 
 
-def until(true: Callable[[], object], what: str) -> None:
-    """Let greenlets run until it is so."""
-    with gevent.Timeout(PATIENCE_S, AssertionError(f"not within {PATIENCE_S} s: {what}")):
-        while not true():
-            gevent.sleep(STEP_S)
-
-
 def let_it_end(worker: Worker) -> None:
     """The fanout that has no stream any more."""
     worker.fanout.signal.set()
-    until(lambda: not worker.fanout._runs, "the end of the fanout")
+    until(lambda: not worker.fanout.running, "the end of the fanout")
 
 
 def unread_bytes(served: socket.socket) -> int:
@@ -114,7 +105,7 @@ def peers() -> Iterator[Callable[..., Peer]]:
         peer.stream.end("test over")
         peer.socket.close()
         peer.worker.fanout.signal.set()  # so that it sees at once that nobody is left
-    until(lambda: not any(peer.worker.fanout._runs for peer in made), "the end")
+    until(lambda: not any(peer.worker.fanout.running for peer in made), "the end")
 
 
 def quiet_worker(table: SimulatedTable, **changes: object) -> Worker:
@@ -140,7 +131,7 @@ def test_a_live_stream_has_no_greenlet(peers: Peers) -> None:
     worker = quiet_worker(table_with(1))
     for _ in range(5):
         peers(worker)
-    assert (len(worker.fanout._parked.live), len(worker.fanout._busy)) == (5, 0)
+    assert (len(worker.fanout.parked.live), len(worker.fanout.busy)) == (5, 0)
 
 
 def test_a_stream_opened_in_a_pause_of_a_round_gets_each_row_once(
@@ -148,7 +139,7 @@ def test_a_stream_opened_in_a_pause_of_a_round_gets_each_row_once(
 ) -> None:
     """The log grows and streams come while a round is under way."""
     monkeypatch.setattr(hub, "SLICE_S", -1.0)
-    monkeypatch.setattr(fanouts, "STREAMS_BETWEEN_LOOKS", 1)
+    monkeypatch.setattr(fanout, "STREAMS_BETWEEN_LOOKS", 1)
     table = table_with(0)
     worker = quiet_worker(table)
     early = [peers(worker, "0") for _ in range(4)]
@@ -170,7 +161,7 @@ def test_a_row_that_comes_in_a_pause_of_a_round_waits_for_no_other_row(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "SLICE_S", -1.0)
-    monkeypatch.setattr(fanouts, "STREAMS_BETWEEN_LOOKS", 1)
+    monkeypatch.setattr(fanout, "STREAMS_BETWEEN_LOOKS", 1)
     table = table_with(0)
     worker = quiet_worker(table)
     many = [peers(worker) for _ in range(4)]
@@ -187,7 +178,7 @@ def test_a_row_that_comes_in_a_pause_of_a_round_waits_for_no_other_row(
 def test_more_than_a_chunk_is_sent_without_waiting_for_more(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanouts, "BATCH_BYTES", 100)
+    monkeypatch.setattr(fanout, "BATCH_BYTES", 100)
     table = table_with(0)
     worker = quiet_worker(table, batch_rows=100)
     two = [peers(worker), peers(worker)]
@@ -207,7 +198,7 @@ def test_a_full_buffer_gets_the_unsent_rest_first_and_delays_nobody(peers: Peers
         worker.poll_until_quiet()
         gevent.sleep(STEP_S)
         other.read()
-        return bool(worker.fanout._busy)
+        return bool(worker.fanout.busy)
 
     until(insert_until_it_is_full, "a full buffer")
     table.insert(200)  # far beyond the ring
@@ -215,7 +206,7 @@ def test_a_full_buffer_gets_the_unsent_rest_first_and_delays_nobody(peers: Peers
     until(lambda: len(other.ids()) == table.last_id, "all rows for the other")
     until(lambda: len(slow.ids()) == table.last_id, "all rows for the slow one")
     assert slow.ids() == list(range(1, table.last_id + 1))
-    until(lambda: not worker.fanout._busy, "that it is parked again")
+    until(lambda: not worker.fanout.busy, "that it is parked again")
     table.insert()
     worker.poll_until_quiet()
     until(lambda: slow.ids()[-1] == table.last_id, "a row for the one that was slow")
@@ -224,9 +215,9 @@ def test_a_full_buffer_gets_the_unsent_rest_first_and_delays_nobody(peers: Peers
 def test_every_write_may_be_cut_short_anywhere(peers: Peers) -> None:
     table = table_with(20)
     worker = quiet_worker(table)
-    whole, pieces = peers(worker, "0"), peers(worker, "0", TricklingConnection)
+    whole, pieces = peers(worker, "0"), peers(worker, "0", TricklingSocket)
     until(lambda: len(pieces.ids()) == 20, "all rows")
-    until(lambda: not worker.fanout._busy, "that both are parked")
+    until(lambda: not worker.fanout.busy, "that both are parked")
     table.insert(5)
     worker.poll_until_quiet()
     until(lambda: pieces.ids() == list(range(1, 26)), "five more")
@@ -236,7 +227,7 @@ def test_every_write_may_be_cut_short_anywhere(peers: Peers) -> None:
 def test_a_client_that_takes_nothing_is_dropped_at_the_deadline(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "SEND_BUFFER_BYTES", 1)
+    monkeypatch.setattr(client, "SEND_BUFFER_BYTES", 1)
     worker = quiet_worker(table_with(2000), write_deadline_s=0.1)
     peer = peers(worker, "0")
     until(lambda: worker.ended == [peer.stream], "the end of its stream")
@@ -269,7 +260,7 @@ def test_a_slow_client_is_not_dropped_at_the_deadline(peers: Peers) -> None:
     deadline_s, pace_s = 0.8, 0.04
     worker = quiet_worker(table_with(20_000), write_deadline_s=deadline_s, batch_rows=1000)
     peer = peers(worker, "0")
-    until(lambda: worker.fanout._busy, "a full buffer")
+    until(lambda: worker.fanout.busy, "a full buffer")
     for _ in range(round(3 * deadline_s / pace_s)):
         gevent.sleep(pace_s)
         peer.received += peer.socket.recv(4096)
@@ -286,7 +277,7 @@ def test_a_client_that_trickles_over_tcp_is_not_dropped() -> None:
         served, _ = listener.accept()
         served.setblocking(False)
         stream = worker.fan_out(OwnedSocket(served), "0")
-        until(lambda: worker.fanout._busy, "a full buffer")
+        until(lambda: worker.fanout.busy, "a full buffer")
         for _ in range(round(2.4 * deadline_s / pace_s)):
             gevent.sleep(pace_s)
             assert client.recv(1600)
@@ -337,7 +328,7 @@ def test_a_client_that_does_not_stop_talking_is_dropped(peers: Peers) -> None:
 def test_a_farewell_is_the_last_thing_sent_and_cuts_no_frame(peers: Peers) -> None:
     table = table_with(30)
     worker = quiet_worker(table)
-    parked, busy = peers(worker), peers(worker, "0", TricklingConnection)
+    parked, busy = peers(worker), peers(worker, "0", TricklingSocket)
     for peer in (parked, busy):
         peer.stream.end("drain", sse.retry_line(1234))
         peer.stream.end("too late", sse.retry_line(1))
@@ -354,10 +345,10 @@ def test_a_busy_stream_that_is_cut_is_closed_by_its_own_greenlet(
     peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A descriptor closed under somebody who waits on it may already be another client's."""
-    monkeypatch.setattr(connections, "SEND_BUFFER_BYTES", 1)
+    monkeypatch.setattr(client, "SEND_BUFFER_BYTES", 1)
     worker = quiet_worker(table_with(2000))
     peer = peers(worker, "0")
-    until(lambda: worker.fanout._busy, "a full buffer")
+    until(lambda: worker.fanout.busy, "a full buffer")
     served = peer.stream.client._socket
     peer.stream.end("feed closed")
     assert served.fileno() != -1
@@ -404,7 +395,7 @@ def test_streams_wait_for_the_first_pass_without_a_greenlet(peers: Peers) -> Non
     worker = Worker(table_with(1), heartbeat_s=QUIET_S)
     peer = peers(worker)
     assert peer.read() == b"retry: 2000\n"
-    assert not worker.fanout._busy
+    assert not worker.fanout.busy
     worker.poll_until_quiet()
     until(lambda: peer.read() == GREETING % (1, 1), "where it begins")
 
@@ -423,13 +414,13 @@ def test_the_last_stream_to_end_leaves_nothing_behind(peers: Peers) -> None:
 def test_a_stream_that_fails_ends_alone(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
     table = table_with(0)
     worker = quiet_worker(table)
-    bad, good = peers(worker, None, TricklingConnection), peers(worker)
-    until(lambda: not worker.fanout._busy, "that both are parked")
+    bad, good = peers(worker, None, TricklingSocket), peers(worker)
+    until(lambda: not worker.fanout.busy, "that both are parked")
 
     def fail(connection: object, data: object) -> int:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(TricklingConnection, "send", fail)
+    monkeypatch.setattr(TricklingSocket, "send", fail)
     table.insert()
     worker.poll_until_quiet()
     until(lambda: good.ids() == [1], "the row")

@@ -1,10 +1,12 @@
 """What the hand-over relies on in gunicorn and gevent, and what it leaves to the response.
 
-When one of the first tests fails, gunicorn has changed: read `poller/handover.py` before mending.
+When one of the first tests fails, gunicorn has changed: read `poller/serving/handover.py` before
+mending.
 With a real server: `tests/serving/test_handover.py`.
 """
 
 import inspect
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -119,7 +121,7 @@ def test_what_cannot_be_taken_over_is_left_to_the_response(
     _, http2 = started(served, HTTP2Response)
     assert handover.take({"gunicorn.socket": served}, http2) is None
     assert handover.take({"gunicorn.socket": SSLSocket.__new__(SSLSocket)}, write) is None
-    monkeypatch.setattr(handover, "_is_gevent_worker", lambda: False)
+    monkeypatch.delitem(sys.modules, "gunicorn.workers.ggevent")
     assert handover.take({"gunicorn.socket": served}, write) is None
     served.send(b"nothing has happened")
     assert client.recv(100) == b"nothing has happened"

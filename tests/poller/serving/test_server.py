@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from flask.testing import FlaskClient
 import poller
 from poller import Database, Notifier, Settings
 from poller.serving import server
+from tests.harness.greenlets import unpatched
 from tests.harness.logged import logged
 
 PROJECT = Path(poller.__file__).parents[1]
@@ -67,14 +67,6 @@ def test_the_log_says_it_once(client: FlaskClient) -> None:
     (line,) = lines
     assert (line["event"], line["level"]) == ("streams refused", "error")
     assert WHY in line["reason"]
-
-
-def test_the_seam_for_tests_is_for_one_thread(client: FlaskClient) -> None:
-    with server.one_thread():
-        server.check(patched_when_made=False)
-        with ThreadPoolExecutor(1) as other, pytest.raises(server.UnfitServerError):
-            other.submit(server.check, patched_when_made=False).result()
-    assert client.get("/healthz").status_code == 503
 
 
 def answers_of(program: str) -> object:
@@ -133,13 +125,13 @@ def test_patched_threads_of_gunicorn_are_refused_before_they_hang() -> None:
     ],
 )
 def test_a_server_is_told_from_a_request(software: str, name: str) -> None:
-    assert server.met({"SERVER_SOFTWARE": software}).name == name
+    assert server.identify({"SERVER_SOFTWARE": software}).name == name
 
 
 def test_the_first_line_names_the_server_and_what_it_means(app: Flask) -> None:
     client = app.test_client()
     overrides = {"SERVER_SOFTWARE": "waitress"}
-    with server.one_thread(), logged() as lines:
+    with unpatched(), logged() as lines:
         client.get("/healthz", environ_overrides=overrides)
         client.get("/healthz", environ_overrides=overrides)
     service = app.extensions["rowcast"]

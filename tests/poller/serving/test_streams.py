@@ -21,10 +21,10 @@ from poller.runtime.settings import Settings
 from poller.serving import fanout
 from poller.serving.client import OwnedSocket
 from poller.serving.streams import StreamRequest, Streams
+from tests.harness.greenlets import until
 
 EPOCH = "57c20f"
 HEARTBEAT_S = 0.3
-PATIENCE_S = 10.0
 STEP_S = 0.005
 
 
@@ -61,14 +61,7 @@ class Bench:
         self.streams.end("over")
         for client in self.clients:
             client.close()
-        until(lambda: not self.streams._fanout._runs, "the end of the fanout at its next tick")
-
-
-def until(true: Callable[[], object], what: str) -> None:
-    """Let greenlets run until it is so."""
-    with gevent.Timeout(PATIENCE_S, AssertionError(f"not within {PATIENCE_S} s: {what}")):
-        while not true():
-            gevent.sleep(STEP_S)
+        until(lambda: not self.streams._fanout.running, "the end of the fanout at its next tick")
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ def current_service() -> Service:
 
 
 def ensure_started(service: Service) -> None:
-    """Begin to poll with the first request. Where streams would hang, answers 503 and why."""
+    """Begin to poll with the first request. If streams would hang, answers 503 and why."""
     try:
-        service.ensure_started(server.met(request.environ))
+        service.ensure_started(server.identify(request.environ))
     except UnfitServerError as error:
         text = f"This process cannot serve streams: {error}.\n"
         abort(Response(text, 503, content_type="text/plain; charset=utf-8"))
