@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.post import AUTHOR_LENGTH, BODY_LENGTH, create_tables
-from poller.serving import server
 from tests.harness import sql
+from tests.harness.greenlets import unpatched
 from wall import create_app, text
 from wall.posts import Wall
 from wall.secret import read_or_make
@@ -114,7 +114,7 @@ def test_posts_are_rendered_once_for_all_visitors(make_app: App) -> None:
 @pytest.fixture(params=[0, 1], ids=["direct", "behind a proxy"])
 def asked(request: pytest.FixtureRequest, make_app: App) -> Iterator[Flask]:
     app = make_app(proxies=request.param, trusted_hosts=("example.org",) * request.param)
-    with server.one_thread():  # this process is not patched, but opens its streams in one thread
+    with unpatched():
         yield app
     app.extensions["wall"].notifier.stop(app)  # which a request for a stream has started
 
