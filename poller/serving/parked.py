@@ -42,6 +42,9 @@ class Parked:
         if not stream.subscriber.is_live:
             self.discard(stream)
             self.waiting.add(stream)
+            # While rows come that it has, a client ahead of its worker is busy again and again.
+            if time.monotonic() - stream.written_at > self._silence_s:
+                self._write_heartbeat(stream)
         elif stream not in self.live:
             self.waiting.discard(stream)
             # It becomes the last in the order of `written_at`, so it must not be silent for long.
