@@ -1,4 +1,4 @@
-"""Whose turn it is to catch up: of one client address one stream at a time, and few in all.
+"""Whose turn it is to catch up with a feed: one stream of a client address, and few in all.
 
 Catching up is the work that a stranger can ask for most of, by opening many streams with an old
 `Last-Event-ID`, or a forged one. Taking turns, the streams of one address get the share of one, and
@@ -7,6 +7,7 @@ everybody else's rows go on. A turn is one page of rows, so that nobody waits lo
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -28,22 +29,31 @@ class Turns:
     """A turn for each address that has a stream, forgotten with its last one."""
 
     def __init__(self) -> None:
-        self._all = BoundedSemaphore(AT_ONCE)
-        self._by_client: WeakValueDictionary[str, BoundedSemaphore] = WeakValueDictionary()
+        # Per feed: clients of a locked table must not hold up those of another one.
+        self._all: defaultdict[str, BoundedSemaphore] = defaultdict(_few)
+        self._by_client: WeakValueDictionary[tuple[str, str], BoundedSemaphore]
+        self._by_client = WeakValueDictionary()
 
-    def of(self, remote_addr: str | None) -> Turn:
+    def of(self, remote_addr: str | None, feed: str) -> Turn:
         """What a stream of this address keeps while it is open: `with turn(): …`. Where the address
         may be everybody's, its streams wait in one line with the other addresses."""
         client = single_client(remote_addr)
         if client is None:
-            return partial(self._taken, nullcontext())
-        own = self._by_client.get(client)
+            return partial(_taken, nullcontext(), self._all[feed])
+        own = self._by_client.get((feed, client))
         if own is None:
-            own = self._by_client[client] = BoundedSemaphore(1)
-        return partial(self._taken, own)
+            own = self._by_client[feed, client] = BoundedSemaphore(1)
+        return partial(_taken, own, self._all[feed])
 
-    @contextmanager
-    def _taken(self, own: AbstractContextManager[object]) -> Iterator[None]:
-        with own, self._all:
-            yield_now()  # or a line of those who wait would run as one, without a look at sockets
-            yield
+
+def _few() -> BoundedSemaphore:
+    return BoundedSemaphore(AT_ONCE)
+
+
+@contextmanager
+def _taken(
+    own: AbstractContextManager[object], few: AbstractContextManager[object]
+) -> Iterator[None]:
+    with own, few:
+        yield_now()  # or a line of those who wait would run as one, without a look at sockets
+        yield

@@ -69,6 +69,7 @@ class Subscriber:
     _held: Cursor = NOTHING  # what the client has: while live, as of `seq`
     _unproven: tuple[Range, ...] = ()  # see `_missing()`
     _waits_for: tuple[Range, ...] = ()  # what of it the table did not show
+    _caught_up: bool = False  # at the last step
     _said_live: bool = False
     _said_waiting: str = ""
 
@@ -103,7 +104,7 @@ class Subscriber:
                 return self._place()
             if chunk := self._in_turn():
                 return chunk
-            if not self._live and (self._resuming or self._seq == self._log.head):
+            if not self._live and (self._resuming or self._caught_up):
                 return b""
         return self._waiting()
 
@@ -131,7 +132,6 @@ class Subscriber:
         return self._start(resumed=False)
 
     def _resume(self, cursor: Cursor) -> bytes:
-        """Dropped before the first row, the client comes back to the same place."""
         seq = self._log.locate(cursor)
         self._begin(cursor.named() if seq is None else cursor, seq)
         self._unproven = clip(cursor.holes, high=self._log.floor)
@@ -140,7 +140,8 @@ class Subscriber:
         return self._start(resumed=True)
 
     def _start(self, *, resumed: bool) -> bytes:
-        return self._frame(notices.start(self._feed, resumed=resumed)) + self._live_event()
+        start = self._frame(notices.start(self._feed, resumed=resumed))
+        return start + (self._live_event() if self._live else b"")
 
     def _reset(self, reason: str) -> bytes:
         """Tell the client to load the rows again; the stream goes on from now.
@@ -148,14 +149,13 @@ class Subscriber:
         At its beginning `start` has no id: dropped before the reset, the client is to get it again.
         """
         metrics.resets.labels(self._feed, reason).inc()
-        start = b""
-        if not self._placed_in:
-            start = sse.without_id(notices.start(self._feed, resumed=False))
+        lines = b"" if self._placed_in else notices.start(self._feed, resumed=False)
+        start = lines and sse.without_id(lines)
         self._begin(self._log.cursor, self._log.head)
         return start + self._frame(notices.reset(reason)) + self._live_event()
 
     def _begin(self, held: Cursor, seq: int | None) -> None:
-        """`seq` is where the client is live, None where it is not."""
+        """`seq` is where the client is live, None if it is not."""
         self._resuming = None
         self._placed_in, self._epoch = self._log.generation, self._log.epoch
         self._held, self._live, self._unproven, self._waits_for = held, seq is not None, (), ()
@@ -174,14 +174,13 @@ class Subscriber:
 
     def _live_event(self) -> bytes:
         """Said once, when the client has everything: a page can then show that it is complete."""
-        if self._said_live or not self._live or self._seq != self._log.head:
+        if self._said_live or self._seq != self._log.head:
             return b""
         self._said_live = True
         return self._frame(notices.LIVE)
 
     def advance(self, batch: Batch) -> bool:
-        """Count `batch` as sent, where it is just what a live client lacks; otherwise do nothing.
-        This runs for every delivery: it is short for that reason."""
+        """Count `batch` as sent, if it is what a live client lacks. Runs for every delivery."""
         if self._seq != batch.seq or not self._live or self._placed_in != batch.generation:
             return False
         self.rows += batch.next_seq - batch.seq
@@ -217,7 +216,7 @@ class Subscriber:
 
     def _catch_up(self) -> bytes | None:
         """The next rows that the client lacks; None where the table could not be asked."""
-        self._live = False  # where it was, it was too slow for the ring
+        self._live = self._caught_up = False  # if it was live, it was too slow for the ring
         if missing := self._missing():
             return self._read_page(missing)
         self._seq = max(self._seq, self._log.oldest)
@@ -228,7 +227,8 @@ class Subscriber:
         if self._seq == self._log.head:
             # The client has every row. What else the worker's cursor holds is dead.
             self._held = self._held.union(self._log.cursor).without(self._waits_for)
-            self._live = self._held == self._log.cursor
+            self._live, self._caught_up = self._held == self._log.cursor, True
+            chunk += self._live_event()
         return chunk
 
     def _read_page(self, missing: Sequence[Range]) -> bytes | None:
@@ -244,7 +244,7 @@ class Subscriber:
             return b""  # a reset overtook the query: these may be rows of the new history
         chunk, self._held = page.framed(self._epoch, self._held, self._unproven)
         self._waits_for = intersect(self._unproven, clip(self._held.holes, high=page.upto))
-        if len(self._waits_for) > DOUBTS:
+        if len(self._waits_for) > DOUBTS and self._placed_in == self._log.generation:
             return self._reset(notices.NOT_PROVEN)
         self.rows += len(page.rows)
         return chunk

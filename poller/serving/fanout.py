@@ -102,7 +102,8 @@ class Fanout:
             except Exception as error:  # noqa: BLE001 - a bug must not end every stream's rows
                 log.error("fanout failed", feed=self._feed, exc_info=error)
                 gevent.sleep(self.parked.tick_s)
-                self.signal.set()  # a stream that was left out gets it in the next round
+                self._generation = 0  # so the next round looks at every stream again
+                self.signal.set()
         # Nothing yields between the last look and here: the next stream starts us again.
         self._log.detach(self.signal)
         self.running = False

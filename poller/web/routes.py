@@ -49,7 +49,7 @@ def stream(name: str | None) -> Response:
     address = request.remote_addr
     if PROXIED & request.environ.keys() and BELIEVED not in request.environ:
         service.admission.note_forwarded(address)
-    ticket, turn = service.admission.ticket(address), service.turns.of(address)
+    ticket, turn = service.admission.ticket(address), service.turns.of(address, feed.name)
     asked = StreamRequest(_last_event_id(), address or "", ticket, turn)
     return StreamResponse(feed.streams, asked, direct=service.settings.fanout)
 

@@ -22,7 +22,7 @@ class Line:
         self.turns = Turns()
         self.inside: list[str | None] = []
         self.went: list[str | None] = []
-        self._streams = [(address, self.turns.of(address)) for address in addresses]
+        self._streams = [(address, self.turns.of(address, "posts")) for address in addresses]
         self._let_go: list[gevent.event.Event] = []
         self._greenlets = [gevent.spawn(self._stand, *one) for one in self._streams]
         self.settle()
@@ -105,3 +105,13 @@ def test_an_address_is_forgotten_with_its_last_stream() -> None:
     line._greenlets.clear()
     gc.collect()
     assert len(line.turns._by_client) == 0
+
+
+def test_a_table_that_somebody_has_locked_holds_up_no_other_feed() -> None:
+    """Its clients hold their turns for as long as its queries wait."""
+    turns = Turns()
+    locked = [turns.of(address, "locked") for address in ("192.0.2.1", "192.0.2.2")]
+    with locked[0](), locked[1](), gevent.Timeout(BOUND_S):
+        for address in ("192.0.2.1", "192.0.2.3", "127.0.0.1"):
+            with turns.of(address, "free")():
+                pass

@@ -107,7 +107,7 @@ def test_of_one_address_one_catch_up_is_under_way_while_another_goes_on(worker: 
     sent: list[str] = []
 
     def catch_up(name: str, address: str) -> None:
-        one = subscriber(worker, turns.of(address))
+        one = subscriber(worker, turns.of(address, "posts"))
         while chunk := one.next_chunk():
             sent.append(name)
             if b"event: live" in chunk:

@@ -3,6 +3,8 @@
 Real poller, log and delivery; the table is simulated, so that every interleaving can be had.
 """
 
+from typing import Any
+
 import gevent
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -50,6 +52,42 @@ def test_live_is_said_once_and_after_the_rows_that_were_lacking() -> None:
     table.insert()
     worker.poll_until_quiet()
     assert b"event: live" not in next(stream) + next(stream)
+
+
+def test_live_is_said_to_a_client_above_the_newest_row_that_is_left() -> None:
+    table = table_with(10)
+    for row_id in (8, 9, 10):
+        del table.committed[row_id]
+    stream = iter(worker_with(table).open_stream("abcd.10"))
+    assert [next(stream) for _ in range(3)][1:] == [greeting(10, resumed=True), live(10)]
+
+
+def test_live_is_said_after_a_page_without_rows() -> None:
+    table = table_with(9)
+    worker = worker_with(table, history_rows=0)
+    del table.committed[9]
+    stream = iter(worker.open_stream("abcd.8"))
+    assert [next(stream) for _ in range(3)][1:] == [greeting(8, resumed=True), live(9)]
+
+
+def test_a_reset_is_not_held_back_by_a_page_without_rows() -> None:
+    """The ids restart while the page is read, and the ring is empty before and after."""
+    table = table_with(9)
+    worker = worker_with(table, history_rows=0)
+    del table.committed[9]
+    read_page = worker.source.page
+
+    def restarted_meanwhile(*arguments: Any) -> Any:
+        page = read_page(*arguments)
+        if worker.log.generation == 1:
+            table.recreate(table.history)
+            worker.poll_until_quiet()
+        return page
+
+    worker.backfill._read_page = restarted_meanwhile
+    stream = iter(worker.open_stream("abcd.8"))
+    sent = b"".join(next(stream) for _ in range(3))
+    assert b"event: reset" in sent
 
 
 def test_a_feed_that_is_not_ready_says_why_each_reason_once() -> None:
@@ -227,7 +265,7 @@ def test_a_gap_older_than_the_worker_is_filled_by_its_commit() -> None:
     worker.poll_until_quiet()
     client.take()
     assert worker.log.floor == 0
-    assert (client.ids, client.last_event_id) == ([5, 7, 8, 9, 10, 4], "abcd.10")
+    assert (client.ids, client.last_event_id) == ([5, 7, 8, 9, 10, 4], "abcd.10!4,1")
 
 
 def test_unknown_ids_below_the_floor_stay_open_in_the_cursor() -> None:
@@ -243,7 +281,7 @@ def test_unknown_ids_below_the_floor_stay_open_in_the_cursor() -> None:
     table.commit(late)
     worker.poll_until_quiet()
     client.take()
-    assert (client.ids[-1], client.last_event_id) == (4, "abcd.11")
+    assert (client.ids[-1], client.last_event_id) == (4, "abcd.11!4,1")
 
 
 def test_too_many_doubts_about_old_ids_are_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
