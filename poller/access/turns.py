@@ -31,19 +31,17 @@ class Turns:
     def __init__(self) -> None:
         # Per feed: clients of a locked table must not hold up those of another one.
         self._all: defaultdict[str, BoundedSemaphore] = defaultdict(_few)
-        self._by_client: WeakValueDictionary[tuple[str, str], BoundedSemaphore]
-        self._by_client = WeakValueDictionary()
+        self._by_client: WeakValueDictionary[tuple[str, str | None], Turn] = WeakValueDictionary()
 
     def of(self, remote_addr: str | None, feed: str) -> Turn:
         """What a stream of this address keeps while it is open: `with turn(): …`. Where the address
         may be everybody's, its streams wait in one line with the other addresses."""
-        client = single_client(remote_addr)
-        if client is None:
-            return partial(_taken, nullcontext(), self._all[feed])
-        own = self._by_client.get((feed, client))
-        if own is None:
-            own = self._by_client[feed, client] = BoundedSemaphore(1)
-        return partial(_taken, own, self._all[feed])
+        key = feed, single_client(remote_addr)
+        turn = self._by_client.get(key)
+        if turn is None:
+            own = nullcontext() if key[1] is None else BoundedSemaphore(1)
+            turn = self._by_client[key] = partial(_taken, own, self._all[feed])
+        return turn
 
 
 def _few() -> BoundedSemaphore:
