@@ -8,7 +8,7 @@ import pytest
 from tests.campaigns.soak.slope import slope
 from tests.campaigns.soak.soak import Plan, run
 
-# So many streams that two objects of each would be more than the caches may hold.
+# So many streams that one object of each would be more than the caches may hold.
 SHORT = {"seconds": 20.0, "connects_per_s": 100.0, "sample_every_s": 0.2}
 
 

@@ -12,9 +12,8 @@ from typing import Any
 from tests.campaigns.soak.slope import Slope
 
 MOST_MB_PER_HOUR = 1.0
-# All objects: caches fill, whatever the number of streams; of a stream nothing may stay. A
-# statement is made once for each shape of a question, and one brings some 900 objects.
-MOST_OBJECTS_IN_CACHES = 1500
+# All objects: caches fill a little, whatever the number of streams; of a stream nothing may stay.
+MOST_OBJECTS_IN_CACHES = 500
 MOST_OBJECTS_PER_STREAM = 0.25
 
 
