@@ -4,7 +4,7 @@ import gevent
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from poller.delivery import subscriber as delivery
+from poller.delivery import place as delivery
 from tests.harness.simulation import Client, table_with, worker_with
 
 

@@ -9,7 +9,7 @@ import gevent
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from poller.delivery import page, subscriber
+from poller.delivery import page, place, subscriber
 from poller.delivery.subscriber import Subscriber
 from poller.reading.dialects.sqlite import SingleWriter
 from poller.wire import event_id, notices, sse
@@ -202,7 +202,7 @@ def test_a_client_ahead_of_a_lagging_worker_gets_only_what_it_lacks() -> None:
 def test_a_replay_in_several_steps_leaves_out_what_the_client_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(subscriber, "REPLAY_ENTRIES", 2)
+    monkeypatch.setattr(place, "REPLAY_ENTRIES", 2)
     client = Client("abcd.10!1,8")
     client.read(worker_with(table_with(10), log_capacity_rows=100))
     assert client.ids == [2, 3, 4, 5, 6, 7, 8, 9]
@@ -217,7 +217,7 @@ def test_a_replay_over_ids_that_never_came_needs_no_gaps() -> None:
         table.roll_back(table.begin())
         table.insert()
     worker.poll_until_quiet()
-    assert {entry.cursor.gaps for entry in worker.log.entries(0, 1000)} == {()}
+    assert {entry.held.cursor.gaps for entry in worker.log.entries(0, 1000)} == {()}
     client = Client("abcd.3")
     client.connect(worker)
     client.take(3, cut=1000)

@@ -10,6 +10,7 @@ import gevent.event
 import pytest
 
 from poller.ids.cursor import Cursor
+from poller.ids.named import Named
 from poller.ids.ranges import Range
 from poller.polling import loop
 from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
@@ -51,7 +52,7 @@ def test_a_row_is_encoded_once_with_the_cursor_that_holds_it(
     worker.poll_until_quiet()
     (entry,) = worker.log.entries(0, 9)
     assert entry.frame == b'data: {"id":1,"text":"row 1"}\nid: abcd.1\n\n'
-    assert entry.cursor == Cursor.at(1)
+    assert entry.held == Named.of(Cursor.at(1))
     assert entry.lines == b'data: {"id":1,"text":"row 1"}\n'
 
 
@@ -158,7 +159,7 @@ def test_resets_in_a_row_do_not_come_without_a_pause(table: SimulatedTable, work
     worker.poll_until_quiet()
     table.last_id = 0
     assert worker.poller.poll() == 0.0
-    worker.poller._cursor = worker.poller._open()
+    worker.poller._held = worker.poller._open()
     assert worker.poller._reset("again") == worker.settings.poll_interval_s
 
 
