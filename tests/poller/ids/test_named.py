@@ -15,7 +15,7 @@ from poller.ids.cursor_token import MAX_TOKEN_CHARS, ROOM_CHARS, parse_token
 from poller.ids.named import Named
 from poller.ids.ranges import Range, ranges_of
 from poller.ids.steps import Steps
-from tests.poller.ids.little_room import little_room
+from tests.harness.little_room import little_room
 
 TOP = 80
 MOST_CHARS = 30

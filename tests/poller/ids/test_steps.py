@@ -12,7 +12,7 @@ from poller.ids.cursor_token import parse_token
 from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.ids.steps import Steps
-from tests.poller.ids.little_room import little_room
+from tests.harness.little_room import little_room
 
 TOP = 60
 id_sets = st.frozensets(st.integers(1, TOP))
