@@ -53,7 +53,7 @@ class Answer:
 class LongPoll:
     """One request, until `answer()` returns; `end()` may come from anywhere.
 
-    `wait_s` is how long it may wait if there are no rows.
+    `wait_s` is how long it may wait if there are no rows; `on_wait()` is called once if it does.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class LongPoll:
         event_log: EventLog,
         client: ClientSocket,
         why_waiting: Callable[[], str],
+        on_wait: Callable[[], None],
         limit: int,
         wait_s: float,
     ) -> None:
@@ -70,6 +71,8 @@ class LongPoll:
         self._log = event_log
         self._client = client
         self._why_waiting = why_waiting
+        self._on_wait = on_wait
+        self.waited = False
         self._limit = limit
         began_at = time.monotonic()
         self._deadline = began_at + wait_s
@@ -114,8 +117,16 @@ class LongPoll:
             self._signal.clear()
             if chunk := self.subscriber.next_chunk():
                 self._take(chunk)
-            elif self._answer.rows or not self._signal.wait(self._time_left()):
+            elif self._answer.rows or not self._wait():
                 break
+
+    def _wait(self) -> bool:
+        """Whether anything came before the time was over."""
+        left_s = self._time_left()
+        if left_s and not self.waited:
+            self.waited = True
+            self._on_wait()
+        return bool(left_s) and self._signal.wait(left_s)
 
     @property
     def _is_complete(self) -> bool:

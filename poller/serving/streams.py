@@ -49,7 +49,7 @@ class StreamRequest(NamedTuple):
 
 
 class Streams:
-    """Those of one feed in one worker. `on_first()` is called when one opens and there was none;
+    """Those of one feed in one worker. `on_first()` is called when one listens and none did;
     `why_waiting()` says why the feed is not ready, empty if it is."""
 
     def __init__(
@@ -70,6 +70,7 @@ class Streams:
         self._fanout = Fanout(feed, event_log, settings, self.ended, why_waiting)
         self._release = self._fanout.release  # one object for all streams
         self._open: dict[Stream, tuple[float, str, Ticket]] = {}
+        self._listening = 0  # of those
         self._metric_open = metrics.streams_open.labels(feed)
         self._metric_total = metrics.streams_total.labels(feed)
         self._metric_requests = metrics.rows_requests.labels(feed)
@@ -91,6 +92,7 @@ class Streams:
             make, self._log, self._settings, client, self._metric_rows.inc, self._why_waiting
         )
         self._count_in(stream, asked)
+        self._listen()
         self._metric_total.inc()
         return stream
 
@@ -99,6 +101,7 @@ class Streams:
         subscriber = self._subscriber(asked, self._fanout.signal, gevent.sleep)
         stream = SocketStream(subscriber, client, self._release)
         self._count_in(stream, asked)
+        self._listen()
         self._metric_total.inc()
         self._fanout.add(stream)
         return stream
@@ -110,7 +113,7 @@ class Streams:
         def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
             return self._subscriber(asked, signal, pause)
 
-        request = LongPoll(make, self._log, client, self._why_waiting, limit, wait_s)
+        request = LongPoll(make, self._log, client, self._why_waiting, self._listen, limit, wait_s)
         self._count_in(request, asked)
         self._metric_requests.inc()
         try:
@@ -126,6 +129,8 @@ class Streams:
             return
         opened_at_s, client, ticket = self._open.pop(stream)
         ticket.free()
+        if not isinstance(stream, LongPoll) or stream.waited:
+            self._listening -= 1
         self._metric_open.dec()
         log.debug(
             "stream closed",
@@ -170,9 +175,13 @@ class Streams:
             asked.turn,
         )
 
-    def _count_in(self, stream: Stream, asked: StreamRequest) -> None:
-        if not self._open:
+    def _listen(self) -> None:
+        """One more listens. A request that only looks does not: each would be a poll."""
+        self._listening += 1
+        if self._listening == 1:
             self._on_first()
+
+    def _count_in(self, stream: Stream, asked: StreamRequest) -> None:
         asked.ticket.take()
         self._open[stream] = time.monotonic(), asked.client, asked.ticket
         self._metric_open.inc()

@@ -165,6 +165,7 @@ class Worker:
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: self.listening)
         self.ended: list[SocketStream] = []
         self.problem = ""  # why the feed is not ready
+        self.waits: list[str | None] = []  # `after` of each request that began to wait
         self.fanout = Fanout(
             "test", self.log, self.settings, self.ended.append, lambda: self.problem
         )
@@ -201,7 +202,10 @@ class Worker:
             return self._subscriber(after, signal, pause)
 
         client = client or ClientSocket(None)
-        return LongPoll(make, self.log, client, lambda: self.problem, limit, wait_s)
+        waits = self.waits.append
+        return LongPoll(
+            make, self.log, client, lambda: self.problem, lambda: waits(after), limit, wait_s
+        )
 
     def _subscriber(
         self, last_event_id: str | None, signal: Event, pause: Callable[[float], object]

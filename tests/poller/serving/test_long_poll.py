@@ -149,6 +149,21 @@ def test_a_request_that_waits_is_answered_when_its_time_is_over() -> None:
     assert answer == Answer([], "abcd.2", live=True)
 
 
+def test_only_a_request_that_waits_wants_the_table_polled() -> None:
+    table = table_with(2)
+    worker = worker_with(table)
+    for after in (None, "abcd.1", "abcd.2"):
+        worker.request(after).answer()
+    worker.request("abcd.1", wait_s=LONG_S).answer()
+    assert worker.waits == []
+    with waiting(worker.request("abcd.2", wait_s=LONG_S), worker):
+        worker.log.notify()
+        gevent.sleep(0)
+        assert worker.waits == ["abcd.2"]
+        table.insert()
+        worker.poll_until_quiet()
+
+
 def test_rows_that_the_client_has_do_not_end_its_waiting() -> None:
     """It is ahead of a worker that lags behind."""
     table = table_with(2)

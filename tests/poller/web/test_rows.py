@@ -272,3 +272,21 @@ def test_a_table_that_is_not_there_is_503_and_why(shop: Shop) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.json is not None
     assert answer.json["error"]
+
+
+def test_who_waits_alone_has_the_table_polled_at_once(make_shop: Callable[..., Shop]) -> None:
+    """Whoever looks beside it and is gone does not count as somebody who listens."""
+    shop = make_shop(poll_interval_s=0.02, idle_interval_s=3600)
+    client = shop.ready()
+    shop.insert("before")
+    path = f"/rows/notes?after={epoch(shop)}.0"
+    assert bodies(client.get(path)) == []
+    for _ in range(2):
+        asked = gevent.spawn(client.get, f"{path}&{LONG}")
+        with gevent.Timeout(30):
+            assert "before" in bodies(asked.get())
+    assert shop.feed.streams._listening == 0
+    held = client.get("/stream/notes")
+    assert shop.feed.streams._listening == 1
+    held.close()
+    assert shop.feed.streams._listening == 0
