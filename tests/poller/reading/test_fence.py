@@ -5,8 +5,10 @@ and gaps, as PostgreSQL keeps them: ids taken before the insert, savepoints, pre
 that change their name, statements of the poller that fall between any two of these.
 """
 
+from contextlib import nullcontext
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -292,6 +294,23 @@ class KeysUsedAgain(AnySchedule):
 
     def new_name(self) -> str:
         return next(name for n in range(1000) if (name := f"t{n}") not in self.open)
+
+
+@pytest.mark.parametrize("believed", [False, True])
+def test_a_row_is_hidden_where_a_key_that_is_used_again_is_believed_to_last(
+    believed: bool,
+) -> None:
+    """Its owner commits, and another transaction with its key is open at the next look."""
+    schedule = KeysUsedAgain()
+    schedule.fence.keys_last = believed
+    schedule.a_transaction_takes_its_first_id()
+    schedule.one_row_overtakes_all()
+    schedule.the_poller_passes(between=False)
+    schedule.the_poller_passes(between=False)
+    schedule.it_ends(0, commits=True)
+    schedule.a_transaction_takes_its_first_id()
+    with pytest.raises(AssertionError) if believed else nullcontext():
+        schedule.the_poller_passes(between=False)
 
 
 TestAnySchedule = AnySchedule.TestCase
