@@ -91,7 +91,7 @@ class EventLog:
             self._entries.append(entry)
             self._bytes += entry.size_bytes
             self.head += 1
-        self._shared.clear()
+        self._shared.clear()  # for the memory: whoever asks next has another place
         self.held, self.floor = held, floor
         self._evict()
         if (self.head, self.floor) != before:
@@ -167,11 +167,8 @@ class EventLog:
         return None
 
     def shared(self, question: Hashable, answer: Callable[[], T]) -> T:
-        """What `answer()` gives, for all streams that ask the same before the log changes: when
-        hundreds come back at once, most of them hold the same.
-
-        A question that says less than all that its answer is made of must be answered without a
-        yield, or the log may change meanwhile.
+        """What `answer()` gives, once for all streams that ask the same: of hundreds that come back
+        at once most hold the same. The question says all that its answer is made of.
         """
         if question not in self._shared:
             found = answer()
