@@ -623,5 +623,5 @@ class LittleRoom(AnyInterleaving):
 
 TestLittleRoom = LittleRoom.TestCase
 TestLittleRoom.settings = hypothesis_settings(
-    max_examples=100, stateful_step_count=40, deadline=None
+    max_examples=50, stateful_step_count=30, deadline=None
 )

@@ -316,7 +316,7 @@ def test_a_row_is_hidden_where_a_key_that_is_used_again_is_believed_to_last(
 TestAnySchedule = AnySchedule.TestCase
 TestKeysUsedAgain = KeysUsedAgain.TestCase
 TestKeysUsedAgain.settings = hypothesis_settings(
-    max_examples=200, stateful_step_count=40, deadline=None
+    max_examples=100, stateful_step_count=30, deadline=None
 )
 TestAnySchedule.settings = hypothesis_settings(
     max_examples=1000, stateful_step_count=40, deadline=None
