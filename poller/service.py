@@ -26,7 +26,8 @@ LOOK_S = 0.01  # at whether they have
 class Service:
     """The feeds by name, the settings, and the places for their streams."""
 
-    def __init__(self, feeds: Sequence[Feed], settings: Settings) -> None:
+    def __init__(self, feeds: Sequence[Feed], settings: Settings, url_prefix: str = "") -> None:
+        self.url_prefix = url_prefix
         self.feeds = {feed.name: feed for feed in feeds}
         self.settings = settings
         self.capacity = Capacity.of_this_process(settings.max_streams)

@@ -99,6 +99,13 @@ class Streams:
         self._fanout.add(stream)
         return stream
 
+    def reader(self, signal: Event) -> Subscriber:
+        """A position in the log, from now on, for the application itself: it has no client, and
+        takes no place."""
+        return Subscriber(
+            self._feed, self._log, self._backfill, None, signal, self._why_waiting, gevent.sleep
+        )
+
     def ended(self, stream: Stream) -> None:
         """Count it out. A second call does nothing."""
         if stream not in self._open:

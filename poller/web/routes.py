@@ -10,7 +10,7 @@ from poller.feed import Feed
 from poller.runtime import metrics
 from poller.serving.streams import StreamRequest
 from poller.web import health
-from poller.web.current import EXTENSION, current_service, ensure_started
+from poller.web.current import current_service, ensure_started
 from poller.web.responses import EventStreamResponse, StreamResponse
 from poller.wire import sse
 
@@ -22,9 +22,9 @@ UNREADABLE = "?"  # answered with a reset
 DRAINING_RETRY_MS = (1_000, 2_000)  # this process ends: soon another one answers
 
 
-def blueprint() -> Blueprint:
-    """`/stream` and the routes for operators, for one application."""
-    routes = Blueprint(EXTENSION, __name__)
+def blueprint(name: str) -> Blueprint:
+    """`/stream` and the routes for operators, for one notifier of an application."""
+    routes = Blueprint(name, __name__)
     # A trailing slash must not make a native EventSource give up for good.
     first = {"name": None}
     routes.add_url_rule("/stream", view_func=stream, defaults=first, strict_slashes=False)
