@@ -41,14 +41,14 @@ class FeedSettings(TypedDict, total=False):
 
 
 class Notifier:
-    """Serves the rows of watched tables as Server-Sent Events.
+    """Serves the rows of watched tables as Server-Sent Events, and as answers of JSON.
 
         notifier = Notifier()
         notifier.watch("orders", columns=["id", "customer", "total"])
         notifier.init_app(app)
 
-    adds `GET /stream` (the first watched table), `/stream/NAME`, `/healthz`, `/readyz` and
-    `/metrics` to the application.
+    adds `GET /stream` (the first watched table), `/stream/NAME`, `/rows/NAME`, `/healthz`,
+    `/readyz` and `/metrics` to the application.
 
     One notifier may serve several applications. An application may have several notifiers, one
     for each database, if each has a `name` and a prefix of its own.
