@@ -35,6 +35,7 @@ LOCKS = sa.text(
     CATALOGUE  # noqa: S608 - a constant
     + """
 SELECT pg_is_in_recovery() OR (SELECT count(*) > 1 OR max(seqcache) > 1 FROM sequence) AS void,
+  (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server,
   virtualtransaction, pid
 FROM (SELECT) AS always LEFT JOIN pg_locks ON locktype = 'relation' AND granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -50,7 +51,17 @@ class LockHolders(HolderFence):
     See `HolderFence` for why their end is a proof. A transaction's locks go after its commit can be
     seen. `pg_locks` reads the backends' own (fast path) lists before the shared one, and a lock
     only ever moves from there to here: it may be seen twice, never missed.
+
+    Keys last. A virtual transaction is the number of a slot and one that counts up in this slot,
+    also from one connection to the next, in 32 bits; a prepared transaction's is its xid. The count
+    begins again when the server does, which nobody may notice who reaches it through a pooler: so
+    the time of that start is part of the key, as a number, which no setting changes. It begins
+    again, too, when a backend crashes and the server starts all backends afresh, but not itself:
+    so the backend's pid is part of the key. To meet an old key again, a new backend would have to
+    get the same slot, pid and count between two looks.
     """
+
+    keys_last = True
 
     def __init__(self, name: str, table: str, key: str) -> None:
         self.name = name
@@ -64,9 +75,10 @@ class LockHolders(HolderFence):
 
 
 def _holder(row: Any) -> Holder:
+    key = f"{row.server}/{row.virtualtransaction}/{row.pid}"
     if row.pid is None:
-        return Holder(row.virtualtransaction, "a prepared transaction", prepared=True)
-    return Holder(row.virtualtransaction, f"pid {row.pid}")
+        return Holder(key, "a prepared transaction", prepared=True)
+    return Holder(key, f"pid {row.pid}")
 
 
 def examine(
