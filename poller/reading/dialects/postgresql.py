@@ -133,12 +133,16 @@ def _counter(relation: Relation, key: ColumnElement[Any]) -> ColumnElement[Any]:
     """The greatest id given out, if that can be read."""
     if not relation.sequences or not all(one.readable for one in relation.sequences):
         return NOT_TOLD
-    # A sequence knows nothing of ids that were set by hand, as an import does.
-    last = [
-        sa.literal_column(
-            f"(SELECT last_value - (NOT is_called)::int FROM {one.name})",  # noqa: S608 - quoted
-            sa.BigInteger,
-        )
-        for one in relation.sequences
-    ]
-    return sa.func.greatest(*last, sa.select(sa.func.max(key)).scalar_subquery())
+    last = sa.func.greatest(*map(_last_value, relation.sequences))
+    # A sequence knows nothing of ids that were set by hand, as an import does. Nearly always there
+    # is no row above its value, and so no index entry to walk: those of deleted rows (a queue), or
+    # of a million that are not committed yet, lie below.
+    above = sa.select(key).where(key > last).order_by(key.desc()).limit(1)
+    return sa.func.coalesce(above.scalar_subquery(), last)
+
+
+def _last_value(sequence: Any) -> ColumnElement[Any]:
+    return sa.literal_column(
+        f"(SELECT last_value - (NOT is_called)::int FROM {sequence.name})",  # noqa: S608 - quoted
+        sa.BigInteger,
+    )

@@ -14,7 +14,7 @@ from poller.reading.description import TableError
 from poller.reading.questions import Questions
 from poller.reading.snapshot import Found, HistoryMoved
 from poller.reading.table import Table
-from tests.harness.sql import KEY_TYPES
+from tests.harness.sql import KEY_TYPES, Transaction
 
 ANALYZE = {"postgresql": "ANALYZE notes", "mysql": "ANALYZE TABLE notes"}
 
@@ -355,12 +355,55 @@ def test_gaps_are_read_by_the_index_of_the_key(database: Database, gaps: int) ->
         assert "'notes', 'ALL'" not in plan
 
 
-def explained(connection: sa.Connection, work: Callable[[], object]) -> str:
+def test_the_counter_walks_no_deleted_rows(postgresql_url: str) -> None:
+    """A queue's: each poll went over the index entries of all that had been taken from it."""
+    database = Database(postgresql_url)
+    database.write(
+        lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {KEY_TYPES['postgresql']})")
+    )
+    with Transaction(postgresql_url) as other:
+        other.execute("SELECT txid_current()")  # keeps VACUUM from them
+        insert_50_000 = "INSERT INTO notes SELECT FROM generate_series(1, 50000)"
+        database.write(lambda c: c.exec_driver_sql(insert_50_000))
+        database.write(lambda c: c.exec_driver_sql("DELETE FROM notes"))
+        table = described(database)
+        plan = database.read(
+            lambda c: explained(
+                c, lambda: table.poll(c, Cursor.at(50_000), 500), "EXPLAIN (ANALYZE, BUFFERS)"
+            )
+        )
+        read = re.search(r"Buffers: shared hit=(\d+)", plan)
+        assert read is not None
+        assert int(read[1]) < 100
+        assert database.read(lambda c: table.poll(c, Cursor(), 500)).counter == 50_000
+    database.close()
+
+
+def test_rows_set_by_hand_above_the_sequence_count(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    database.write(
+        lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {KEY_TYPES['postgresql']}, body TEXT)")
+    )
+    table = described(database)
+    counter = lambda: database.read(lambda c: table.poll(c, Cursor(), 9)).counter  # noqa: E731
+    assert counter() == 0
+    write_ids(database, [7, 900])
+    assert counter() == 900
+    database.write(lambda c: c.exec_driver_sql("INSERT INTO notes (body) VALUES ('x')"))
+    assert counter() == 900
+    database.write(lambda c: c.exec_driver_sql("DELETE FROM notes WHERE id > 1"))
+    assert counter() == 1
+    database.close()
+
+
+def explained(
+    connection: sa.Connection, work: Callable[[], object], explain_sql: str = "EXPLAIN"
+) -> str:
     """The plan of the one statement that `work` executes."""
     plans: list[str] = []
 
     def explain(_: object, cursor: Any, sql: str, bounds: Any, *rest: object) -> None:
-        cursor.execute(f"EXPLAIN {sql}", bounds)
+        cursor.execute(f"{explain_sql} {sql}", bounds)
         plans.append(str(cursor.fetchall()))
 
     sa.event.listen(connection, "before_cursor_execute", explain)
