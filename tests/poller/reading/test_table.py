@@ -385,7 +385,10 @@ def test_rows_set_by_hand_above_the_sequence_count(postgresql_url: str) -> None:
         lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {KEY_TYPES['postgresql']}, body TEXT)")
     )
     table = described(database)
-    counter = lambda: database.read(lambda c: table.poll(c, Cursor(), 9)).counter  # noqa: E731
+
+    def counter() -> int | None:
+        return database.read(lambda c: table.poll(c, Cursor(), 9)).counter
+
     assert counter() == 0
     write_ids(database, [7, 900])
     assert counter() == 900
