@@ -170,7 +170,9 @@ class Notifier:
         """A feed of `app` (default: the current one), by name or the first. Raises KeyError."""
         return self._service(app).feed(name)
 
-    def page_token(self, name: str, rows: Iterable[object], *, before: Delivered | None = None) -> str:
+    def page_token(
+        self, name: str, rows: Iterable[object], *, before: Delivered | None = None
+    ) -> str:
         """The token of a page that shows `rows`: a stream that is asked to resume there brings what
         the page does not show, and nothing twice.
 

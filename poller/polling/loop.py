@@ -95,8 +95,9 @@ class Poller:
         if self._failures and self._is_another(self._source.describe()):
             return self._reset(notices.HISTORY_CHANGED)
         limit = self._settings.batch_rows
+        asked = self._clock()
         seen = self._source.read(held.cursor, self._gaps, limit)
-        reading = seen.reading
+        reading, read_s = seen.reading, self._clock() - asked
         if self._is_another(reading.history):
             return self._reset(notices.HISTORY_CHANGED)
         if reading.counter is not None and max(0, reading.counter) < held.position:
@@ -105,8 +106,13 @@ class Poller:
         self._advance(held, seen, full=full)
         if not full:
             self._log.passed(reading.counter)
-        self._report.polled(self._clock() - began, self._source.exceptions, self._log)
-        return 0.0 if full else self.interval_s
+        now = self._clock()
+        self._report.polled(now - began, self._source.exceptions, self._log)
+        if full:
+            return 0.0
+        self._report.found_all(read_s, reading.counter, self._log.held.position, now)
+        # A read that takes long leaves the database alone for as long.
+        return max(self.interval_s, read_s)
 
     @property
     def interval_s(self) -> float:

@@ -30,7 +30,9 @@ def add_to(app: Flask, notifier: str) -> None:
     app.context_processor(lambda: {"rowcast": Page})
 
 
-def token(feed: Feed, notifier: str, rows: Iterable[object], before: Delivered | None = None) -> str:
+def token(
+    feed: Feed, notifier: str, rows: Iterable[object], before: Delivered | None = None
+) -> str:
     """The token of a page that shows `rows`. Without `before`, what this request noted counts."""
     return feed.token_of(before or g.get(NOTED, {}).get((notifier, feed.name)), rows)
 
