@@ -63,6 +63,8 @@ class Report:
             if finding.lacking:
                 yield f"         not promised: {finding.lacking}"
                 yield f"         what to do: {finding.remedy}"
+                if finding.shown_by:
+                    yield f"         shown by: {finding.shown_by}"
         if self.findings:
             yield f"{'fence':<6} {self.fence}"
             yield ""

@@ -20,11 +20,13 @@ NOT_TOLD: ColumnElement[Any] = sa.null()
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A fact. If it takes from the promise: what is then `lacking`, and the `remedy`."""
+    """A fact. If it takes from the promise: what is then `lacking`, the `remedy`, and the SQL that
+    the fact is `shown_by`."""
 
     fact: str
     lacking: str = ""
     remedy: str = ""
+    shown_by: str = ""
 
     def __str__(self) -> str:
         return f"{self.fact}: {self.lacking}" if self.lacking else self.fact

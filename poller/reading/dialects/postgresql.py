@@ -2,8 +2,11 @@
 
 The lock (RowExclusiveLock on the sequence) is taken by the first `nextval` of a transaction,
 explicit or by a default, and kept by the top transaction also when a savepoint is rolled back, and
-by a prepared one until it is committed. If no sequence owns the key, the lock that an INSERT
-takes on the table is used instead.
+by a prepared one until it is committed. It proves something of ids that are the next value of one
+sequence, taken by the transaction that inserts the row. Where an id may be used later than it was
+taken, or nobody knows where it comes from, the locks that an INSERT takes on the table count, too,
+and only after the grace period. Where others' transactions are not seen here at all, there is
+nothing but the grace period.
 """
 
 from __future__ import annotations
@@ -17,9 +20,15 @@ from sqlalchemy.dialects.postgresql import OID
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.ranges import Range
+from poller.reading.after_grace import AfterGrace
 from poller.reading.dialects import postgresql_findings as findings
 from poller.reading.dialects.facts import NOT_TOLD, TableFacts, status
-from poller.reading.dialects.postgresql_relation import CATALOGUE, Relation, relation_of
+from poller.reading.dialects.postgresql_relation import (
+    IdSequence,
+    Relation,
+    locks_of,
+    relation_of,
+)
 from poller.reading.fence import (
     Evidence,
     Fence,
@@ -30,19 +39,6 @@ from poller.reading.fence import (
     HoldersSeen,
 )
 
-# RowExclusiveLock or stronger. The outer join also tells if nobody holds one.
-LOCKS = sa.text(
-    CATALOGUE  # noqa: S608 - a constant
-    + """
-SELECT pg_is_in_recovery() OR (SELECT count(*) > 1 OR max(seqcache) > 1 FROM sequence) AS void,
-  virtualtransaction, pid
-FROM (SELECT) AS always LEFT JOIN pg_locks ON locktype = 'relation' AND granted
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND relation IN (SELECT oid FROM locked)
-  AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-"""
-)
-
 
 class LockHolders(HolderFence):
     """The transactions that hold a lock on the key's sequence, else on the table or a partition.
@@ -50,17 +46,23 @@ class LockHolders(HolderFence):
     See `HolderFence` for why their end is a proof. A transaction's locks go after its commit can be
     seen. `pg_locks` reads the backends' own (fast path) lists before the shared one, and a lock
     only ever moves from there to here: it may be seen twice, never missed.
+
+    What the proof rests on was told when `relation` was looked at. Each look reads it again, and
+    whether `pg_locks` shows anything at all.
     """
 
-    def __init__(self, name: str, table: str, key: str) -> None:
-        self.name = name
-        self._names = {"name": table, "key": key}
+    def __init__(self, relation: Relation, key: str, *, wide: bool = False) -> None:
+        where = "sequence" if relation.sequences and not wide else "table"
+        self.name = f"{where} locks"
+        self._relation, self._key, self._wide = relation, key, wide
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
-        found = connection.execute(LOCKS, self._names).all()
-        if found[0].void:
-            raise FenceVoid("a standby, several sequences, or one with CACHE > 1")
-        return HoldersSeen(_holder(row) for row in found if row.virtualtransaction is not None)
+        told, own, held = locks_of(connection, self._relation.name, self._key, wide=self._wide)
+        if told != self._relation.told:
+            raise FenceVoid("the table, what gives its ids, or the server has changed")
+        if not own:
+            raise FenceVoid("pg_locks does not even show the lock of the look itself")
+        return HoldersSeen(map(_holder, held))
 
 
 def _holder(row: Any) -> Holder:
@@ -74,15 +76,29 @@ def examine(
 ) -> TableFacts:
     relation = relation_of(connection, table, key.name)
     counter = _counter(relation, key)
-    fence: Fence = grace
-    if relation.provable:
-        where = "sequence" if relation.sequences else "table"
-        fence = LockHolders(f"{where} locks", relation.name, key.name)
     return TableFacts(
         status(_address(relation), _version(relation), counter),
-        fence,
-        findings.of(relation, f"{table.name}.{key.name}", grace),
+        _fence(relation, key.name, grace),
+        findings.of(
+            relation, table.name, key.name, grace, behind=_behind(connection, relation, key)
+        ),
     )
+
+
+def _fence(relation: Relation, key: str, grace: GracePeriod) -> Fence:
+    if not relation.visible:
+        return grace
+    if relation.numbered:
+        return LockHolders(relation, key)
+    return AfterGrace(grace, LockHolders(relation, key, wide=True))
+
+
+def _behind(connection: Connection, relation: Relation, key: ColumnElement[Any]) -> bool:
+    """Whether there is a row whose id the sequence has not given out."""
+    if not relation.provable or not relation.sequences[0].readable:
+        return False
+    newest = sa.select(sa.func.max(key)).scalar_subquery()
+    return bool(connection.scalar(sa.select(newest > _last_value(relation.sequences[0]))))
 
 
 def _address(relation: Relation) -> ColumnElement[Any]:
@@ -107,7 +123,7 @@ def _version(relation: Relation) -> ColumnElement[Any]:
         files = sa.cast(sa.func.pg_relation_filenode(partitions.c.relid), sa.BigInteger)
         file = sa.select(sa.func.sum(files)).select_from(partitions).scalar_subquery()
     sequences = [
-        sa.func.pg_relation_filenode(sa.literal_column(f"{one.seqrelid:d}::oid"))
+        sa.func.pg_relation_filenode(sa.literal_column(f"{one.oid:d}::oid"))
         for one in relation.sequences
     ]
     return sa.func.concat_ws("/", file, *sequences)
@@ -122,11 +138,13 @@ def _counter(relation: Relation, key: ColumnElement[Any]) -> ColumnElement[Any]:
     if not relation.sequences or not all(one.readable for one in relation.sequences):
         return NOT_TOLD
     # A sequence knows nothing of ids that were set by hand, as an import does.
-    last = [
-        sa.literal_column(
-            f"(SELECT last_value - (NOT is_called)::int FROM {one.name})",  # noqa: S608 - quoted
-            sa.BigInteger,
-        )
-        for one in relation.sequences
-    ]
+    last = [_last_value(one) for one in relation.sequences]
     return sa.func.greatest(*last, sa.select(sa.func.max(key)).scalar_subquery())
+
+
+def _last_value(sequence: IdSequence) -> ColumnElement[Any]:
+    """The newest value that was given out."""
+    return sa.literal_column(
+        f"(SELECT last_value - (NOT is_called)::int FROM {sequence.name})",  # noqa: S608 - quoted
+        sa.BigInteger,
+    )

@@ -1,110 +1,201 @@
 """What PostgreSQL's catalogue tells of a table, in words."""
 
+# ruff: noqa: S608 - the statements are shown to a person, not executed
+
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
+from poller.reading import after_grace
 from poller.reading.dialects.facts import Finding
-from poller.reading.dialects.postgresql_relation import TABLE_KINDS, Relation
+from poller.reading.dialects.postgresql_relation import (
+    EXTENSIONS,
+    TABLE_KINDS,
+    IdSequence,
+    Relation,
+)
 from poller.reading.fence import GracePeriod
 
+NO_SEQUENCE = "ids that start again are not noticed, nor ids that are set far above the others"
+SHOW_EXTENSIONS = f"SELECT extname FROM pg_extension WHERE extname IN {EXTENSIONS}"
 
-def of(relation: Relation, key: str, grace: GracePeriod) -> list[Finding]:
-    found = [_place(relation, grace), *_generator(relation, key, grace)]
+
+def of(
+    relation: Relation, table: str, key: str, grace: GracePeriod, *, behind: bool
+) -> list[Finding]:
+    """`table` and `key` are their names; `behind`: a row has an id that was not given out."""
+    found = [*_place(relation, grace), *_writers(relation, table, grace)]
+    if relation.kind in TABLE_KINDS:
+        found += _generator(relation, f"{table}.{key}", key, grace)
+    if behind:
+        found.append(_behind(relation, key))
     if relation.provable:
-        where = "sequence" if relation.sequences else "table"
-        found.append(Finding(f"open transactions are seen by their locks on the {where}"))
+        found.append(Finding("open transactions are seen by their locks on the sequence"))
+    elif relation.visible:
+        found.append(Finding("open transactions are seen by their locks on the table"))
     return found
 
 
-def _place(relation: Relation, grace: GracePeriod) -> Finding:
-    if not relation.standby:
-        return Finding("this is a primary")
+def _place(relation: Relation, grace: GracePeriod) -> Iterator[Finding]:
+    if relation.standby:
+        yield Finding(
+            "this is a hot standby, which does not know the primary's open transactions",
+            grace.lacks,
+            "poll the primary",
+            "SELECT pg_is_in_recovery()",
+        )
+    else:
+        yield Finding("this is a primary")
+    if not relation.shows_locks:
+        yield Finding(
+            "pg_locks does not show the locks that are held",
+            grace.lacks,
+            "let this user read pg_locks as PostgreSQL has it",
+            "SELECT * FROM pg_locks WHERE pid = pg_backend_pid()",
+        )
+    for name in relation.extensions:
+        yield Finding(
+            f"the extension {name} may bring rows of other servers, in an order of its own",
+            grace.lacks,
+            "poll a database that does not have it",
+            SHOW_EXTENSIONS,
+        )
+
+
+def _writers(relation: Relation, table: str, grace: GracePeriod) -> Iterator[Finding]:
+    """Whose rows come here, and which are shown."""
+    kind = f"SELECT relkind FROM pg_class WHERE oid = '{_text(relation.name)}'::regclass"
+    if relation.kind not in TABLE_KINDS:
+        yield Finding(
+            f"{table} is a view or a foreign table, on which no transaction holds a lock",
+            grace.lacks,
+            "watch the table behind it",
+            kind,
+        )
+    elif relation.foreign_part:
+        yield Finding(
+            f"a partition of {table} is on another server, whose transactions are not seen here",
+            grace.lacks,
+            "watch the partitions that are here",
+            f"SELECT relid FROM pg_partition_tree('{_text(relation.name)}') JOIN pg_class"
+            " ON oid = relid WHERE relkind = 'f'",
+        )
+    if relation.subscribed:
+        yield Finding(
+            f"a subscription brings rows to {table}, in the order of the publisher's commits",
+            grace.lacks,
+            "poll the publisher",
+            "SELECT srrelid::regclass FROM pg_subscription_rel",
+        )
+    if relation.hidden:
+        yield Finding(
+            f"row-level security may hide rows of {table} from this user",
+            "a hidden row is not streamed, nor when it becomes visible later",
+            "let this user have BYPASSRLS, or a policy that shows every row",
+            f"SELECT row_security_active('{_text(relation.name)}')",
+        )
+
+
+def _generator(relation: Relation, column: str, key: str, grace: GracePeriod) -> Iterator[Finding]:
+    """How ids are given out; `column` is the key with its table."""
+    late = after_grace.lacks(grace)
+    default = (
+        f"SELECT column_default, is_identity FROM information_schema.columns"
+        f" WHERE table_name = '{_text(column.rpartition('.')[0])}' AND column_name = '{_text(key)}'"
+    )
+    if not relation.sequences:
+        yield Finding(
+            f"no sequence gives {column} its value",
+            f"{late}; {NO_SEQUENCE}",
+            f"make {key} GENERATED BY DEFAULT AS IDENTITY",
+            default,
+        )
+    elif relation.default is None:
+        yield Finding(
+            f"{column} has no default: programs take its values from the sequence",
+            late,
+            f"ALTER TABLE {relation.name} ALTER {key} SET DEFAULT "
+            f"nextval('{_text(relation.sequences[0].name)}')",
+            default,
+        )
+    elif not relation.plain:
+        yield Finding(
+            f"{column} is made from a sequence, and is not its value",
+            late,
+            f"let nextval() alone be the default of {key}",
+            default,
+        )
+    for one in relation.sequences:
+        yield from _sequence(one, grace)
+    if len(relation.sequences) > 1:
+        yield Finding(
+            f"{column} takes its values from several sequences",
+            f"a row of one whose id is below the newest of another may not be streamed; {late}",
+            "let all partitions take their ids from one sequence",
+            default,
+        )
+
+
+def _sequence(sequence: IdSequence, grace: GracePeriod) -> Iterator[Finding]:
+    name, late = sequence.name, after_grace.lacks(grace)
+    shown = f"SELECT * FROM pg_sequence WHERE seqrelid = '{_text(name)}'::regclass"
+    yield Finding(f"ids come from the sequence {name}")
+    if not sequence.readable:
+        yield Finding(
+            f"the sequence {name} cannot be read",
+            NO_SEQUENCE,
+            f"GRANT SELECT ON SEQUENCE {name} to this user",
+            f"SELECT has_sequence_privilege('{_text(name)}', 'SELECT')",
+        )
+    if sequence.cache > 1:
+        yield Finding(
+            f"{name} has CACHE {sequence.cache}: a connection keeps ids for later, without a lock",
+            late,
+            f"ALTER SEQUENCE {name} CACHE 1",
+            shown,
+        )
+    if sequence.cycle:
+        yield Finding(
+            f"{name} has CYCLE",
+            "after its last id it starts again, and whatever was streamed is void",
+            f"ALTER SEQUENCE {name} NO CYCLE",
+            shown,
+        )
+    if sequence.increment < 0:
+        yield Finding(
+            f"{name} counts downwards",
+            "a row whose id is below those that a new stream begins with is not streamed to it",
+            f"ALTER SEQUENCE {name} INCREMENT 1, from above the greatest id on",
+            shown,
+        )
+    elif sequence.increment > 1:
+        yield Finding(
+            f"{name} has INCREMENT {sequence.increment}, as for a program that takes a block of "
+            "ids and uses them later",
+            late,
+            f"ALTER SEQUENCE {name} INCREMENT 1, and tell that program",
+            shown,
+        )
+    if sequence.start < 1:
+        yield Finding(
+            f"{name} starts at {sequence.start}",
+            "rows whose id is below 1 are not streamed",
+            f"ALTER SEQUENCE {name} RESTART WITH 1, if no row has an id above that",
+            shown,
+        )
+
+
+def _behind(relation: Relation, key: str) -> Finding:
+    name = relation.sequences[0].name
+    newest = f"(SELECT max({key}) FROM {relation.name})"
     return Finding(
-        "this is a hot standby, which does not know the primary's open transactions",
-        grace.lacks,
-        "poll the primary",
+        f"the sequence {name} is below the greatest {key}, as after an import or setval()",
+        "a new row may get an id that streams have had before, and is then not streamed to them",
+        f"SELECT setval('{_text(name)}', {newest})",
+        f"SELECT last_value, {newest} FROM {name}",
     )
 
 
-def _generator(relation: Relation, key: str, grace: GracePeriod) -> list[Finding]:
-    """How ids are given out."""
-    table, _, column = key.rpartition(".")
-    if relation.kind not in TABLE_KINDS:
-        return [
-            Finding(
-                f"{table} is a view or a foreign table, on which no transaction holds a lock",
-                grace.lacks,
-                "watch the table behind it",
-            )
-        ]
-    if not relation.sequences:
-        return [
-            Finding(
-                f"no sequence gives {key} its value",
-                f"rows are missed whose ids were taken before their INSERT on {table} began, "
-                "and ids that start again are not noticed",
-                f"make {column} GENERATED BY DEFAULT AS IDENTITY",
-            )
-        ]
-    found = [finding for one in relation.sequences for finding in _sequence(one, grace)]
-    if len(relation.sequences) > 1:
-        found.append(
-            Finding(
-                f"{key} takes its values from several sequences",
-                "a row of one whose id is below the newest of another is not streamed",
-                "let all partitions take their ids from one sequence",
-            )
-        )
-    return found
-
-
-def _sequence(sequence: Any, grace: GracePeriod) -> list[Finding]:
-    name, cache = sequence.name, sequence.seqcache
-    found = [Finding(f"ids come from the sequence {name}")]
-    if not sequence.readable:
-        found.append(
-            Finding(
-                f"the sequence {name} cannot be read",
-                "ids that start again are not noticed",
-                f"GRANT SELECT ON SEQUENCE {name} to this user",
-            )
-        )
-    if cache > 1:
-        found.append(
-            Finding(
-                f"{name} has CACHE {cache}: a connection keeps ids for later, without a lock",
-                grace.lacks,
-                f"ALTER SEQUENCE {name} CACHE 1, then end the connections that wrote before",
-            )
-        )
-    if sequence.seqcycle:
-        found.append(
-            Finding(
-                f"{name} has CYCLE",
-                "after its last id it starts again, and whatever was streamed is void",
-                f"ALTER SEQUENCE {name} NO CYCLE",
-            )
-        )
-    return [*found, *_step(name, sequence.seqincrement)]
-
-
-def _step(name: str, step: int) -> list[Finding]:
-    if step < 0:
-        return [
-            Finding(
-                f"{name} counts downwards",
-                "a new row is below the newest, and not streamed",
-                f"ALTER SEQUENCE {name} INCREMENT 1, from above the greatest id on",
-            )
-        ]
-    if step > 1:
-        return [
-            Finding(
-                f"{name} has INCREMENT {step}",
-                "if a program takes it for a block of ids that it uses later, without a lock, "
-                "those rows may be missed by open streams",
-                f"ALTER SEQUENCE {name} INCREMENT 1, and tell that program",
-            )
-        ]
-    return []
+def _text(name: str) -> str:
+    """A name inside quotes."""
+    return name.replace("'", "''")

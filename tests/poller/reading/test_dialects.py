@@ -148,7 +148,7 @@ def test_on_postgresql_table_locks_count_where_no_sequence_does(
 ) -> None:
     sql.execute(postgresql_url, "CREATE TABLE notes (id bigint PRIMARY KEY, b text)")
     notes = watch(postgresql_url)
-    assert notes.fence.name == "table locks"
+    assert notes.fence.name == "grace period, then table locks"
     assert "no sequence" in str(notes.table.facts.exceptions[0])
     with transaction(postgresql_url, "INSERT INTO notes VALUES (7, 'x')"):
         assert not notes.fence.idle(notes.look())

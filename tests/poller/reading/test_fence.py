@@ -7,7 +7,6 @@ that change their name, statements of the poller that fall between any two of th
 
 from typing import Any
 
-import sqlalchemy as sa
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -101,7 +100,7 @@ def test_nobody_idle_means_nobody_holds_a_lock() -> None:
 
 def test_an_uncommitted_row_begins_the_grace_again() -> None:
     clock = Clock()
-    fence = DirtyRead(NO_CONNECTION, GracePeriod(5.0, clock))
+    fence = DirtyRead(NO_CONNECTION, NO_CONNECTION, GracePeriod(5.0, clock), NO_CONNECTION)
     since = fence.judge(GAP, None, Pending([]))
     clock.now += 9
     since = fence.judge(GAP, since, Pending([4]))
@@ -113,7 +112,7 @@ def test_an_uncommitted_row_begins_the_grace_again() -> None:
 
 
 def test_an_uncommitted_row_keeps_a_gap_open_that_no_lock_shows() -> None:
-    fence = MetadataLocks(sa.table("posts"), NO_CONNECTION)  # type: ignore[arg-type]
+    fence = MetadataLocks(NO_CONNECTION, NO_CONNECTION, NO_CONNECTION)
     witness = fence.judge(GAP, None, (holders("a"), Pending([])))
     witness = fence.judge(GAP, witness, (holders("a"), Pending([3])))
     witness = fence.judge(GAP, witness, (holders(), Pending([3])))
