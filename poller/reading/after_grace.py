@@ -39,6 +39,9 @@ class AfterGrace:
     def idle(self, evidence: Evidence) -> bool:
         return False
 
+    def must_read(self, witness: Witness, evidence: Evidence | None) -> bool:
+        return self._locks.must_read(witness, evidence)
+
     def judge(
         self, gap: Range, witness: Witness | None, evidence: Evidence | None
     ) -> Witness | None:

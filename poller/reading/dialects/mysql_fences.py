@@ -103,6 +103,9 @@ class DirtyRead:
     def idle(self, evidence: Evidence) -> bool:
         return False
 
+    def must_read(self, witness: Witness, evidence: Evidence | None) -> bool:
+        return True
+
     def judge(
         self, gap: Range, witness: Witness | None, evidence: Evidence | None
     ) -> Witness | None:

@@ -47,9 +47,19 @@ class LockHolders(HolderFence):
     seen. `pg_locks` reads the backends' own (fast path) lists before the shared one, and a lock
     only ever moves from there to here: it may be seen twice, never missed.
 
+    Keys last. A virtual transaction is the number of a slot and one that counts up in this slot,
+    also from one connection to the next, in 32 bits; a prepared transaction's is its xid. The count
+    begins again when the server does, which nobody may notice who reaches it through a pooler: so
+    the time of that start is part of the key, as a number, which no setting changes. It begins
+    again, too, when a backend crashes and the server starts all backends afresh, but not itself:
+    so the backend's pid is part of the key. To meet an old key again, a new backend would have to
+    get the same slot, pid and count between two looks.
+
     What the proof rests on was told when `relation` was looked at. Each look reads it again, and
     whether `pg_locks` shows anything at all.
     """
+
+    keys_last = True
 
     def __init__(self, relation: Relation, key: str, *, wide: bool = False) -> None:
         where = "sequence" if relation.sequences and not wide else "table"
@@ -66,9 +76,10 @@ class LockHolders(HolderFence):
 
 
 def _holder(row: Any) -> Holder:
+    key = f"{row.server}/{row.virtualtransaction}/{row.pid}"
     if row.pid is None:
-        return Holder(row.virtualtransaction, "a prepared transaction", prepared=True)
-    return Holder(row.virtualtransaction, f"pid {row.pid}")
+        return Holder(key, "a prepared transaction", prepared=True)
+    return Holder(key, f"pid {row.pid}")
 
 
 def examine(

@@ -69,7 +69,8 @@ SELECT jsonb_build_object(
 # on the ids' source are RowExclusiveLock or stronger.
 LOCKS = sa.text(
     f"""
-{CATALOGUE} {TOLD}, relation = 'pg_locks'::regclass AS own, virtualtransaction, pid
+{CATALOGUE} {TOLD}, relation = 'pg_locks'::regclass AS own, virtualtransaction, pid,
+  (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server
 FROM (SELECT) AS always LEFT JOIN pg_locks ON locktype = 'relation' AND granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (relation = 'pg_locks'::regclass AND pid = pg_backend_pid()
