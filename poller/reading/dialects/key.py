@@ -110,7 +110,7 @@ def _beyond(connection: Connection, table: sa.Table, key: ColumnElement[int]) ->
     example = lowest if lowest < 1 else greatest
     return [
         Finding(
-            f"{table.name}.{key.name} has values that are not from 1 to 2^63 - 2, such as {example}",
+            f"{table.name}.{key.name} has values below 1 or above 2^63 - 2, such as {example}",
             "rows with such an id are not streamed",
             "give these rows other ids, or watch another key",
             f"SELECT min({quoted}), max({quoted}) FROM {quoted_name(connection, table)}",

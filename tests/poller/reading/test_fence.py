@@ -110,11 +110,13 @@ def test_a_gap_is_read_unless_all_of_its_holders_are_still_there() -> None:
 
 
 def test_where_keys_may_be_used_again_every_gap_is_read() -> None:
-    held, fence = holders("a"), MetadataLocks(sa.table("posts"), NO_CONNECTION)  # type: ignore[arg-type]
+    held, fence = holders("a"), MetadataLocks(NO_CONNECTION, NO_CONNECTION, NO_CONNECTION)
     assert fence.must_read(held.keys, (held, Pending([])))
     assert fence.must_read(held.keys, held)
-    assert DirtyRead(NO_CONNECTION, GracePeriod(5.0, Clock())).must_read(1.0, Pending([]))
-    assert GracePeriod(5.0, Clock()).must_read(1.0, None)
+    grace = GracePeriod(5.0, Clock())
+    dirty = DirtyRead(NO_CONNECTION, NO_CONNECTION, grace, NO_CONNECTION)
+    assert dirty.must_read(1.0, Pending([]))
+    assert grace.must_read(1.0, None)
 
 
 def test_an_uncommitted_row_begins_the_grace_again() -> None:

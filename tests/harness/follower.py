@@ -1,0 +1,65 @@
+"""One worker's poller on a real table, one pass at a time, in this process."""
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+from poller.delivery.event_log import Entry, EventLog
+from poller.ids.cursor import Cursor
+from poller.polling.loop import Poller
+from poller.reading.database import Database
+from poller.reading.source import Source
+from poller.reading.table import Table
+from poller.runtime.settings import Settings
+
+PASSES = 6  # more than any gap takes that can be settled at once
+
+
+class _Log(EventLog):
+    def __init__(self) -> None:
+        super().__init__(10_000, 10_000_000)
+        self.delivered: list[int] = []
+
+    def extend(self, entries: Iterable[Entry], cursor: Cursor, floor: int = 0) -> None:
+        entries = [*entries]
+        self.delivered += [entry.row_id for entry in entries]
+        super().extend(entries, cursor, floor)
+
+
+class Follower:
+    """`with Follower(url) as follower`; what its streams would have been sent, in order.
+
+    `grace_s` is by default longer than any test.
+    """
+
+    def __init__(
+        self, url: str, table: str = "notes", *, grace_s: float = 3600.0, **options: Any
+    ) -> None:
+        self.database = Database(url)
+        settings = Settings()
+        self.source = Source(Table(table, grace_s=grace_s, **options), self.database, settings)
+        self.log = _Log()
+        self.poller = Poller(table, self.source, self.log, settings, lambda: True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.database.close()
+
+    def poll(self, passes: int = 1) -> list[int]:
+        """The ids that these passes brought."""
+        before = len(self.log.delivered)
+        for _ in range(passes):
+            self.poller.poll()
+        return self.log.delivered[before:]
+
+    def settle(self) -> list[int]:
+        return self.poll(PASSES)
+
+    @property
+    def gaps(self) -> tuple[tuple[int, int], ...]:
+        return self.log.cursor.gaps
+
+    @property
+    def degraded(self) -> str:
+        return "; ".join(map(str, self.source.table.facts.exceptions))
