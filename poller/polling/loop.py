@@ -71,6 +71,7 @@ class Poller:
         self._encoder = Encoder(event_log, self._report)
         self._cursor: Cursor | None = None
         self._gaps = Gaps()
+        self._given: int | None = None
         self._identity = Identity(source, History("", ""))
         self._reset_reason = ""
         self._failures = 0
@@ -115,6 +116,7 @@ class Poller:
         start = self._source.open()
         self._cursor = start.cursor
         self._identity = Identity(self._source, start.history)
+        self._given = start.given
         self._gaps = Gaps.at_start(start.cursor.gaps, start.floor, self._judge(None), self._clock())
         self._log.begin(start.history.epoch, start.cursor, self._reset_reason, start.floor)
         return start.cursor
@@ -141,10 +143,14 @@ class Poller:
     def _advance(self, cursor: Cursor, seen: Pass, *, full: bool) -> None:
         """Append the rows and retire the gaps that this pass proved dead.
 
-        A read cut off by its limit proves nothing beyond its last row.
+        A read cut off by its limit proves nothing beyond its last row. No pass proves anything of
+        an id that its look came too early for: one that nobody had taken by then. Where ids
+        are told as they are given out, those are above what the pass before was told.
         """
-        rows = seen.reading.rows
+        rows, given = seen.reading.rows, seen.reading.given
         covered = rows[-1].id if full else MAX_ID
+        if given is not None:
+            covered = min(covered, self._given or 0)
         found = ranges_of(new.id for new in rows)
         new = above(cursor.retire(found).gaps, cursor.position)
         judge, now = self._judge(seen.evidence), self._clock()
@@ -152,7 +158,7 @@ class Poller:
         late = sum(one.id < cursor.position for one in rows)
         entries, cursor = self._encoder.encode(rows, cursor, dead)
         # From here to the end nothing yields: cursor, gaps and log change together.
-        self._cursor, self._gaps = cursor, gaps
+        self._cursor, self._gaps, self._given = cursor, gaps, given
         self._identity.remember(rows)
         self._log.extend(entries, cursor, floor=gaps.floor_top)
         self._report.gaps(gaps, len(dead), late, self._source.fence.holders, now)

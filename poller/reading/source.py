@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from poller.ids.cursor import Cursor
 from poller.ids.gaps import NOBODY, Gaps
-from poller.ids.ranges import Range
+from poller.ids.ranges import Range, above
 from poller.reading.database import Database
+from poller.reading.dialects.facts import outlying
 from poller.reading.fence import Fence, FenceVoid, Pass
 from poller.reading.snapshot import Found, History, Start
 from poller.reading.table import Table
@@ -78,13 +79,17 @@ class Source:
             return Pass(evidence, unread, self.table.poll(connection, asked, limit))
 
         try:
-            return self._database.read(work, polling=True)
+            seen = self._database.read(work, polling=True)
         except FenceVoid as reason:
             log.warning("fence void", feed=self._feed, reason=str(reason))
             self.describe()
             return self._database.read(
                 lambda c: self._without_fence(c, cursor, limit), polling=True
             )
+
+        if outlying(seen.reading.counter, seen.reading.given) != self.table.facts.outlying:
+            self.describe()  # so that it is said, or said no more
+        return seen
 
     def _without_fence(self, connection: Connection, cursor: Cursor, limit: int) -> Pass:
         return Pass(None, NOBODY, self.table.poll(connection, cursor, limit))
@@ -107,14 +112,18 @@ class Source:
     def _open(self, connection: Connection) -> Start:
         self.table.describe(connection)
         # The history first: should the table be recreated in between, the next poll sees it.
-        history = self.table.history(connection)
+        status = self.table.status(connection)
+        history, given = status.history, status.given
         start = self.table.start_below(connection, self._history_rows)
         # After the start is known, and before the gaps are: an id below the start was taken before
         # it, so that if nobody holds one now, each is committed, and seen from here on, or dead.
-        if not start or self.fence.idle(self.fence.look(connection, ())):
-            return Start(history, Cursor.at(start))
+        idle = not start or self.fence.idle(self.fence.look(connection, ()))
+        if idle and (given is None or given >= start):
+            return Start(history, Cursor.at(start), given=given)
         gaps, floor = self.table.gaps_below(connection, start)
-        return Start(history, Cursor.at(start, gaps), floor)
+        if idle and given is not None:  # but for those that the sequence has yet to give out
+            gaps, floor = [*above(gaps, given)], floor if floor > given else 0
+        return Start(history, Cursor.at(start, gaps), floor, given)
 
     def _log_exceptions(self) -> None:
         """Say what is not promised, once."""

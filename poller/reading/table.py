@@ -152,6 +152,10 @@ class Table:
             "one would be streamed; name a unique integer column (key=, --key)"
         )
 
+    def status(self, connection: Connection) -> Reading:
+        """A poll without rows."""
+        return Reading(*self._last_look().batches.status(connection))
+
     def history(self, connection: Connection) -> History:
         """Which history of the table this is."""
         return self._last_look().batches.history(connection)

@@ -32,10 +32,16 @@ class Follower:
     """
 
     def __init__(
-        self, url: str, table: str = "notes", *, grace_s: float = 3600.0, **options: Any
+        self,
+        url: str,
+        table: str = "notes",
+        *,
+        grace_s: float = 3600.0,
+        history_rows: int = 1000,
+        **options: Any,
     ) -> None:
         self.database = Database(url)
-        settings = Settings()
+        settings = Settings(history_rows=history_rows)
         self.source = Source(Table(table, grace_s=grace_s, **options), self.database, settings)
         self.log = _Log()
         self.poller = Poller(table, self.source, self.log, settings, lambda: True)
@@ -56,9 +62,9 @@ class Follower:
     def settle(self) -> list[int]:
         return self.poll(PASSES)
 
-    @property
-    def gaps(self) -> tuple[tuple[int, int], ...]:
-        return self.log.cursor.gaps
+    def gaps(self) -> list[tuple[int, int]]:
+        """Those that are open."""
+        return [*self.log.cursor.gaps]
 
     @property
     def degraded(self) -> str:

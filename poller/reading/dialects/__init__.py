@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.reading.dialects import mysql, postgresql, sqlite
-from poller.reading.dialects.facts import Finding, TableFacts, status
+from poller.reading.dialects.facts import Finding, TableFacts, outlying, status
 from poller.reading.dialects.key import examine_key
 from poller.reading.dialects.product import foreign_product
 from poller.reading.fence import GracePeriod
@@ -41,7 +41,12 @@ def examine(
         examined = _unknown(table, grace, f"this is {product}, with rules of its own")
     else:
         examined = _examine(connection, table, key, grace)
-    return replace(examined, findings=[*findings, *examined.findings])
+    told = connection.execute(examined.status).one()
+    return replace(
+        examined,
+        findings=[*findings, *examined.findings],
+        outlying=outlying(told.rowcast_counter, told.rowcast_given),
+    )
 
 
 def _examine(

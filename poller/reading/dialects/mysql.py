@@ -23,6 +23,11 @@ SELECT table_id FROM information_schema.{}
 WHERE name = CONCAT(CAST(CONVERT(COALESCE(:schema, DATABASE()) USING filename) AS BINARY), '/',
   CAST(CONVERT(:table USING filename) AS BINARY))
 """
+TABLES = sa.table(
+    "tables",
+    *map(sa.column, ("table_schema", "table_name", "create_time", "auto_increment")),
+    schema="information_schema",
+)
 
 
 def examine(
@@ -36,18 +41,13 @@ def examine(
     if ground.engine == "InnoDB" and not innodb_id:
         told.append(findings.NO_INNODB_ID)
     counted = ground.numbered and _is_mariadb(connection)
+    told += findings.exhausted(table.name, connection.scalar(sa.select(_counter(table))))
     fence, seen = _fence(connection, table, key, grace, ground)
     return TableFacts(_status(table, innodb_id, counted=counted), fence, [*told, seen])
 
 
 def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]:
     """`counted`: the table's counter is that of the key, and told in time."""
-    names = ("table_schema", "table_name", "create_time", "auto_increment")
-    tables = sa.table("tables", *(sa.column(name) for name in names), schema="information_schema")
-    here = sa.and_(
-        tables.c.table_schema == (table.schema or sa.func.database()),
-        tables.c.table_name == table.name,
-    )
     place = sa.func.concat_ws(
         "/",
         sa.literal_column("@@hostname"),
@@ -55,13 +55,22 @@ def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]
         sa.func.database(),
         sa.literal(table.name),
     )
-    version = sa.func.concat_ws(
-        "/",
-        sa.select(tables.c.create_time).where(here).scalar_subquery(),
-        sa.literal(innodb_id),
+    created = _of_catalogue(table, TABLES.c.create_time)
+    version = sa.func.concat_ws("/", created, sa.literal(innodb_id))
+    return status(place, version, _counter(table) if counted else NOT_TOLD)
+
+
+def _counter(table: sa.Table) -> ColumnElement[Any]:
+    """The newest id that InnoDB gave out, or was shown by an INSERT or UPDATE."""
+    return _of_catalogue(table, TABLES.c.auto_increment - 1)
+
+
+def _of_catalogue(table: sa.Table, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    here = sa.and_(
+        TABLES.c.table_schema == (table.schema or sa.func.database()),
+        TABLES.c.table_name == table.name,
     )
-    counter = sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery()
-    return status(place, version, counter if counted else NOT_TOLD)
+    return sa.select(column).where(here).scalar_subquery()
 
 
 def _innodb_id(connection: Connection, table: sa.Table) -> str:

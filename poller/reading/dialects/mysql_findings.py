@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from poller.ids.ranges import MAX_ID
 from poller.reading import after_grace
 from poller.reading.dialects.facts import Finding
 from poller.reading.dialects.mysql_ground import Ground
@@ -41,6 +42,20 @@ def generator(table: str, key: str, ground: Ground, grace: GracePeriod) -> Findi
         f"make {table}.{key} AUTO_INCREMENT",
         SHOW_COLUMN.format(table, key),
     )
+
+
+def exhausted(table: str, counter: int | None) -> list[Finding]:
+    """`counter`: AUTO_INCREMENT's newest value. A BIGINT UNSIGNED goes on to 2^64."""
+    if counter is None or counter < MAX_ID - 1:
+        return []
+    return [
+        Finding(
+            f"AUTO_INCREMENT of {table} has reached {counter}",
+            "rows whose id is above 2^63 - 2 are not streamed",
+            f"give the rows of {table} lower ids, and set AUTO_INCREMENT back",
+            f"SHOW TABLE STATUS LIKE '{table}'",
+        )
+    ]
 
 
 def unseen(table: sa.Table, ground: Ground) -> tuple[str, str, str] | None:

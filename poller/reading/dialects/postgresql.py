@@ -88,7 +88,7 @@ def examine(
     relation = relation_of(connection, table, key.name)
     counter = _counter(relation, key)
     return TableFacts(
-        status(_address(relation), _version(relation), counter),
+        status(_address(relation), _version(relation), counter, _given(relation)),
         _fence(relation, key.name, grace),
         findings.of(
             relation, table.name, key.name, grace, behind=_behind(connection, relation, key)
@@ -151,6 +151,15 @@ def _counter(relation: Relation, key: ColumnElement[Any]) -> ColumnElement[Any]:
     # A sequence knows nothing of ids that were set by hand, as an import does.
     last = [_last_value(one) for one in relation.sequences]
     return sa.func.greatest(*last, sa.select(sa.func.max(key)).scalar_subquery())
+
+
+def _given(relation: Relation) -> ColumnElement[Any]:
+    """The newest value of the sequence, if the key's values are its, rise, and can be read."""
+    if len(relation.sequences) != 1 or not relation.plain:
+        return NOT_TOLD
+    (sequence,) = relation.sequences
+    told = sequence.readable and sequence.increment > 0
+    return _last_value(sequence) if told else NOT_TOLD
 
 
 def _last_value(sequence: IdSequence) -> ColumnElement[Any]:

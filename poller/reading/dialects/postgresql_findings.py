@@ -164,7 +164,7 @@ def _sequence(sequence: IdSequence, grace: GracePeriod) -> Iterator[Finding]:
     if sequence.increment < 0:
         yield Finding(
             f"{name} counts downwards",
-            "a row whose id is below those that a new stream begins with is not streamed to it",
+            "a new row is below the newest, and not streamed once the grace period is over",
             f"ALTER SEQUENCE {name} INCREMENT 1, from above the greatest id on",
             shown,
         )

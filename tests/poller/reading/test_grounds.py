@@ -38,8 +38,8 @@ def insert_next(on: Any) -> None:
 # -- PostgreSQL: ids that are used later than they are taken --------------------------------------
 
 USED_LATER = {
-    "INCREMENT": [IDENTITY.format("(INCREMENT 50)")],
-    "CACHE": [IDENTITY.format("(CACHE 10)")],
+    "INCREMENT": [IDENTITY.format("(INCREMENT 50)"), "SELECT setval('notes_id_seq', 51)"],
+    "CACHE": [IDENTITY.format("(CACHE 10)"), "SELECT setval('notes_id_seq', 51)"],
     "no sequence": ["CREATE TABLE notes (id bigint PRIMARY KEY, b text)"],
     "no default": [
         "CREATE TABLE notes (id bigint PRIMARY KEY, b text)",
@@ -81,11 +81,11 @@ def test_whoever_has_begun_when_the_grace_ends_is_waited_for(
         assert follower.settle() == [51]
         late.commit()
         assert follower.settle() == [2]
-        assert follower.gaps == ()
+        assert not follower.gaps()
 
 
 def test_a_cached_id_is_streamed_within_the_grace(postgresql_url: str) -> None:
-    made(postgresql_url, *USED_LATER["CACHE"])
+    made(postgresql_url, IDENTITY.format("(CACHE 10)"))
     with (
         Follower(postgresql_url) as follower,
         sql.Transaction(postgresql_url) as one,
@@ -115,6 +115,64 @@ def test_a_step_that_is_widened_while_rowcast_runs_voids_the_proof(postgresql_ur
         assert [one["note"] for one in lines if one["event"] == "degraded"]
         insert(postgresql_url, 3)  # of the first
         assert follower.settle() == [3]
+
+
+# -- PostgreSQL: ids that the sequence did not give out -------------------------------------------
+
+
+def insert_some(url: str, count: int) -> None:
+    sql.execute(url, f"INSERT INTO notes (b) SELECT 'x' FROM generate_series(1, {count})")
+
+
+def test_rows_below_an_id_set_by_hand_are_streamed(postgresql_url: str) -> None:
+    made(postgresql_url, SERIAL)
+    insert_some(postgresql_url, 5)
+    with Follower(postgresql_url) as follower, sql.Transaction(postgresql_url) as late:
+        assert follower.settle() == [1, 2, 3, 4, 5]
+        assert follower.degraded == ""
+        insert(postgresql_url, 1000)
+        assert follower.settle() == [1000]
+        assert "the sequence notes_id_seq is below the greatest id" in follower.degraded
+        insert_next(late)
+        insert_some(postgresql_url, 3)
+        assert follower.settle() == [7, 8, 9]
+        assert follower.gaps() == [(6, 6), (10, 999)]
+        late.commit()
+        assert follower.settle() == [6]
+        late.execute("SELECT nextval('notes_id_seq')")
+        late.rollback()
+        insert_some(postgresql_url, 1)
+        assert follower.settle() == [11]
+        assert follower.gaps() == [(12, 999)]  # 10 was given out, and is dead
+        sql.execute(postgresql_url, "SELECT setval('notes_id_seq', 1000)")
+        assert follower.settle() == []
+        assert not follower.gaps()
+        insert_some(postgresql_url, 1)
+        assert follower.settle() == [1001]
+        assert follower.degraded == ""
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["nobody there", "a transaction open"])
+def test_a_start_above_ids_that_were_not_given_out_leaves_them_open(
+    postgresql_url: str, *, held: bool
+) -> None:
+    made(postgresql_url, SERIAL)
+    insert_some(postgresql_url, 5)
+    insert(postgresql_url, 1000, 1001)
+    with (
+        sql.Transaction(postgresql_url) as late,
+        Follower(postgresql_url, history_rows=1) as follower,
+    ):
+        if held:
+            insert_next(late)
+        assert follower.settle() == [1001]
+        assert "the sequence notes_id_seq is below the greatest id" in follower.degraded
+        insert_some(postgresql_url, 2)
+        first = 7 if held else 6
+        assert follower.settle() == [first, first + 1]
+        late.commit()
+        assert follower.settle() == ([6] if held else [])
+        assert follower.gaps() == [(first + 2, 999)]
 
 
 # -- PostgreSQL: writers that are not seen --------------------------------------------------------
@@ -251,7 +309,7 @@ def test_on_mariadb_whoever_has_begun_when_the_grace_ends_is_waited_for(
         assert follower.settle() == [51]
         late.commit()
         assert follower.settle() == [2]
-        assert follower.gaps == ()
+        assert not follower.gaps()
 
 
 # -- SQLite ---------------------------------------------------------------------------------------
