@@ -312,6 +312,18 @@ def test_on_mariadb_whoever_has_begun_when_the_grace_ends_is_waited_for(
         assert not follower.gaps()
 
 
+def test_ids_that_leave_the_range_are_named_while_rowcast_runs(mariadb_url: str) -> None:
+    made(mariadb_url, AUTO_INCREMENT.replace("bigint", "bigint unsigned"))
+    with Follower(mariadb_url) as follower:
+        insert(mariadb_url, 1)
+        assert follower.settle() == [1]
+        assert "2^63" not in follower.degraded
+        sql.execute(mariadb_url, f"ALTER TABLE notes AUTO_INCREMENT = {2**63}")
+        sql.execute(mariadb_url, "INSERT INTO notes (b) VALUES ('x')")
+        assert follower.settle() == []
+        assert "rows whose id is above 2^63 - 2 are not streamed" in follower.degraded
+
+
 # -- SQLite ---------------------------------------------------------------------------------------
 
 
