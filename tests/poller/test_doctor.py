@@ -100,7 +100,7 @@ POSTGRESQL: dict[str, Case] = {
     "from the bottom of an integer": (
         [f"CREATE TABLE notes ({IDENTITY.format('(MINVALUE -2147483648 START -2147483648)')})"],
         EXCEPTIONS,
-        "notes_id_seq starts at -2147483648",
+        "the sequence notes_id_seq is at -2147483649",
     ),
     "below 1": (
         [
@@ -260,7 +260,16 @@ def test_a_hot_standby_is_named(postgresql_url: str, postgres_server: Postgres) 
 
 
 @pytest.mark.parametrize(
-    "named", ["CACHE", "CYCLE", "imported", "set back", "no default", "set by hand"]
+    "named",
+    [
+        "CACHE",
+        "CYCLE",
+        "imported",
+        "set back",
+        "no default",
+        "set by hand",
+        "from the bottom of an integer",
+    ],
 )
 def test_the_remedy_for_a_sequence_gives_the_whole_promise(postgresql_url: str, named: str) -> None:
     made(postgresql_url, *POSTGRESQL[named][0])

@@ -23,6 +23,7 @@ from poller.ids.ranges import Range
 from poller.reading.after_grace import AfterGrace
 from poller.reading.dialects import postgresql_findings as findings
 from poller.reading.dialects.facts import NOT_TOLD, TableFacts, status
+from poller.reading.dialects.postgresql_generator import Standing
 from poller.reading.dialects.postgresql_relation import (
     IdSequence,
     Relation,
@@ -90,9 +91,7 @@ def examine(
     return TableFacts(
         status(_address(relation), _version(relation), counter, _given(relation)),
         _fence(relation, key.name, grace),
-        findings.of(
-            relation, table.name, key.name, grace, behind=_behind(connection, relation, key)
-        ),
+        findings.of(relation, table.name, key.name, grace, _standing(connection, relation, key)),
     )
 
 
@@ -104,12 +103,16 @@ def _fence(relation: Relation, key: str, grace: GracePeriod) -> Fence:
     return AfterGrace(grace, LockHolders(relation, key, wide=True))
 
 
-def _behind(connection: Connection, relation: Relation, key: ColumnElement[Any]) -> bool:
-    """Whether there is a row whose id the sequence has not given out."""
-    if not relation.provable or not relation.sequences[0].readable:
-        return False
+def _standing(
+    connection: Connection, relation: Relation, key: ColumnElement[Any]
+) -> Standing | None:
+    """Where the sequence stands, if that is told."""
+    if not relation.plain or [one.readable for one in relation.sequences] != [True]:
+        return None
     newest = sa.select(sa.func.max(key)).scalar_subquery()
-    return bool(connection.scalar(sa.select(newest > _last_value(relation.sequences[0]))))
+    return Standing(
+        *connection.execute(sa.select(_last_value(relation.sequences[0]), newest)).one()
+    )
 
 
 def _address(relation: Relation) -> ColumnElement[Any]:
@@ -154,12 +157,8 @@ def _counter(relation: Relation, key: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _given(relation: Relation) -> ColumnElement[Any]:
-    """The newest value of the sequence, if the key's values are its, rise, and can be read."""
-    if len(relation.sequences) != 1 or not relation.plain:
-        return NOT_TOLD
-    (sequence,) = relation.sequences
-    told = sequence.readable and sequence.increment > 0
-    return _last_value(sequence) if told else NOT_TOLD
+    """The newest value of the sequence: no id above it was given out yet."""
+    return NOT_TOLD if relation.counting is None else _last_value(relation.counting)
 
 
 def _last_value(sequence: IdSequence) -> ColumnElement[Any]:

@@ -59,7 +59,7 @@ SELECT jsonb_build_object(
   'default', (SELECT given FROM keys WHERE own),
   'defaults', (SELECT jsonb_agg(DISTINCT given) FROM keys WHERE given IS NOT NULL),
   'sequences', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-      'oid', seqrelid::bigint, 'name', seqrelid::regclass, 'start', seqstart,
+      'oid', seqrelid::bigint, 'name', seqrelid::regclass,
       'increment', seqincrement, 'cache', seqcache, 'cycle', seqcycle,
       'readable', has_sequence_privilege(seqrelid, 'SELECT')
     ) ORDER BY seqrelid), '[]') FROM sequence)
@@ -102,7 +102,6 @@ class IdSequence:
 
     oid: int
     name: str
-    start: int
     increment: int
     cache: int
     cycle: bool
@@ -139,17 +138,19 @@ class Relation:
     @property
     def numbered(self) -> bool:
         """Whether each id is the next value of one sequence, and used where it was taken."""
-        return (
-            len(self.sequences) == 1
-            and self.plain
-            and self.sequences[0].increment == 1
-            and (self.sequences[0].cache == 1)
-        )
+        steps = [(one.increment, one.cache) for one in self.sequences]
+        return self.plain and steps == [(1, 1)]
 
     @property
     def plain(self) -> bool:
         """Whether the key's value is the sequence's, not something made from it."""
         return self.default is not None and all(map(_is_plain, self.defaults))
+
+    @property
+    def counting(self) -> IdSequence | None:
+        """The sequence whose rising values are the key's, if they can be read."""
+        fit = [one for one in self.sequences if self.plain and one.readable and one.increment > 0]
+        return fit[0] if len(fit) == len(self.sequences) == 1 else None
 
     @property
     def provable(self) -> bool:
@@ -158,6 +159,11 @@ class Relation:
 
 def _is_plain(default: str) -> bool:
     return default == IDENTITY or PLAIN_NEXTVAL.fullmatch(default) is not None
+
+
+def literal(name: str) -> str:
+    """A name as a text in SQL."""
+    return "'{}'".format(name.replace("'", "''"))
 
 
 def relation_of(connection: Connection, table: sa.Table, key: str) -> Relation:

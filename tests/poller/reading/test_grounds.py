@@ -5,12 +5,15 @@ Real transactions on real servers, with a poller whose passes the test makes.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from poller.reading.after_grace import AfterGrace
 from poller.reading.dialects.postgresql import LockHolders
+from poller.reading.dialects.postgresql_relation import relation_of
 from poller.reading.fence import GracePeriod
 from tests.harness import sql
 from tests.harness.follower import Follower
@@ -219,6 +222,17 @@ def test_a_subscription_that_begins_while_rowcast_runs_voids_the_proof(postgresq
 
 
 NO_LOCKS = "CREATE VIEW pg_locks AS SELECT * FROM pg_catalog.pg_locks LIMIT 0"
+
+
+def test_a_part_on_another_server_leaves_no_proof(postgresql_url: str) -> None:
+    """A foreign partition needs an extension that is not here."""
+    made(postgresql_url, SERIAL)
+    with Follower(postgresql_url) as follower:
+        table = sa.Table("notes", sa.MetaData())
+        relation = follower.database.read(lambda c: relation_of(c, table, "id"))
+    assert relation.provable
+    assert not replace(relation, foreign_part=True).visible
+    assert not replace(relation, extensions=["citus"]).visible
 
 
 def test_locks_that_are_not_shown_prove_nothing(postgresql_url: str) -> None:
