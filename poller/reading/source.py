@@ -15,7 +15,7 @@ from poller.ids.gaps import NOBODY, Gaps
 from poller.ids.ranges import Range, above
 from poller.reading.database import Database
 from poller.reading.dialects.facts import outlying
-from poller.reading.fence import Fence, FenceVoid, Pass
+from poller.reading.fence import Fence, FenceVoid, HoldersSeen, Pass
 from poller.reading.snapshot import Found, History, Start
 from poller.reading.table import Table
 from poller.runtime import log
@@ -76,7 +76,10 @@ class Source:
             evidence = self.fence.look(connection, cursor.gaps) if gaps.all else None
             unread = gaps.unchanged(lambda witness: self.fence.must_read(witness, evidence))
             asked = cursor.with_gaps(gaps.ranges(but=unread)) if unread else cursor
-            return Pass(evidence, unread, self.table.poll(connection, asked, limit))
+            reading = self.table.poll(connection, asked, limit)
+            if isinstance(evidence, HoldersSeen) and reading.counter is not None:
+                evidence.counted(reading.counter)
+            return Pass(evidence, unread, reading)
 
         try:
             seen = self._database.read(work, polling=True)

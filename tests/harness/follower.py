@@ -1,10 +1,8 @@
 """One worker's poller on a real table, one pass at a time, in this process."""
 
-from collections.abc import Iterable
 from typing import Any, Self
 
-from poller.delivery.event_log import Entry, EventLog
-from poller.ids.cursor import Cursor
+from poller.delivery.event_log import EventLog
 from poller.polling.loop import Poller
 from poller.reading.database import Database
 from poller.reading.source import Source
@@ -12,17 +10,6 @@ from poller.reading.table import Table
 from poller.runtime.settings import Settings
 
 PASSES = 6  # more than any gap takes that can be settled at once
-
-
-class _Log(EventLog):
-    def __init__(self) -> None:
-        super().__init__(10_000, 10_000_000)
-        self.delivered: list[int] = []
-
-    def extend(self, entries: Iterable[Entry], cursor: Cursor, floor: int = 0) -> None:
-        entries = [*entries]
-        self.delivered += [entry.row_id for entry in entries]
-        super().extend(entries, cursor, floor)
 
 
 class Follower:
@@ -43,7 +30,7 @@ class Follower:
         self.database = Database(url)
         settings = Settings(history_rows=history_rows)
         self.source = Source(Table(table, grace_s=grace_s, **options), self.database, settings)
-        self.log = _Log()
+        self.log = EventLog(10_000, 10_000_000)
         self.poller = Poller(table, self.source, self.log, settings, lambda: True)
 
     def __enter__(self) -> Self:
@@ -54,10 +41,10 @@ class Follower:
 
     def poll(self, passes: int = 1) -> list[int]:
         """The ids that these passes brought."""
-        before = len(self.log.delivered)
+        before = self.log.head
         for _ in range(passes):
             self.poller.poll()
-        return self.log.delivered[before:]
+        return [entry.row_id for entry in self.log.entries(before, self.log.head)]
 
     def settle(self) -> list[int]:
         return self.poll(PASSES)

@@ -19,9 +19,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.gaps import Witness
 from poller.ids.ranges import MAX_ID, Range
-from poller.reading.conditions import selects
 from poller.reading.dialects.mysql_ground import Ground, ground_of
 from poller.reading.fence import Evidence, FenceVoid, GracePeriod, Holder, HolderFence, HoldersSeen
+from poller.reading.questions import Questions
 
 PENDING_IDS = 1000  # looked at in one pass; beyond the last of them every gap counts as pending
 
@@ -93,12 +93,13 @@ class DirtyRead:
         self, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod, ground: Ground
     ) -> None:
         self._table, self._key = table, key
+        self._ids = _of_gaps(key)
         self._grace = grace
         self._ground = ground
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
         _check(connection, self._table, self._key, self._ground)
-        return pending(connection, self._key, gaps)
+        return pending(connection, self._ids, gaps)
 
     def idle(self, evidence: Evidence) -> bool:
         return False
@@ -130,6 +131,7 @@ class MetadataLocks(HolderFence):
     def __init__(self, table: sa.Table, key: ColumnElement[Any], ground: Ground) -> None:
         self._table, self._key = table, key
         self._ground = ground
+        self._ids = _of_gaps(key)
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
         shown, held = locks_of(connection, self._table)
@@ -144,7 +146,7 @@ class MetadataLocks(HolderFence):
             Holder(f"{lock.thread}/{lock.ticket}", f"connection {connections.get(lock.thread)}")
             for lock in held
         )
-        return holders, pending(connection, self._key, gaps)
+        return holders, pending(connection, self._ids, gaps)
 
     def idle(self, evidence: Evidence) -> bool:
         return False  # a prepared transaction may be left
@@ -168,15 +170,21 @@ def _check(
         raise FenceVoid("the server's settings, its role or the table have changed")
 
 
-def pending(connection: Connection, key: ColumnElement[Any], gaps: Sequence[Range]) -> Pending:
+def pending(connection: Connection, asked: Questions, gaps: Sequence[Range]) -> Pending:
     """The ids in `gaps` whose rows are there, committed or not."""
     ids: list[int] = []
     try:
-        for statement in selects(key, [], gaps, PENDING_IDS):
+        for statement, bounds in asked.about(gaps, PENDING_IDS):
             connection.execute(DIRTY)
-            ids += connection.scalars(statement).all()
+            ids += connection.scalars(statement, bounds).all()
+            if len(ids) >= PENDING_IDS:  # those of the next statements are above these
+                break
     except BaseException:
         connection.invalidate()  # a statement that was refused leaves the level to the next one
         raise
     ids = sorted(ids)[:PENDING_IDS]
     return Pending(ids, MAX_ID if len(ids) < PENDING_IDS else ids[-1])
+
+
+def _of_gaps(key: ColumnElement[Any]) -> Questions:
+    return Questions("mysql", key, (), few_rows=True)

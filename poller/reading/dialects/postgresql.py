@@ -39,6 +39,7 @@ from poller.reading.fence import (
     HolderFence,
     HoldersSeen,
 )
+from poller.reading.idle import IdleHolders
 
 
 class LockHolders(HolderFence):
@@ -56,6 +57,20 @@ class LockHolders(HolderFence):
     so the backend's pid is part of the key. To meet an old key again, a new backend would have to
     get the same slot, pid and count between two looks.
 
+    Idle holders; the argument is in `idle.py`. A client's backend writes down that it is active,
+    and since when, as it gets a statement, a bound one to execute or a function to call, before it
+    does anything with it; and that it is idle, and since when, once it is done with it. So
+    `state_change` of one that is idle in its transaction is another after each statement, and so is
+    `query_start`: only a clock that is set back, twice by what went by meanwhile and to the
+    microsecond, would hide one. `nextval` is called by the transaction's own backend alone, not
+    by its parallel workers. Where somebody switches `track_activities` off for a backend, its next
+    statement leaves it "disabled", which is not idle. Other backends than clients' may write what
+    they like, and are waited for. So is one of a role that we may not look at: it takes the same
+    role or `pg_read_all_stats`, or else all of this is NULL. The counter is the sequence's value,
+    or a greater id that was set by hand; where it cannot be read, nobody is taken for idle. A
+    prepared transaction runs no statement any more: it is idle for good, under a key that it did
+    not have before.
+
     What the proof rests on was told when `relation` was looked at. Each look reads it again, and
     whether `pg_locks` shows anything at all.
     """
@@ -66,6 +81,8 @@ class LockHolders(HolderFence):
         where = "sequence" if relation.sequences and not wide else "table"
         self.name = f"{where} locks"
         self._relation, self._key, self._wide = relation, key, wide
+        # What is idle owns no id that was given out meanwhile: if it is used where it was taken.
+        self._idle = None if wide else IdleHolders()
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
         told, own, held = locks_of(connection, self._relation.name, self._key, wide=self._wide)
@@ -73,14 +90,14 @@ class LockHolders(HolderFence):
             raise FenceVoid("the table, what gives its ids, or the server has changed")
         if not own:
             raise FenceVoid("pg_locks does not even show the lock of the look itself")
-        return HoldersSeen(map(_holder, held))
+        return HoldersSeen(map(_holder, held), self._idle)
 
 
 def _holder(row: Any) -> Holder:
     key = f"{row.server}/{row.virtualtransaction}/{row.pid}"
     if row.pid is None:
-        return Holder(key, "a prepared transaction", prepared=True)
-    return Holder(key, f"pid {row.pid}")
+        return Holder(key, "a prepared transaction", prepared=True, idle_since="prepared")
+    return Holder(key, f"pid {row.pid}", idle_since=row.idle_since)
 
 
 def examine(
@@ -151,9 +168,12 @@ def _counter(relation: Relation, key: ColumnElement[Any]) -> ColumnElement[Any]:
     """The greatest id given out, if that can be read."""
     if not relation.sequences or not all(one.readable for one in relation.sequences):
         return NOT_TOLD
-    # A sequence knows nothing of ids that were set by hand, as an import does.
-    last = [_last_value(one) for one in relation.sequences]
-    return sa.func.greatest(*last, sa.select(sa.func.max(key)).scalar_subquery())
+    last = sa.func.greatest(*map(_last_value, relation.sequences))
+    # A sequence knows nothing of ids that were set by hand, as an import does. Nearly always there
+    # is no row above its value, and so no index entry to walk: those of deleted rows (a queue), or
+    # of a million that are not committed yet, lie below.
+    above = sa.select(key).where(key > last).order_by(key.desc()).limit(1)
+    return sa.func.coalesce(above.scalar_subquery(), last)
 
 
 def _given(relation: Relation) -> ColumnElement[Any]:

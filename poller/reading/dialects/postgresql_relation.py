@@ -70,12 +70,18 @@ SELECT jsonb_build_object(
 LOCKS = sa.text(
     f"""
 {CATALOGUE} {TOLD}, relation = 'pg_locks'::regclass AS own, virtualtransaction, pid,
-  (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server
+  (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server, idle_since
 FROM (SELECT) AS always LEFT JOIN pg_locks ON locktype = 'relation' AND granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (relation = 'pg_locks'::regclass AND pid = pg_backend_pid()
     OR relation IN (SELECT oid FROM locked) AND mode IN
       ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
+LEFT JOIN LATERAL (
+  SELECT extract(epoch FROM state_change)::text || '/' || extract(epoch FROM query_start)::text
+  FROM pg_stat_get_activity(coalesce(pid, 0))  -- of NULL it tells of all
+  WHERE backend_type = 'client backend'
+    AND state IN ('idle in transaction', 'idle in transaction (aborted)')
+) AS activity(idle_since) ON true
 """  # noqa: S608 - constants
 )
 
