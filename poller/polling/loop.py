@@ -40,8 +40,6 @@ class Source(TableReader, Protocol):
 
     @property
     def fence(self) -> Fence: ...
-    @property
-    def exceptions(self) -> int: ...
     def open(self) -> Start: ...
     def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass: ...
 
@@ -108,7 +106,7 @@ class Poller:
         if not full:
             self._log.passed(reading.counter)
         now = self._clock()
-        self._report.polled(now - began, self._source.exceptions, self._log)
+        self._report.polled(now - began, self._log)
         if full:
             return 0.0
         self._report.found_all(read_s, reading.counter, self._log.held.position, now)

@@ -18,7 +18,7 @@ from poller.reading.dialects.facts import outlying
 from poller.reading.fence import Fence, FenceVoid, HoldersSeen, Pass
 from poller.reading.snapshot import Found, History, Start
 from poller.reading.table import Table
-from poller.runtime import log
+from poller.runtime import log, metrics
 from poller.runtime.settings import Settings
 
 
@@ -42,17 +42,12 @@ class Source:
         self._database = database
         self._history_rows = settings.history_rows
         self._prepare = prepare
-        self._logged: list[str] = []
+        self._told: list[str] = []
 
     @property
     def fence(self) -> Fence:
         """That of the table as it was last looked at; nothing is judged before the first look."""
         return self.table.facts.fence
-
-    @property
-    def exceptions(self) -> int:
-        """How many reasons there are why the promise does not hold in full."""
-        return len(self.table.facts.exceptions)
 
     def open(self) -> Start:
         """Look at the table, perhaps again, and say where to start."""
@@ -64,7 +59,7 @@ class Source:
             # file, and any other the server that was a primary until now.
             self._database.dispose()
         start = self._database.read(self._open, polling=True)
-        self._log_exceptions()
+        self._tell_exceptions()
         return start
 
     def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
@@ -105,7 +100,7 @@ class Source:
             return self.table.history(connection)
 
         history = self._database.read(work, polling=True)
-        self._log_exceptions()
+        self._tell_exceptions()
         return history
 
     def page(self, ranges: Sequence[Range], limit: int) -> Found:
@@ -128,10 +123,11 @@ class Source:
             gaps, floor = [*above(gaps, given)], floor if floor > given else 0
         return Start(history, Cursor.at(start, gaps), floor, given)
 
-    def _log_exceptions(self) -> None:
-        """Say what is not promised, once."""
+    def _tell_exceptions(self) -> None:
+        """Say what is not promised: once in the log, and before any row is sent."""
         exceptions = [str(finding) for finding in self.table.facts.exceptions]
-        if exceptions != self._logged:
-            self._logged = exceptions
+        metrics.degraded.labels(self._feed).set(len(exceptions))
+        if exceptions != self._told:
+            self._told = exceptions
             for note in exceptions:
                 log.warning("degraded", feed=self._feed, fence=self.fence.name, note=note)

@@ -107,7 +107,6 @@ class SimulatedSource:
     def __init__(self, table: SimulatedTable, history_rows: int = 1000) -> None:
         self.table = table
         self.fence: Fence = SimulatedLocks(table)
-        self.exceptions = 0
         self.fail: Exception | None = None
         self.history_rows = history_rows
         self.reads: list[int] = []  # how many gaps each asked for

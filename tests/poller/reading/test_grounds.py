@@ -15,6 +15,7 @@ from poller.reading.after_grace import AfterGrace
 from poller.reading.dialects.postgresql import LockHolders
 from poller.reading.dialects.postgresql_relation import relation_of
 from poller.reading.fence import GracePeriod
+from poller.runtime import metrics
 from tests.harness import sql
 from tests.harness.follower import Follower
 from tests.harness.logged import logged
@@ -85,6 +86,35 @@ def test_whoever_has_begun_when_the_grace_ends_is_waited_for(
         late.commit()
         assert follower.settle() == [2]
         assert not follower.gaps()
+
+
+def test_what_is_not_promised_is_said_before_the_first_row(postgresql_url: str) -> None:
+    made(postgresql_url, *USED_LATER["INCREMENT"])
+    insert(postgresql_url, 51)
+    with Follower(postgresql_url) as follower, logged() as lines:
+        follower.source.open()
+        assert metrics.degraded.labels("notes")._value.get() == 1
+        assert [one["event"] for one in lines] == ["degraded"]
+        assert follower.log.head == 0
+
+
+def test_a_holder_that_is_idle_may_have_used_an_id_that_was_not_given_out_yet(
+    postgresql_url: str,
+) -> None:
+    made(postgresql_url, *USED_LATER["INCREMENT"])
+    with (
+        Follower(postgresql_url, grace_s=0.0) as follower,
+        sql.Transaction(postgresql_url) as late,
+    ):
+        follower.poll()
+        late.execute("INSERT INTO notes (id, b) VALUES (60, 'late')")
+        insert(postgresql_url, 51)
+        assert follower.settle() == [51]  # the holder was seen idle, and 51 is the counter
+        insert(postgresql_url, 70)
+        sql.execute(postgresql_url, "SELECT setval('notes_id_seq', 101)")
+        assert follower.settle() == [70]
+        late.commit()
+        assert follower.settle() == [60]
 
 
 def test_a_cached_id_is_streamed_within_the_grace(postgresql_url: str) -> None:
