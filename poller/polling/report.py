@@ -12,6 +12,8 @@ from poller.runtime import log, metrics
 from poller.wire.row import Problem, Row
 
 LONG_OPEN_S = 60.0  # a gap that is open for longer is logged, once
+SLOW_READ_S = 0.5  # as long as a poll waits; so long a read that finds all there is costs others
+SLOW_LOGGED_EVERY_S = 60.0
 
 Holders = Callable[[Witness], Iterable[str]]
 
@@ -23,16 +25,28 @@ class PollReport:
         self._feed = feed
         self._losses = Losses(feed)
         self._logged_since = float("-inf")  # gaps known since then or earlier were logged
+        self._slow_logged_at = float("-inf")
 
     # -- passes -----------------------------------------------------------------------------
 
-    def polled(self, seconds: float, exceptions: int, event_log: EventLog) -> None:
-        """A pass succeeded. `exceptions`: reasons why the promise does not hold in full."""
+    def polled(self, seconds: float, event_log: EventLog) -> None:
+        """A pass succeeded."""
         metrics.polls.labels(self._feed).inc()
         metrics.poll_seconds.labels(self._feed).observe(seconds)
-        metrics.degraded.labels(self._feed).set(exceptions)
         metrics.log_rows.labels(self._feed).set(event_log.head - event_log.oldest)
         metrics.log_bytes.labels(self._feed).set(event_log.size_bytes)
+
+    def found_all(self, seconds: float, counter: int | None, position: int, now: float) -> None:
+        """A read took so long, though it came to the end of what there is.
+
+        What it walks over and cannot see is rows that are not committed yet: as many, at most, as
+        ids were given out above the newest row.
+        """
+        if seconds < SLOW_READ_S or now - self._slow_logged_at < SLOW_LOGGED_EVERY_S:
+            return
+        self._slow_logged_at = now
+        unseen = None if counter is None else max(0, counter - position)
+        log.warning("poll takes long", feed=self._feed, seconds=round(seconds, 2), ids_above=unseen)
 
     def failed(self, error: Exception, *, first: bool) -> None:
         """A pass failed, `first` if the one before did not."""

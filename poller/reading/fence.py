@@ -13,6 +13,7 @@ Here are the grace period, which has no proof, and what fences share. The others
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,6 +23,7 @@ from sqlalchemy import Connection
 
 from poller.ids.gaps import NOTHING_KNOWN, Witness
 from poller.ids.ranges import Range
+from poller.reading.idle import IdleHolders
 from poller.reading.snapshot import Reading
 
 Evidence = object
@@ -116,39 +118,57 @@ class Holder(NamedTuple):
     """An open transaction that may own an id.
 
     `key` is its own for as long as it is open, and no later transaction's. One that was prepared
-    for a two-phase commit may have changed its key by that.
+    for a two-phase commit may have changed its key by that. `idle_since` changes, and for good,
+    before it takes another id; None if that is not known. See `idle.py`.
     """
 
     key: str
     label: str
     prepared: bool = False
+    idle_since: str | None = None
 
 
 Keys = frozenset[str]
 
 
 class HoldersSeen:
-    """The evidence of one pass: the transactions that were open before its rows were read."""
+    """The evidence of one pass: the transactions that were open before its rows were read.
 
-    def __init__(self, holders: Iterable[Holder]) -> None:
+    `idle` is what earlier passes know of holders that do nothing.
+    """
+
+    def __init__(self, holders: Iterable[Holder], idle: IdleHolders | None = None) -> None:
         found = list(holders)
         self.labels = {one.key: one.label for one in found}
         self.keys: Keys = frozenset(self.labels)
         self._prepared: Keys = frozenset(one.key for one in found if one.prepared)
-        self._left: dict[Keys, Keys] = {}  # many gaps have the same witness
+        self._known = idle or IdleHolders()
+        self._idle = {one.key: one.idle_since for one in found if one.idle_since is not None}
+        self._bounds = self._known.bounds(self._idle)
+        self._left: dict[tuple[Witness, int], Keys] = {}  # many gaps have the same witness
 
-    def left_of(self, witness: Witness) -> Keys:
-        """The holders of a gap that are still there; all of them if none are known of it.
+    def counted(self, counter: int) -> None:
+        """The greatest id ever given out, read after this look."""
+        self._known.counted(self._idle, counter)
+
+    def left_of(self, witness: Witness, low: int) -> Keys:
+        """The holders of a gap from id `low` that are still there; all of them if none are known of
+        it. But none that was idle when the id was given out.
 
         If one of them is gone, it may have been prepared meanwhile under another key: every
         prepared one then counts.
         """
+        idle = bisect_left(self._bounds, (low,))
+        if (witness, idle) not in self._left:
+            others = frozenset(key for _, key in self._bounds[:idle])
+            self._left[witness, idle] = self._there(witness) - others
+        return self._left[witness, idle]
+
+    def _there(self, witness: Witness) -> Keys:
         if not isinstance(witness, frozenset):
             return self.keys
-        if witness not in self._left:
-            left = self.keys & witness
-            self._left[witness] = left if left == witness else left | self._prepared
-        return self._left[witness]
+        left = self.keys & witness
+        return left if left == witness else left | self._prepared
 
 
 class HolderFence:
@@ -192,7 +212,8 @@ class HolderFence:
         if witness is None or not isinstance(evidence, HoldersSeen):
             return NOTHING_KNOWN if witness is None else witness
         self._labels = evidence.labels
-        return evidence.left_of(witness) or None
+        low = gap[0] if self.keys_last else 0  # what is known of the idle goes by their keys
+        return evidence.left_of(witness, low) or None
 
     def holders(self, witness: Witness) -> Iterable[str]:
         keys = witness if isinstance(witness, frozenset) else ()

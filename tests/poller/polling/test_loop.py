@@ -13,8 +13,8 @@ from poller.ids.cursor import Cursor
 from poller.ids.named import Named
 from poller.ids.ranges import Range
 from poller.polling import loop
-from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
-from poller.reading.fence import GracePeriod
+from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Poller
+from poller.reading.fence import GracePeriod, Pass
 from poller.runtime import log
 from tests.harness.greenlets import until
 from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
@@ -43,6 +43,27 @@ def test_a_full_batch_polls_again_at_once_and_another_waits(
     table.insert(3)
     assert worker.poller.poll() == 0.0
     assert worker.poller.poll() == worker.settings.poll_interval_s
+
+
+def test_a_read_that_takes_long_leaves_the_database_alone_for_as_long(
+    table: SimulatedTable, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that walks over a million rows that are not committed, at each poll."""
+    now = 0.0
+    read = worker.source.read
+
+    def slow_read(*args: Any) -> Pass:
+        nonlocal now
+        now += 0.75
+        return read(*args)
+
+    monkeypatch.setattr(worker.source, "read", slow_read)
+    worker.poller = Poller(
+        "test", worker.source, worker.log, worker.settings, lambda: True, lambda: now
+    )
+    assert worker.poller.poll() == 0.75
+    table.insert(2)
+    assert worker.poller.poll() == 0.0
 
 
 def test_a_row_is_encoded_once_with_the_cursor_that_holds_it(
