@@ -168,7 +168,11 @@ class EventLog:
 
     def shared(self, question: Hashable, answer: Callable[[], T]) -> T:
         """What `answer()` gives, for all streams that ask the same before the log changes: when
-        hundreds come back at once, most of them hold the same."""
+        hundreds come back at once, most of them hold the same.
+
+        A question that says less than all that its answer is made of must be answered without a
+        yield, or the log may change meanwhile.
+        """
         if question not in self._shared:
             found = answer()
             while len(self._shared) >= SHARED_ANSWERS:

@@ -79,14 +79,17 @@ class Place:
         self.waits_for, self._as_of = intersect(self.unproven, still_open), as_of
         return chunk
 
-    def take_replay(self) -> Replayed:
-        """The next rows of the ring that the client lacks; it has them from here on."""
+    def take_replay(self) -> Replayed | None:
+        """The next rows of the ring that the client lacks; it has them from here on. None if the
+        log began anew meanwhile: others have their turn here."""
         self.seq = max(self.seq, self._log.oldest)
         entries = self._log.entries(self.seq, REPLAY_ENTRIES)
         question = "replay", self.epoch, self.seq, len(entries), self.held, self.waits_for
         replayed = self._log.shared(
             question, lambda: replay(self.epoch, self.held, entries, self.waits_for)
         )
+        if not self.is_here:
+            return None
         self.held = replayed.held
         self.seq += replayed.entries
         return replayed

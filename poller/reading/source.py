@@ -7,15 +7,17 @@ first, then the rows, each statement with its own snapshot.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
 from poller.ids.cursor import Cursor
 from poller.ids.gaps import NOBODY, Gaps
 from poller.ids.ranges import Range, above
+from poller.reading.ahead import Ahead
 from poller.reading.database import Database
 from poller.reading.dialects.facts import outlying
-from poller.reading.fence import Fence, FenceVoid, HoldersSeen, Pass
+from poller.reading.fence import Fence, FenceVoid, HolderFence, HoldersSeen, Pass
 from poller.reading.snapshot import Found, History, Start
 from poller.reading.table import Table
 from poller.runtime import log, metrics
@@ -43,6 +45,7 @@ class Source:
         self._history_rows = settings.history_rows
         self._prepare = prepare
         self._told: list[str] = []
+        self._ahead = Ahead()
 
     @property
     def fence(self) -> Fence:
@@ -66,15 +69,11 @@ class Source:
         """One pass. `gaps` are the cursor's; only while there are any the fence is asked, and says
         which of them to read."""
 
+        ahead, self._ahead = self._ahead.beyond(cursor.position), Ahead()  # unknown after a fault
+
         def work(connection: Connection) -> Pass:
-            # The order is the safety argument: see fence.py.
-            evidence = self.fence.look(connection, cursor.gaps) if gaps.all else None
-            unread = gaps.unchanged(lambda witness: self.fence.must_read(witness, evidence))
-            asked = cursor.with_gaps(gaps.ranges(but=unread)) if unread else cursor
-            reading = self.table.poll(connection, asked, limit)
-            if isinstance(evidence, HoldersSeen) and reading.counter is not None:
-                evidence.counted(reading.counter)
-            return Pass(evidence, unread, reading)
+            seen, self._ahead = self._pass(connection, cursor, gaps, ahead, limit)
+            return seen
 
         try:
             seen = self._database.read(work, polling=True)
@@ -88,6 +87,27 @@ class Source:
         if outlying(seen.reading.counter, seen.reading.given) != self.table.facts.outlying:
             self.describe()  # so that it is said, or said no more
         return seen
+
+    def _pass(
+        self, connection: Connection, cursor: Cursor, gaps: Gaps, ahead: Ahead, limit: int
+    ) -> tuple[Pass, Ahead]:
+        fence, evidence = self.fence, None
+        # The order is the safety argument: see fence.py.
+        if gaps.all or ahead.gaps.open:
+            evidence = fence.look(connection, cursor.gaps)
+        unread, passed_over = (
+            some.unchanged(lambda witness: fence.must_read(witness, evidence))
+            for some in (gaps, ahead.gaps)
+        )
+        asked = cursor.with_gaps(gaps.ranges(but=unread)) if unread else cursor
+        reading = self.table.poll(connection, ahead.asked(asked, passed_over), limit)
+        if isinstance(evidence, HoldersSeen) and reading.counter is not None:
+            evidence.counted(reading.counter)
+        seen = Pass(evidence, unread, reading)
+        if not (isinstance(fence, HolderFence) and fence.keys_last):
+            return seen, Ahead()
+        judge = partial(fence.judge, evidence=evidence)
+        return seen, ahead.after(reading, cursor.position, limit, judge, passed_over)
 
     def _without_fence(self, connection: Connection, cursor: Cursor, limit: int) -> Pass:
         return Pass(None, NOBODY, self.table.poll(connection, cursor, limit))
