@@ -22,7 +22,9 @@ from typing import NamedTuple
 from gevent.event import Event
 
 from poller.ids.cursor import Cursor
+from poller.wire import epoch as epochs
 
+NO_SALT = epochs.Salt()
 ENTRY_OVERHEAD_BYTES = 300  # an Entry, its cursor and bytes object, as CPython 3.11 keeps them
 GAP_BYTES = 8  # a pointer in the cursor's tuple; the range itself is shared with its neighbours
 
@@ -68,7 +70,9 @@ class EventLog:
         self._joined = Batch(0, 0, b"", 0, Cursor())
         self._listeners: set[Event] = set()
         self.epoch = ""  # in the ids of new frames
-        self.epochs: frozenset[str] = frozenset()  # in ids that clients may come back with
+        self.names: frozenset[str] = frozenset()  # of the history: see wire/epoch.py
+        self._salt = NO_SALT
+        self._lowest = 0
         self.generation = 0
         self.reset_reason = ""
         self.cursor = Cursor()
@@ -81,26 +85,30 @@ class EventLog:
 
     # -- the poller's side ------------------------------------------------------------------
 
-    def begin(self, epoch: str, cursor: Cursor, reason: str = "", floor: int = 0) -> None:
+    def begin(
+        self, name: str, cursor: Cursor, reason: str = "", floor: int = 0, lowest: int = 0
+    ) -> None:
         """Start a history: empty, not ready, with everything in `cursor` counted as delivered.
 
-        Of ids up to `floor` nobody knows yet whether those that no row has can still appear.
+        Of ids up to `floor` nobody knows yet whether those that no row has can still appear. The
+        least id that was seen is `lowest`, 0 if there is no row.
         """
         self._entries.clear()
         self._bytes = 0
         self._base_position = cursor.position
-        self.epoch, self.cursor, self.reset_reason = epoch, cursor, reason
-        self.epochs = frozenset([epoch])
+        self.cursor, self.reset_reason, self._lowest = cursor, reason, lowest
+        self.epoch, self.names = self._salt.epoch(name), frozenset([name])
         self.floor = floor
         self.generation += 1
         self.counter = cursor.position
         self.ready = False
 
-    def rename(self, epoch: str) -> None:
-        """The same history under a new name, if it is one; ids under the old ones stay valid."""
-        if epoch != self.epoch:
-            self.epoch = epoch
-            self.epochs |= {epoch}
+    def rename(self, name: str, salt: epochs.Salt = NO_SALT) -> None:
+        """The same history under a new name, if it is one; ids under the old ones stay valid.
+        `salt` is the worker's from now on."""
+        self._salt, self.epoch = salt, salt.epoch(name)
+        if name not in self.names:
+            self.names |= {name}
 
     def extend(self, entries: Iterable[Entry], cursor: Cursor, floor: int = 0) -> None:
         """Append a batch; `cursor` is the worker's after it, dead gaps retired."""
@@ -169,6 +177,10 @@ class EventLog:
                 return self.oldest + after
             after -= 1  # a late row leaves the position as it is
         return None
+
+    def knows(self, epoch: str, position: int) -> bool:
+        """Whether ids of this epoch, up to this position, are of the present history."""
+        return epochs.is_valid(epoch, position, self.names, self._salt, self._lowest)
 
     def entries(self, seq: int, limit: int) -> list[Entry]:
         """At most `limit` entries from `seq`, which must not be below `oldest`."""

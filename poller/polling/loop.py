@@ -24,7 +24,7 @@ from poller.ids.ranges import MAX_ID, Range, ranges_of
 from poller.polling.identity import Identity, TableReader
 from poller.polling.report import PollReport
 from poller.reading.fence import Evidence, Fence
-from poller.reading.snapshot import History, Reading, Start
+from poller.reading.snapshot import Reading, Start
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
 from poller.wire import event_id, notices, row
@@ -71,7 +71,7 @@ class Poller:
         self._report = PollReport(name)
         self._cursor: Cursor | None = None
         self._gaps = Gaps()
-        self._identity = Identity(source, History("", ""))
+        self._identity = Identity(source)
         self._reset_reason = ""
         self._failures = 0
         self._share = _share()
@@ -89,14 +89,13 @@ class Poller:
         """
         began = self._clock()
         cursor = self._cursor or self._open()
-        if self._failures and self._is_another(self._source.describe()):
+        if self._failures and self._identity.is_another(self._source.describe(), cursor):
             return self._reset(notices.HISTORY_CHANGED)
         limit = self._settings.batch_rows
         evidence, reading = self._source.read(cursor, limit, look=bool(self._gaps.all))
-        if self._is_another(reading.history):
-            return self._reset(notices.HISTORY_CHANGED)
-        if reading.counter is not None and max(0, reading.counter) < cursor.position:
-            return self._reset(notices.IDS_RESTARTED)
+        if reason := self._identity.reset_reason(reading, cursor):
+            return self._reset(reason)
+        self._log.rename(self._identity.name, self._identity.salt)
         full = row.is_cut_off(reading.rows, limit)
         self._advance(cursor, evidence, reading.rows, full=full)
         if not full:
@@ -113,20 +112,16 @@ class Poller:
     def _open(self) -> Cursor:
         start = self._source.open()
         self._cursor = start.cursor
-        self._identity = Identity(self._source, start.history)
+        self._identity.begin(start.history)
         self._gaps = Gaps.at_start(start.cursor.gaps, start.floor, self._judge(None), self._clock())
-        self._log.begin(start.history.epoch, start.cursor, self._reset_reason, start.floor)
+        self._log.begin(
+            start.history.epoch, start.cursor, self._reset_reason, start.floor, start.lowest
+        )
         return start.cursor
 
     def _judge(self, evidence: Evidence | None) -> Judge:
         fence = self._source.fence
         return lambda gap, witness: fence.judge(gap, witness, evidence)
-
-    def _is_another(self, seen: History) -> bool:
-        if self._identity.is_another(seen, self._log.cursor.position):
-            return True
-        self._log.rename(self._identity.epoch)
-        return False
 
     def _reset(self, reason: str) -> float:
         """Begin again with the table as it is now; every stream will be told.

@@ -18,23 +18,24 @@ from sqlalchemy import Connection
 from poller.ids.ranges import Range
 from poller.reading.database import raise_if_away
 from poller.reading.description import Description
-from poller.reading.dialects.facts import TableFacts
+from poller.reading.dialects.facts import HISTORY_COLUMNS, TableFacts
 from poller.reading.questions import Questions
 from poller.reading.retrieval import Retrieval, upto_bytes
 from poller.reading.snapshot import History, HistoryMoved
 from poller.wire.row import CutOff, Row
 
-STATUS_COLUMNS = 3  # place, version, counter: see dialects/
-COUNTER = 2
+STATUS_COLUMNS = 6  # see `facts.status()`
 MAX_ROWS = 2**31
 
 
 class Batch(NamedTuple):
-    """Rows, lowest ids first; `counter` is that of a poll."""
+    """Rows, lowest ids first; what follows is told to a poll."""
 
     history: History
     counter: int | None
     rows: list[Row]
+    given: int | None
+    minute: int
 
 
 class Beside(NamedTuple):
@@ -122,11 +123,12 @@ class Batches:
             raise HistoryMoved(f"{name} became another table while it was read")
 
     def _history(self, status: Sequence[Any]) -> History:
-        return self._facts.history(*status[:COUNTER])
+        return self._facts.history(*status[:HISTORY_COLUMNS])
 
     def _batch(self, status: Sequence[Any], rows: list[Row]) -> Batch:
-        counter = None if status[COUNTER] is None else int(status[COUNTER])
-        return Batch(self._history(status), counter, rows)
+        told = status[HISTORY_COLUMNS:STATUS_COLUMNS]
+        counter, given, minute = (None if one is None else int(one) for one in told)
+        return Batch(self._history(status), counter, rows, given, minute or 0)
 
     # -- rows that one statement cannot bring -----------------------------------------------
 

@@ -102,10 +102,12 @@ class Source:
         start = self.table.start_below(connection, self._history_rows)
         # After the start is known, and before the gaps are: an id below the start was taken before
         # it, so that if nobody holds one now, each is committed, and seen from here on, or dead.
-        if not start or self.fence.idle(self.fence.look(connection, ())):
-            return Start(history, Cursor.at(start))
+        if not start:
+            return Start(history, Cursor(), lowest=self.table.lowest(connection))
+        if self.fence.idle(self.fence.look(connection, ())):
+            return Start(history, Cursor.at(start), lowest=start)
         gaps, floor = self.table.gaps_below(connection, start)
-        return Start(history, Cursor.at(start, gaps), floor)
+        return Start(history, Cursor.at(start, gaps), floor, lowest=start)
 
     def _log_exceptions(self) -> None:
         """Say what is not promised, once."""

@@ -54,12 +54,17 @@ def examine(
     innodb_id = _innodb_id(connection, table)
     if engine == "InnoDB" and not innodb_id:
         told.append(findings.NO_INNODB_ID)
-    counted = generated and _is_mariadb(connection)
+    mariadb = _is_mariadb(connection)
     fence, seen = _fence(connection, table, key, grace, (kind, engine))
-    return TableFacts(_status(table, innodb_id, counted=counted), fence, [*told, seen])
+    return TableFacts(
+        _status(table, innodb_id, counted=generated and mariadb, mariadb=mariadb),
+        fence,
+        [*told, seen],
+        limits=findings.LIMITS,
+    )
 
 
-def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]:
+def _status(table: sa.Table, innodb_id: str, *, counted: bool, mariadb: bool) -> sa.Select[Any]:
     """`counted`: the table's counter is that of the key, and told in time."""
     names = ("table_schema", "table_name", "create_time", "auto_increment")
     tables = sa.table("tables", *(sa.column(name) for name in names), schema="information_schema")
@@ -67,10 +72,12 @@ def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]
         tables.c.table_schema == (table.schema or sa.func.database()),
         tables.c.table_name == table.name,
     )
+    # MariaDB has no lasting id of a server. Its host name is another for each container that is
+    # created from the same data.
+    server = ["@@server_id"] if mariadb else ["@@server_uuid", "@@server_id"]
     place = sa.func.concat_ws(
         "/",
-        sa.literal_column("@@hostname"),
-        sa.literal_column("@@server_id"),
+        *map(sa.literal_column, server),
         sa.func.database(),
         sa.literal(table.name),
     )
@@ -80,7 +87,8 @@ def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]
         sa.literal(innodb_id),
     )
     counter = sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery()
-    return status(place, version, counter if counted else NOT_TOLD)
+    minute: ColumnElement[Any] = sa.literal_column("UNIX_TIMESTAMP() DIV 60")
+    return status(place, version, counter=counter if counted else NOT_TOLD, minute=minute)
 
 
 def _innodb_id(connection: Connection, table: sa.Table) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from poller.reading.dialects.facts import Finding
+from poller.reading.dialects.facts import WHILE_DOWN, Finding
 from poller.reading.fence import GracePeriod
 
 SHOW_LOCKS = (
@@ -21,6 +21,7 @@ NO_INNODB_ID = Finding(
     "a table that was truncated and filled again while a client was away is not noticed by it",
     "GRANT PROCESS ON *.* to this user; a partitioned table has none",
 )
+LIMITS = (f"a table recreated within a second after its creation, {WHILE_DOWN}",)
 LOCKS_SEEN = Finding("open transactions are seen by their metadata locks")
 
 

@@ -42,6 +42,14 @@ FROM (SELECT) AS always LEFT JOIN pg_locks ON locktype = 'relation' AND granted
   AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
 """
 )
+# For everybody, unless it was revoked; databases that only speak the protocol may lack it.
+MAY_ASK_SYSTEM = sa.text(
+    "SELECT has_function_privilege(to_regprocedure('pg_control_system()'), 'EXECUTE')"
+)
+SYSTEM: ColumnElement[Any] = sa.literal_column(
+    "(SELECT system_identifier FROM pg_control_system())"
+)
+MINUTE: ColumnElement[Any] = sa.literal_column("floor(extract(epoch FROM clock_timestamp()) / 60)")
 
 
 class LockHolders(HolderFence):
@@ -73,23 +81,35 @@ def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
 ) -> TableFacts:
     relation = relation_of(connection, table, key.name)
-    counter = _counter(relation, key)
+    counter, given = _counter(relation, key), _given(relation)
+    system = [] if connection.execute(MAY_ASK_SYSTEM).scalar() else [findings.NO_SYSTEM]
     fence: Fence = grace
     if relation.provable:
         where = "sequence" if relation.sequences else "table"
         fence = LockHolders(f"{where} locks", relation.name, key.name)
     return TableFacts(
-        status(_address(relation), _version(relation), counter),
+        status(
+            _address(relation, system=not system),
+            _ids(relation),
+            _file(relation),
+            counter=counter,
+            given=given,
+            minute=MINUTE,
+        ),
         fence,
-        findings.of(relation, f"{table.name}.{key.name}", grace),
+        [*findings.of(relation, f"{table.name}.{key.name}", grace), *system],
+        numbered=bool(relation.sequences),
+        limits=findings.LIMITS,
     )
 
 
-def _address(relation: Relation) -> ColumnElement[Any]:
-    # The timeline is another after a failover. A table that is gone has no oid, which is another
-    # place and not an error.
+def _address(relation: Relation, *, system: bool) -> ColumnElement[Any]:
+    # The system's identifier is another in another cluster, which gives out the same numbers; the
+    # timeline is another after a failover. A table that is gone has no oid, which is another place
+    # and not an error.
     return sa.func.concat_ws(
         "/",
+        *([SYSTEM] if system else []),
         sa.literal_column("(SELECT oid FROM pg_database WHERE datname = current_database())"),
         sa.literal_column(
             "CASE WHEN pg_is_in_recovery() THEN 'standby'"
@@ -99,18 +119,25 @@ def _address(relation: Relation) -> ColumnElement[Any]:
     )
 
 
-def _version(relation: Relation) -> ColumnElement[Any]:
-    """The file, or those of the partitions; and the sequences', which are new after a restart."""
-    file: ColumnElement[Any] = sa.func.pg_relation_filenode(_regclass(relation))
-    if relation.kind == "p":
-        partitions = sa.func.pg_partition_tree(_regclass(relation)).table_valued("relid")
-        files = sa.cast(sa.func.pg_relation_filenode(partitions.c.relid), sa.BigInteger)
-        file = sa.select(sa.func.sum(files)).select_from(partitions).scalar_subquery()
-    sequences = [
-        sa.func.pg_relation_filenode(sa.literal_column(f"{one.seqrelid:d}::oid"))
-        for one in relation.sequences
-    ]
-    return sa.func.concat_ws("/", file, *sequences)
+def _ids(relation: Relation) -> ColumnElement[Any]:
+    """The files of the sequences: new after RESTART, but not after `setval`."""
+    return sa.func.concat_ws(
+        "/",
+        sa.literal(""),
+        *(
+            sa.func.pg_relation_filenode(sa.literal_column(f"{one.seqrelid:d}::oid"))
+            for one in relation.sequences
+        ),
+    )
+
+
+def _file(relation: Relation) -> ColumnElement[Any]:
+    """The table's file, or those of the partitions: new after TRUNCATE, but also VACUUM FULL."""
+    if relation.kind != "p":
+        return sa.func.pg_relation_filenode(_regclass(relation))
+    partitions = sa.func.pg_partition_tree(_regclass(relation)).table_valued("relid")
+    files = sa.cast(sa.func.pg_relation_filenode(partitions.c.relid), sa.BigInteger)
+    return sa.select(sa.func.sum(files)).select_from(partitions).scalar_subquery()
 
 
 def _regclass(relation: Relation) -> ColumnElement[Any]:
@@ -122,11 +149,19 @@ def _counter(relation: Relation, key: ColumnElement[Any]) -> ColumnElement[Any]:
     if not relation.sequences or not all(one.readable for one in relation.sequences):
         return NOT_TOLD
     # A sequence knows nothing of ids that were set by hand, as an import does.
-    last = [
-        sa.literal_column(
-            f"(SELECT last_value - (NOT is_called)::int FROM {one.name})",  # noqa: S608 - quoted
-            sa.BigInteger,
-        )
-        for one in relation.sequences
-    ]
+    last = [_last_value(one) for one in relation.sequences]
     return sa.func.greatest(*last, sa.select(sa.func.max(key)).scalar_subquery())
+
+
+def _given(relation: Relation) -> ColumnElement[Any]:
+    """The newest value of the one sequence, if it counts upwards and can be read."""
+    rising = [one for one in relation.sequences if one.readable and one.seqincrement > 0]
+    only = len(relation.sequences) == 1 and bool(rising)
+    return _last_value(rising[0]) if only else NOT_TOLD
+
+
+def _last_value(sequence: Any) -> ColumnElement[Any]:
+    return sa.literal_column(
+        f"(SELECT last_value - (NOT is_called)::int FROM {sequence.name})",  # noqa: S608 - quoted
+        sa.BigInteger,
+    )

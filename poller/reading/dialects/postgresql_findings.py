@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from poller.reading.dialects.facts import Finding
+from poller.reading.dialects.facts import WHILE_DOWN, Finding
 from poller.reading.dialects.postgresql_relation import TABLE_KINDS, Relation
 from poller.reading.fence import GracePeriod
+
+LIMITS = (
+    f"rows deleted, the sequence set back by setval() and the ids given out again, {WHILE_DOWN}",
+    f"the server's files put back as they were, and written beyond the newest id, {WHILE_DOWN}",
+)
+NO_SYSTEM = Finding(
+    "this user may not call pg_control_system(), which tells one cluster from another",
+    "a cluster that is created again, and filled from a dump with the same numbers, is not noticed",
+    "GRANT EXECUTE ON FUNCTION pg_control_system() TO this user",
+)
 
 
 def of(relation: Relation, key: str, grace: GracePeriod) -> list[Finding]:
