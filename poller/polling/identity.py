@@ -176,7 +176,7 @@ class Identity:
         shared = {
             name: value
             for name, value in before.columns.items()
-            if name in now.columns and value != before.id  # the key tells nothing
+            if name in _read(now) and value != before.id  # the key tells nothing
         }
         telling = {
             name: value
@@ -193,6 +193,11 @@ class Identity:
             self.salt, self._void = self.salt.void_before(), False
 
 
+def _read(row: Row) -> set[str]:
+    """The columns whose values are known."""
+    return set(row.columns or ()) - set(row.withheld)
+
+
 def _has(row: Row, name: str, value: object) -> bool:
     return row.columns is not None and name in row.columns and _equal(row.columns[name], value)
 
@@ -201,7 +206,7 @@ def _same(one: Row, other: Row) -> bool:
     """Whether two readings of a row agree in the columns that both have, more than the id alone."""
     if one.columns is None or other.columns is None:
         return one == other
-    shared = one.columns.keys() & other.columns.keys()
+    shared = _read(one) & _read(other)
     enough = len(shared) > 1 or len(one.columns) == 1
     return enough and all(_equal(one.columns[name], other.columns[name]) for name in shared)
 

@@ -16,7 +16,7 @@ from poller.reading.database import Database
 from poller.reading.fence import Evidence, Fence, FenceVoid
 from poller.reading.snapshot import Found, History, Reading, Start
 from poller.reading.table import Table
-from poller.runtime import log
+from poller.runtime import log, metrics
 from poller.runtime.settings import Settings
 
 
@@ -41,6 +41,7 @@ class Source:
         self._history_rows = settings.history_rows
         self._prepare = prepare
         self._logged: list[str] = []
+        self._said_limits = False
 
     @property
     def fence(self) -> Fence:
@@ -116,3 +117,9 @@ class Source:
             self._logged = exceptions
             for note in exceptions:
                 log.warning("degraded", feed=self._feed, fence=self.fence.name, note=note)
+        if not self._said_limits:
+            self._said_limits = True
+            limits = self.table.facts.limits
+            metrics.limits.labels(self._feed).set(len(limits))
+            for note in limits:
+                log.info("limit", feed=self._feed, note=note)

@@ -17,7 +17,13 @@ from poller.reading.snapshot import History
 from poller.wire.epoch import LASTING_DIGITS, PASSING_DIGITS
 
 NOT_TOLD: ColumnElement[Any] = sa.null()
-WHILE_DOWN = "while no worker ran that still runs, by a client that was away"
+# What polling/identity.py cannot know of any table.
+LIMITS = (
+    "not noticed: ids given out again between two polls, to a row like the one that was deleted",
+    "a needless reset: a row follows an UPDATE of all that told the newest row from others",
+)
+UNKNOWN_LATER = "not noticed by a worker that started later:"
+NEEDLESS_LATER = "a needless reset, by a worker that started later:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,8 @@ def exceptions(findings: Sequence[Finding]) -> list[Finding]:
 class TableFacts:
     """`status` selects one row: see `status()`.
 
-    `file` is the database's if it is one. `numbered` is that of `History`. `limits` are what is not
-    noticed of this table's history however well everything is set up.
+    `file` is the database's if it is one. `numbered` is that of `History`. `limits` are what is
+    mistaken about the table's history however well everything is set up.
     """
 
     status: sa.Select[Any]

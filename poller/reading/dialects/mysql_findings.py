@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from poller.reading.dialects.facts import WHILE_DOWN, Finding
+from poller.reading.dialects.facts import LIMITS, NEEDLESS_LATER, UNKNOWN_LATER, Finding
 from poller.reading.fence import GracePeriod
 
 SHOW_LOCKS = (
@@ -21,7 +21,11 @@ NO_INNODB_ID = Finding(
     "a table that was truncated and filled again while a client was away is not noticed by it",
     "GRANT PROCESS ON *.* to this user; a partitioned table has none",
 )
-LIMITS = (f"a table recreated within a second after its creation, {WHILE_DOWN}",)
+NOT_KNOWN = (
+    *LIMITS,
+    f"{UNKNOWN_LATER} ids set back, or a table recreated, within a second of its last ALTER",
+    f"{NEEDLESS_LATER} a table that was altered or rewritten, or has a new partition",
+)
 LOCKS_SEEN = Finding("open transactions are seen by their metadata locks")
 
 

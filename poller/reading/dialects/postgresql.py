@@ -99,7 +99,7 @@ def examine(
         fence,
         [*findings.of(relation, f"{table.name}.{key.name}", grace), *system],
         numbered=bool(relation.sequences),
-        limits=findings.LIMITS,
+        limits=findings.NOT_KNOWN,
     )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from poller.reading.dialects.facts import WHILE_DOWN, Finding
+from poller.reading.dialects.facts import LIMITS, NEEDLESS_LATER, UNKNOWN_LATER, Finding
 from poller.reading.dialects.postgresql_relation import TABLE_KINDS, Relation
 from poller.reading.fence import GracePeriod
 
-LIMITS = (
-    f"rows deleted, the sequence set back by setval() and the ids given out again, {WHILE_DOWN}",
-    f"the server's files put back as they were, and written beyond the newest id, {WHILE_DOWN}",
+NOT_KNOWN = (
+    *LIMITS,
+    f"{UNKNOWN_LATER} ids given out again after setval() had set the sequence back",
+    f"{UNKNOWN_LATER} the server's files put back as they were, and written beyond the newest id",
+    "a needless reset: an ALTER TABLE that rewrites the sequence, too (the key's type, SET LOGGED)",
+    f"{NEEDLESS_LATER} a sequence that was altered",
 )
 NO_SYSTEM = Finding(
     "this user may not call pg_control_system(), which tells one cluster from another",

@@ -12,7 +12,15 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.gaps import Witness
 from poller.ids.ranges import Range
-from poller.reading.dialects.facts import NOT_TOLD, WHILE_DOWN, Finding, TableFacts, status
+from poller.reading.dialects.facts import (
+    LIMITS,
+    NEEDLESS_LATER,
+    NOT_TOLD,
+    UNKNOWN_LATER,
+    Finding,
+    TableFacts,
+    status,
+)
 from poller.reading.dialects.file_identity import birth_of
 from poller.reading.fence import Evidence
 
@@ -27,10 +35,12 @@ NO_BIRTH = Finding(
     "keep the file on another file system, or give each new file an id of its own, with a random "
     "number: PRAGMA application_id = 805306457",
 )
-LIMITS = (
-    f"rows deleted, sqlite_sequence cleared and the ids given out again, {WHILE_DOWN}",
-    f"a backup copied into the file, if it reaches beyond the newest id, {WHILE_DOWN}",
-    f"the table dropped and created again in the same place of the file, {WHILE_DOWN}",
+NOT_KNOWN = (
+    *LIMITS,
+    f"{UNKNOWN_LATER} ids given out again after sqlite_sequence was set back or cleared",
+    f"{UNKNOWN_LATER} a backup that was copied into the file and goes beyond the newest id",
+    f"{UNKNOWN_LATER} a recreated table that took the same page and the same line of the schema",
+    f"{NEEDLESS_LATER} a VACUUM that moved the table to another page",
 )
 MADE = sa.text("""
 SELECT m.type, m.sql, EXISTS (
@@ -74,7 +84,7 @@ def examine(connection: Connection, table: sa.Table, key: ColumnElement[Any]) ->
     told = [finding, Finding("SQLite has one writer at a time: no row overtakes another")]
     if not birth_of(file) and not connection.execute(APPLICATION_ID).scalar():
         told.append(NO_BIRTH)
-    return TableFacts(_status(table, counter), SingleWriter(), told, file, limits=LIMITS)
+    return TableFacts(_status(table, counter), SingleWriter(), told, file, limits=NOT_KNOWN)
 
 
 def _status(table: sa.Table, counter: ColumnElement[Any]) -> sa.Select[Any]:
