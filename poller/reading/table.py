@@ -83,6 +83,11 @@ class Table:
         return self._last_look().facts
 
     @property
+    def key_column(self) -> str:
+        """The name of the id column, as the last look found it."""
+        return str(self._last_look().description.key.name)
+
+    @property
     def _key(self) -> ColumnElement[int]:
         return self._last_look().description.key
 
