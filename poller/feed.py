@@ -9,11 +9,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from poller.delivery.event_log import EventLog
 from poller.handlers import Context, Handlers, RowHandler
+from poller.ids.named import Named
+from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
 from poller.reading.database import Database, DatabaseTimeout
 from poller.reading.description import TableError, source_name
@@ -53,6 +56,13 @@ class Watch:
     ) -> Watch:
         """`name` is by default the source's."""
         return cls(source, name or source_name(source), key, columns, prepare, settings)
+
+
+class Delivered(NamedTuple):
+    """What a worker has delivered, of which history."""
+
+    epoch: str
+    held: Named
 
 
 class Feed:
@@ -126,27 +136,25 @@ class Feed:
     # -- a page beside its stream -----------------------------------------------------------
 
     @property
-    def cursor(self) -> event_id.Resume | None:
+    def cursor(self) -> Delivered | None:
         """What this worker has delivered, None while it is not ready.
 
         A page takes it before it reads its rows: whatever it holds is then in their snapshot.
         """
-        return event_id.Resume(self.log.epoch, self.log.cursor) if self.log.ready else None
+        return Delivered(self.log.epoch, self.log.held) if self.log.ready else None
 
-    def page_token(self, before: event_id.Resume | None, ids: Iterable[int]) -> str:
+    def page_token(self, before: Delivered | None, ids: Iterable[int]) -> str:
         """The Last-Event-ID of a page that was rendered with `ids`, `before` taken first.
 
         A stream opened with it brings just what the page does not show. Empty if `before` is
         None.
         """
-        if before is None or before.epoch is None:
+        if before is None:
             return ""
-        cursor = before.cursor
-        for row_id in sorted(ids):
-            cursor = cursor.add(row_id)
-        return event_id.format_event_id(before.epoch, cursor)
+        shown = ranges_of(row_id for row_id in sorted({*ids}) if row_id not in before.held.cursor)
+        return event_id.format_event_id(before.epoch, before.held.then(shown))
 
-    def token_of(self, before: event_id.Resume | None, rows: Iterable[object]) -> str:
+    def token_of(self, before: Delivered | None, rows: Iterable[object]) -> str:
         """The same, of rows as a page has them: ids, mappings, or objects that have the key as an
         attribute.
 
@@ -194,6 +202,8 @@ def explain(error: Exception) -> str:
         return str(error)
     if isinstance(error, DatabaseTimeout):
         return f"the database gave {error}"
+    if isinstance(error, AssertionError):  # SQLAlchemy's, at a version() that it cannot read
+        return "the database is none that Rowcast knows; the log says what it calls itself"
     if isinstance(error, SQLAlchemyError):
         return "the database is away or refuses the query; the log says why"
     return "the poll fails; the log says why"

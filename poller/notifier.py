@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from flask import Flask, current_app
 
-from poller.feed import Feed, Watch
+from poller.feed import Delivered, Feed, Watch
 from poller.handlers import RowHandler
 from poller.reading.database import Database
 from poller.reading.engine import UrlOrEngine
@@ -19,7 +19,6 @@ from poller.runtime.settings import Settings
 from poller.service import Service
 from poller.web import page, routes
 from poller.web.current import EXTENSION, service_of, services_of
-from poller.wire.event_id import Resume
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -171,7 +170,9 @@ class Notifier:
         """A feed of `app` (default: the current one), by name or the first. Raises KeyError."""
         return self._service(app).feed(name)
 
-    def page_token(self, name: str, rows: Iterable[object], *, before: Resume | None = None) -> str:
+    def page_token(
+        self, name: str, rows: Iterable[object], *, before: Delivered | None = None
+    ) -> str:
         """The token of a page that shows `rows`: a stream that is asked to resume there brings what
         the page does not show, and nothing twice.
 

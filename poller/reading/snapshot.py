@@ -41,9 +41,9 @@ class History:
 class Reading:
     """What one poll saw, in one snapshot. Rows are in id order.
 
-    `counter` is the greatest id that the database ever gave out for the table, or None if it does
-    not tell. `given` is the sequence's last value, whatever ids the table has. `minute` is that of
-    the database's clock: see `wire/epoch.py`.
+    `counter` is the greatest id that the table ever had or was given, `given` the newest one that
+    its sequence gave out: a row may have been inserted with an id above that. Each is None if the
+    database does not tell. `minute` is that of the database's clock: see `wire/epoch.py`.
     """
 
     history: History
@@ -69,11 +69,13 @@ class Found:
 class Start:
     """Where a poller starts: the table's history, and `history_rows` below the newest row.
 
-    The cursor's gaps, and all ids up to `floor`, may still fill. A row has the id `lowest`, and
-    none that was looked at has a lower one; 0 if there is no row.
+    The cursor's gaps, and all ids up to `floor`, may still fill. `given` is that of `Reading`, read
+    before all else. A row has the id `lowest`, and none that was looked at has a lower one; 0 if
+    there is no row.
     """
 
     history: History
     cursor: Cursor
     floor: int = 0
+    given: int | None = None
     lowest: int = 0

@@ -12,9 +12,8 @@ from urllib.parse import urlencode
 
 from flask import Flask, current_app, g, url_for
 
-from poller.feed import Feed
+from poller.feed import Delivered, Feed
 from poller.web.current import EXTENSION, service_of
-from poller.wire.event_id import Resume
 
 NOTED = "_rowcast_delivered"  # in `g`: by notifier and feed
 
@@ -31,7 +30,9 @@ def add_to(app: Flask, notifier: str) -> None:
     app.context_processor(lambda: {"rowcast": Page})
 
 
-def token(feed: Feed, notifier: str, rows: Iterable[object], before: Resume | None = None) -> str:
+def token(
+    feed: Feed, notifier: str, rows: Iterable[object], before: Delivered | None = None
+) -> str:
     """The token of a page that shows `rows`. Without `before`, what this request noted counts."""
     return feed.token_of(before or g.get(NOTED, {}).get((notifier, feed.name)), rows)
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
+from poller.ids.ranges import MAX_ID
 from poller.reading.dialects.file_identity import file_identity
 from poller.reading.fence import Fence
 from poller.reading.snapshot import History
@@ -28,11 +29,13 @@ NEEDLESS_LATER = "a needless reset, by a worker that started later:"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A fact. If it takes from the promise: what is then `lacking`, and the `remedy`."""
+    """A fact. If it takes from the promise: what is then `lacking`, the `remedy`, and the SQL that
+    the fact is `shown_by`."""
 
     fact: str
     lacking: str = ""
     remedy: str = ""
+    shown_by: str = ""
 
     def __str__(self) -> str:
         return f"{self.fact}: {self.lacking}" if self.lacking else self.fact
@@ -47,14 +50,16 @@ def exceptions(findings: Sequence[Finding]) -> list[Finding]:
 class TableFacts:
     """`status` selects one row: see `status()`.
 
-    `file` is the database's if it is one. `numbered` is that of `History`. `limits` are what is
-    mistaken about the table's history however well everything is set up.
+    `file` is the database's if it is one. `outlying`: see the function. `numbered` is that of
+    `History`. `limits` are what is mistaken about the table's history however well everything is
+    set up.
     """
 
     status: sa.Select[Any]
     fence: Fence
     findings: Sequence[Finding]
     file: str | None = None
+    outlying: bool = False
     numbered: bool = False
     limits: Sequence[str] = ()
 
@@ -101,6 +106,11 @@ def status(
         given.label("rowcast_given"),
         minute.label("rowcast_minute"),
     )
+
+
+def outlying(counter: int | None, given: int | None) -> bool:
+    """Whether there are ids that were not given out, or none left that can be streamed."""
+    return counter is not None and (counter >= MAX_ID or (given is not None and counter > given))
 
 
 def quoted_name(connection: Connection, table: sa.Table) -> str:

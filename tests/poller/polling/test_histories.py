@@ -25,10 +25,10 @@ from poller.delivery.event_log import EventLog
 from poller.delivery.resuming import asked
 from poller.doctor import diagnose
 from poller.ids.cursor import Cursor
+from poller.ids.gaps import Gaps
 from poller.polling.loop import Poller
 from poller.reading.database import Database
-from poller.reading.fence import Evidence
-from poller.reading.snapshot import Reading
+from poller.reading.fence import Pass
 from poller.reading.source import Source
 from poller.reading.table import Table
 from poller.runtime.settings import Settings
@@ -389,10 +389,10 @@ class StillSource(Source):
 
     minute = FIRST_MINUTE + 1000
 
-    def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]:
-        evidence, reading = super().read(cursor, limit, look=look)
-        assert reading.minute > FIRST_MINUTE
-        return evidence, replace(reading, minute=self.minute)
+    def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
+        found = super().read(cursor, gaps, limit)
+        assert found.reading.minute > FIRST_MINUTE
+        return replace(found, reading=replace(found.reading, minute=self.minute))
 
 
 class Worker:
@@ -420,7 +420,7 @@ class Worker:
     @property
     def newest_id(self) -> str:
         """What a client holds that was sent everything."""
-        return event_id.format_event_id(self.log.epoch, self.log.cursor)
+        return event_id.format_event_id(self.log.epoch, self.log.held)
 
     def told(self, last_event_id: str) -> str:
         return RESET if asked(self.log, last_event_id).reason else GOES_ON
