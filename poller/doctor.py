@@ -38,6 +38,7 @@ class Report:
     place: str = ""
     fence: str = ""
     findings: Sequence[Finding] = ()
+    limits: Sequence[str] = ()
     problem: str = ""
     way_out: Sequence[str] = ()
 
@@ -67,6 +68,7 @@ class Report:
                     yield f"         shown by: {finding.shown_by}"
         if self.findings:
             yield f"{'fence':<6} {self.fence}"
+            yield from (f"{'limit':<6} {one}" for one in self.limits)
             yield ""
         yield self._verdict()
         if self.way_out:
@@ -132,7 +134,8 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
             return Report(table.name, place, problem=duplicates)
         newest = table.start_below(connection, 0)
         table.poll(connection, Cursor.at(newest), limit=1)
-        return Report(table.name, place, table.facts.fence.name, table.facts.findings)
+        facts = table.facts
+        return Report(table.name, place, facts.fence.name, facts.findings, facts.limits)
 
     try:
         report = database.read(work)

@@ -177,6 +177,7 @@ class Feed:
             "problem": problem,
             "fence": facts.fence.name if facts else None,
             "degraded": [str(finding) for finding in facts.exceptions] if facts else [],
+            "limits": list(facts.limits) if facts else [],
             "streams": len(self.streams),
         }
 

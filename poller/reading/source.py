@@ -45,6 +45,7 @@ class Source:
         self._history_rows = settings.history_rows
         self._prepare = prepare
         self._told: list[str] = []
+        self._said_limits = False
         self._ahead = Ahead()
 
     @property
@@ -135,13 +136,14 @@ class Source:
         start = self.table.start_below(connection, self._history_rows)
         # After the start is known, and before the gaps are: an id below the start was taken before
         # it, so that if nobody holds one now, each is committed, and seen from here on, or dead.
+        lowest = start or self.table.lowest(connection)
         idle = not start or self.fence.idle(self.fence.look(connection, ()))
         if idle and (given is None or given >= start):
-            return Start(history, Cursor.at(start), given=given)
+            return Start(history, Cursor.at(start), given=given, lowest=lowest)
         gaps, floor = self.table.gaps_below(connection, start)
         if idle and given is not None:  # but for those that the sequence has yet to give out
             gaps, floor = [*above(gaps, given)], floor if floor > given else 0
-        return Start(history, Cursor.at(start, gaps), floor, given)
+        return Start(history, Cursor.at(start, gaps), floor, given, lowest)
 
     def _tell_exceptions(self) -> None:
         """Say what is not promised: once in the log, and before any row is sent."""
@@ -151,3 +153,9 @@ class Source:
             self._told = exceptions
             for note in exceptions:
                 log.warning("degraded", feed=self._feed, fence=self.fence.name, note=note)
+        if not self._said_limits:
+            self._said_limits = True
+            limits = self.table.facts.limits
+            metrics.limits.labels(self._feed).set(len(limits))
+            for note in limits:
+                log.info("limit", feed=self._feed, note=note)

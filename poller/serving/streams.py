@@ -63,7 +63,7 @@ class Streams:
     ) -> None:
         self._feed = feed
         self._log = event_log
-        self._backfill = Backfill(feed, read_page, settings.batch_rows, lambda: event_log.epochs)
+        self._backfill = Backfill(feed, read_page, settings.batch_rows, lambda: event_log.names)
         self._settings = settings
         self._on_first = on_first
         self._why_waiting = why_waiting
