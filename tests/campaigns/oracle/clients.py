@@ -24,6 +24,8 @@ from pathlib import Path
 import httpx
 import httpx_sse
 
+from tests.campaigns.oracle.heartbeat import beat_beside
+from tests.campaigns.oracle.journal import Journal
 from tests.campaigns.oracle.reader import Memory, Reader
 
 STEP_S = 0.2
@@ -114,6 +116,7 @@ def main(arguments: list[str]) -> None:
         loops.append(lambda h=habit, m=memory, c=chosen: live(h, m, urls, c))  # type: ignore[misc]
     third_party = Memory(Path(folder), THIRD_PARTY)
     loops.append(lambda: live_with_httpx(third_party, urls[0]))
+    beat_beside("clients", Journal(Path(folder) / "clients' machine.jsonl"))
     for loop in loops:
         threading.Thread(target=loop, daemon=True).start()
     signal.pause()
