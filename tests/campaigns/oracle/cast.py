@@ -3,11 +3,11 @@
 import random
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.campaigns.oracle import clients, journal
-from tests.campaigns.oracle.records import payload_of
+from tests.campaigns.oracle import journal
 from tests.harness.process import Child, wait_until
 
 PROJECT = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ class Cast:
 
     def __init__(self, url: str, seed: int, folder: Path, stack: ExitStack) -> None:
         self.writers: dict[str, Child] = {}
-        self._others: list[Child] = []
+        self._others: dict[str, Child] = {}
         self._url = url
         self._seed = seed
         self._folder = folder
@@ -33,10 +33,11 @@ class Cast:
         if role == "writer":
             self.writers[name] = child
         else:
-            self._others.append(child)
+            self._others[name] = child
 
-    def wait_written(self) -> None:
-        paths = [self._folder / f"{name}.jsonl" for name in self.writers]
+    def wait_written(self, *names: str) -> None:
+        """Until each of them has committed something; by default all writers."""
+        paths = [self._folder / f"{name}.jsonl" for name in names or self.writers]
 
         def all_write() -> bool:
             return all(path.exists() and b'"committed"' in path.read_bytes() for path in paths)
@@ -49,33 +50,35 @@ class Cast:
         self.writers[name].end()
         self.write(name)
 
+    def end(self, name: str) -> None:
+        """One of the others ends what it is at."""
+        child = self._others.pop(name)
+        child.signal(signal.SIGTERM)
+        child.wait(END_TIMEOUT_S)
+
     def end_writing(self) -> None:
-        children = [*self.writers.values(), *self._others]
+        children = [*self.writers.values(), *self._others.values()]
         for child in children:
             assert child.alive, f"a writer ended:\n{child.log()[-2000:]}"
             child.signal(signal.SIGTERM)
         for child in children:
             child.wait(END_TIMEOUT_S)
 
-    def read(self, servers: list[str], newest: str, interval_s: float) -> None:
-        """The clients, the naive poller, and the look at how quickly the database answers.
+    def read(self, cast: str, names: Sequence[str], servers: Sequence[str]) -> None:
+        """The clients of `clients.CASTS`; returns when each of them, by name, has its place."""
+        self._start(cast, "clients", cast, self._folder, self._seed, *servers)
+        paths = [journal.client_path(self._folder, name) for name in names]
 
-        Returns when every client has its place, and one all rows up to the `newest`.
-        """
-        self._start("clients", "clients", self._folder, self._seed, *servers)
+        def placed() -> bool:
+            return all(path.exists() and b'"place"' in path.read_bytes() for path in paths)
+
+        wait_until(placed, START_TIMEOUT_S, "every client has its place")
+
+    def read_naively(self, interval_s: float) -> None:
         self._start("naive", "naive", self._url, self._folder / "naive.jsonl", interval_s)
-        self.measure()
-        last = payload_of(newest).encode()
-
-        def all_there() -> bool:
-            paths = [journal.client_path(self._folder, name) for name in clients.NAMES]
-            told = [path.read_bytes() for path in paths if path.exists()]
-            placed = len(told) == len(paths) and all(b'"place"' in one for one in told)
-            return placed and any(last in one for one in told)
-
-        wait_until(all_there, START_TIMEOUT_S, "every client has its place, one all of history")
 
     def measure(self) -> None:
+        """How quickly the database answers."""
         self._start("database", "heartbeat", self._url, self._folder / "database.jsonl")
 
     def _start(self, name: str, module: str, *arguments: object) -> Child:

@@ -1,4 +1,6 @@
-"""Eight clients in one process: `… oracle.clients FOLDER SEED MAIN_URL LAG_URL`.
+"""The clients, in one process: `… oracle.clients CAST FOLDER SEED URL…`.
+
+`torture` has eight, on two servers:
 
 | client | what it does |
 |---|---|
@@ -8,7 +10,8 @@
 | hopping | goes at random, between the server and one whose worker lags behind |
 | httpx-sse | a client that nobody here wrote |
 
-Each has a thread; the process is ended by SIGTERM.
+`one` is a steady one, and `crowd` twenty that come back every few seconds: see `held.py`. Each
+client has a thread; the process is ended by SIGTERM.
 """
 
 import random
@@ -45,6 +48,7 @@ class Habit:
     abrupt: bool = False
     slow: bool = False
     hops: bool = False
+    brief: bool = False  # in what it writes down
 
 
 HABITS = (
@@ -58,6 +62,14 @@ HABITS = (
 )
 THIRD_PARTY = "httpx-sse"
 NAMES = (*(habit.name for habit in HABITS), THIRD_PARTY)
+CROWD_STAY_S = (4.5, 5.5)
+CASTS = {
+    "torture": HABITS,
+    "one": HABITS[:1],
+    "crowd": tuple(
+        Habit(f"returning {number}", stay_s=CROWD_STAY_S, brief=True) for number in range(1, 21)
+    ),
+}
 
 
 def live(habit: Habit, memory: Memory, urls: list[str], chosen: random.Random) -> None:
@@ -108,15 +120,16 @@ def _read_with_httpx(memory: Memory, url: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    folder, seed, *urls = arguments
+    cast, folder, seed, *urls = arguments
     loops: list[Callable[[], None]] = []
-    for habit in HABITS:
-        memory = Memory(Path(folder), habit.name, habit.first_id)
+    for habit in CASTS[cast]:
+        memory = Memory(Path(folder), habit.name, habit.first_id, brief=habit.brief)
         chosen = random.Random(f"{seed}/{habit.name}")
         loops.append(lambda h=habit, m=memory, c=chosen: live(h, m, urls, c))  # type: ignore[misc]
-    third_party = Memory(Path(folder), THIRD_PARTY)
-    loops.append(lambda: live_with_httpx(third_party, urls[0]))
-    beat_beside("clients", Journal(Path(folder) / "clients' machine.jsonl"))
+    if cast == "torture":
+        third_party = Memory(Path(folder), THIRD_PARTY)
+        loops.append(lambda: live_with_httpx(third_party, urls[0]))
+    beat_beside(cast, Journal(Path(folder) / f"machine of {cast}.jsonl"))
     for loop in loops:
         threading.Thread(target=loop, daemon=True).start()
     signal.pause()

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.campaigns.oracle.checker import ANOMALIES, MERGED
-from tests.campaigns.oracle.torture import POLL_INTERVAL_S, WRITERS
-from tests.campaigns.oracle.verdict import Delays, Report
+from tests.campaigns.oracle.delays import Delays
+from tests.campaigns.oracle.held import Held
+from tests.campaigns.oracle.torture import LONGEST_WAIT_S, POLL_INTERVAL_S, WRITERS
+from tests.campaigns.oracle.verdict import Report
 
 HEAD = (
-    "| database | seed | rows | late commits | faults | anomalies | naive poller lost | p50 | p99 "
-    "| verdict |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| database | seed | rows | late commits | faults | anomalies | late | naive poller lost | p50 "
+    "| p99 | verdict |\n|---|---|---|---|---|---|---|---|---|---|---|"
 )
 HELD_HEAD = (
-    "| database | open for | p50 before | p99 before | p50 meanwhile | p99 meanwhile | verdict |\n"
-    "|---|---|---|---|---|---|---|"
+    "| database | open for | gaps | p50 before | longest | meanwhile | longest | after | longest "
+    "| /healthz p99 | hub blocked | verdict |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 PAGE = """# Torture
 
@@ -95,32 +97,35 @@ class Line:
         merged = f" ({it.counts[MERGED]})" if MERGED in it.counts else ""
         cells = (
             f"{self.database} | {self.seed} | {it.committed:,} | {it.late_commits:,}",
-            f"{self.faults} | {bad}{merged} | {it.naive_lost:,} | {_ms(it.delays)}",
-            it.verdict,
+            f"{self.faults} | {bad}{merged} | {len(it.late)} | {it.naive_lost:,}",
+            f"{_ms(it.delays)} | {it.verdict}",
         )
         return f"| {' | '.join(cells)} |"
 
 
 @dataclass(frozen=True)
-class Held:
-    """The delay before and while one writer keeps its transaction open."""
+class HeldLine:
+    """A transaction that stays open."""
 
     database: str
-    hold_s: float
-    before: Delays
-    meanwhile: Delays
-    report: Report
+    held: Held
 
     def __str__(self) -> str:
-        delays = f"{_ms(self.before)} | {_ms(self.meanwhile)}"
-        return f"| {self.database} | {self.hold_s:g} s | {delays} | {self.report.verdict} |"
+        it = self.held
+        cells = [self.database, f"{it.plan.hold_s:g} s", f"{it.gaps:,}"]
+        cells += [
+            f"{1000 * one.p50_s:.0f} | {1000 * one.longest_s:.0f} ms"
+            for one in (it.before, it.meanwhile, it.after)
+        ]
+        cells += [f"{1000 * it.healthz_p99_s:.0f} ms", f"{1000 * it.blocked_s:.0f} ms"]
+        return f"| {' | '.join([*cells, it.report.verdict])} |"
 
 
 def _ms(delays: Delays) -> str:
     return f"{1000 * delays.p50_s:.0f} ms | {1000 * delays.p99_s:.0f} ms"
 
 
-def page(lines: Sequence[Line], held: Sequence[Held]) -> str:
+def page(lines: Sequence[Line], held: Sequence[HeldLine]) -> str:
     return PAGE.format(
         seconds=lines[0].seconds,
         writers=WRITERS,
@@ -128,5 +133,6 @@ def page(lines: Sequence[Line], held: Sequence[Held]) -> str:
         table="\n".join([HEAD, *map(str, lines)]),
         kinds=", ".join(ANOMALIES),
         interval_ms=1000 * POLL_INTERVAL_S,
+        late_ms=1000 * LONGEST_WAIT_S,
         held="\n".join([HELD_HEAD, *map(str, held)]),
     )

@@ -46,7 +46,8 @@ class Observer:
         def observed(poller: Poller) -> float:
             self._open()
             self._payloads, self._reset = [], False
-            began_s, delay_s = now_s(), 0.0
+            began_s = now_s()
+            delay_s: float = 0.0
             try:
                 delay_s = poll(poller)
             finally:

@@ -59,7 +59,7 @@ class Frame(Struct, frozen=True, tag="frame"):
     connection: int
     kind: Literal["row", "place", "reset"]
     at_s: float
-    event_id: str  # the client's last event id after this frame
+    event_id: str  # the client's last event id after this frame; empty if it was left out
     row_id: int = 0
     payload: str = ""
     reason: str = ""
@@ -166,4 +166,4 @@ class Record:
     beats: list[Beat] = field(default_factory=list)
     # Longer than this a commit must not wait, if the clock is to judge: seconds.
     longest_wait_s: float | None = None
-    one_writer_at_a_time: bool = False
+    in_order: bool = False  # few rows are committed after one with a greater id

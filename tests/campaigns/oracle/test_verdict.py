@@ -114,7 +114,7 @@ def test_few_late_commits_are_vacuous_unless_writers_take_turns() -> None:
 
     def on_sqlite(record: Record) -> None:
         in_order(record)
-        record.one_writer_at_a_time = True
+        record.in_order = True
 
     assert judged(on_sqlite).verdict == "pass"
 

@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.campaigns.oracle import clients, journal, observer
-from tests.campaigns.oracle.cast import Cast
+from tests.campaigns.oracle.cast import START_TIMEOUT_S, Cast
 from tests.campaigns.oracle.ending import write_sentinel
 from tests.campaigns.oracle.faults import Kind, schedule
 from tests.campaigns.oracle.journal import Journal
 from tests.campaigns.oracle.proxy import NetworkPath
-from tests.campaigns.oracle.records import Attempt, Fault, Record, now_s
+from tests.campaigns.oracle.records import Attempt, Fault, Record, now_s, payload_of
 from tests.campaigns.oracle.renewal import HISTORY_FROM
 from tests.campaigns.oracle.scenarios import SERVED_APP
 from tests.campaigns.oracle.scene import Scene
 from tests.campaigns.oracle.table import DatabaseErrors, go_on_from, prepare, read_truth
 from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
+from tests.harness.process import wait_until
 from tests.harness.server import DatabaseServer
 
 WRITERS = 10
@@ -106,7 +107,10 @@ class Torture:
         prepare(self._url)
         self._write_history()
         servers = [self._scene.main.stream_url, self._scene.lagging.stream_url]
-        self._cast.read(servers, self._history[-1], POLL_INTERVAL_S)
+        self._cast.read("torture", clients.NAMES, servers)
+        self._cast.read_naively(POLL_INTERVAL_S)
+        self._cast.measure()
+        self._wait_for_history()
         end_s = now_s() + self._plan.seconds
         self._start_writers()
         self._strike_all()
@@ -138,6 +142,12 @@ class Torture:
             *(Attempt("history", *row, began_s, ended_s, "committed") for row in rows)
         )
         self._scene.wait_ready()
+
+    def _wait_for_history(self) -> None:
+        last = payload_of(self._history[-1]).encode()
+        paths = [journal.client_path(self._folder, name) for name in clients.NAMES]
+        read = lambda: any(last in path.read_bytes() for path in paths)  # noqa: E731
+        wait_until(read, START_TIMEOUT_S, "one that began at the beginning has all of history")
 
     def _start_writers(self) -> None:
         began_s = now_s()
@@ -191,9 +201,9 @@ class Torture:
         record = journal.load(self._folder)
         record.planned = [kind.name for kind in self._kinds]
         record.writers = sorted(self._cast.writers)
-        record.one_writer_at_a_time = self._dialect == "sqlite"
+        record.in_order = self._dialect == "sqlite"
         record.planned_deeds = [*DEEDS]
-        if not record.one_writer_at_a_time:
+        if not record.in_order:
             record.planned_deeds += DEEDS_ON_A_SERVER
         record.watched = True
         record.longest_wait_s = LONGEST_WAIT_S if self._plan.clock else None

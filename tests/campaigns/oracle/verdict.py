@@ -9,8 +9,8 @@
 
 A run is vacuous unless every planned fault was seen to take effect, everything that the writers
 had to do was done, 95 % of them committed in the first and in the second half of it, and 10 rows
-were committed late: after a row with a greater id of another transaction (not where the database
-has one writer at a time).
+were committed late: after a row with a greater id of another transaction (not where the record
+says that they come in order).
 """
 
 from collections import Counter
@@ -91,7 +91,7 @@ def _vacuity(record: Record) -> list[str]:
     working = _working(record)
     if not record.writers or len(working) < WORKING_SHARE * len(record.writers):
         reasons.append(f"only {len(working)} of {len(record.writers)} writers worked")
-    if not record.one_writer_at_a_time and (late := late_commits(record)) < LATE_COMMITS:
+    if not record.in_order and (late := late_commits(record)) < LATE_COMMITS:
         reasons.append(f"only {late} late commits")
     return reasons
 
