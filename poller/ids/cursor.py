@@ -57,6 +57,10 @@ class Cursor:
         """The ranges below the position that were not delivered."""
         return self.holes[:-1]
 
+    def with_gaps(self, gaps: Sequence[Range]) -> Cursor:
+        """The same position with the sorted `gaps`, which must be below it and not touch it."""
+        return Cursor((*gaps, self.holes[-1]))
+
     def __contains__(self, row_id: int) -> bool:
         return not contains(self.holes, row_id)
 
@@ -107,7 +111,7 @@ class Cursor:
 
     def nameable(self) -> Cursor:
         """This cursor; or one that holds less, if a token has no room for it and for more rows."""
-        return Cursor((*nameable_gaps(self.position, self.gaps), self.holes[-1]))
+        return self.with_gaps(nameable_gaps(self.position, self.gaps))
 
     def named(self) -> Cursor:
         """The set that `token()` names: this one, or less where no token is long enough."""

@@ -47,12 +47,13 @@ class Beside(NamedTuple):
 class Batches:
     """Those of a described table."""
 
-    def __init__(self, description: Description, facts: TableFacts) -> None:
+    def __init__(self, dialect: str, description: Description, facts: TableFacts) -> None:
+        self._dialect = dialect
         self._description = description
         self._facts = facts
         self.polls = self._asked_with(facts.status, few_rows=True)
         self.pages = self._asked_with(facts.identity, few_rows=False)
-        self._ids = Questions(description.key, ())
+        self._ids = Questions(dialect, description.key, ())
         self._rows_that_fit = MAX_ROWS  # into a batch's bytes, by the last batches
 
     def read(
@@ -89,7 +90,9 @@ class Batches:
     def _asked_with(self, status: sa.Select[Any], *, few_rows: bool) -> Beside:
         key, columns = self._description.key, self._description.columns.at_once
         with_status = partial(self._beside, status)
-        return Beside(status, Questions(key, columns, with_status, few_rows=few_rows))
+        return Beside(
+            status, Questions(self._dialect, key, columns, with_status, few_rows=few_rows)
+        )
 
     def _beside(self, status: sa.Select[Any], of_rows: sa.Select[Any]) -> sa.Select[Any]:
         """The outer join yields the status also if there is no row."""

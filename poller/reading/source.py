@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection
 
 from poller.ids.cursor import Cursor
+from poller.ids.gaps import NOBODY, Gaps
 from poller.ids.ranges import Range
 from poller.reading.database import Database
-from poller.reading.fence import Evidence, Fence, FenceVoid
-from poller.reading.snapshot import Found, History, Reading, Start
+from poller.reading.fence import Fence, FenceVoid, HoldersSeen, Pass
+from poller.reading.snapshot import Found, History, Start
 from poller.reading.table import Table
 from poller.runtime import log
 from poller.runtime.settings import Settings
@@ -65,20 +66,31 @@ class Source:
         self._log_exceptions()
         return start
 
-    def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]:
-        """One pass. The fence is asked only while gaps are open: if `look` says so."""
+    def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
+        """One pass. `gaps` are the cursor's; only while there are any the fence is asked, and says
+        which of them to read."""
 
-        def work(connection: Connection) -> tuple[Evidence, Reading]:
+        def work(connection: Connection) -> Pass:
             # The order is the safety argument: see fence.py.
-            evidence = self.fence.look(connection, cursor.gaps) if look else None
-            return evidence, self.table.poll(connection, cursor, limit)
+            evidence = self.fence.look(connection, cursor.gaps) if gaps.all else None
+            unread = gaps.unchanged(lambda witness: self.fence.must_read(witness, evidence))
+            asked = cursor.with_gaps(gaps.ranges(but=unread)) if unread else cursor
+            reading = self.table.poll(connection, asked, limit)
+            if isinstance(evidence, HoldersSeen) and reading.counter is not None:
+                evidence.counted(reading.counter)
+            return Pass(evidence, unread, reading)
 
         try:
             return self._database.read(work, polling=True)
         except FenceVoid as reason:
             log.warning("fence void", feed=self._feed, reason=str(reason))
             self.describe()
-            return self.read(cursor, limit, look=False)
+            return self._database.read(
+                lambda c: self._without_fence(c, cursor, limit), polling=True
+            )
+
+    def _without_fence(self, connection: Connection, cursor: Cursor, limit: int) -> Pass:
+        return Pass(None, NOBODY, self.table.poll(connection, cursor, limit))
 
     def describe(self) -> History:
         """Look at the table again, as after a failure; its history."""

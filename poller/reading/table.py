@@ -70,7 +70,8 @@ class Table:
         with own_types_expected():
             found = self._describer.describe(connection)
             facts = examine(connection, found.table, found.key, self._grace_s)
-        self._seen = _Look(found, facts, Batches(found, facts))
+        batches = Batches(connection.dialect.name, found, facts)
+        self._seen = _Look(found, facts, batches)
 
     @property
     def described(self) -> bool:

@@ -17,9 +17,10 @@ from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
 from poller.ids.cursor import Cursor
+from poller.ids.gaps import Gaps
 from poller.ids.ranges import Range, ranges_of
 from poller.polling.loop import Poller
-from poller.reading.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
+from poller.reading.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen, Pass
 from poller.reading.snapshot import Found, History, Reading, Start
 from poller.runtime.settings import Settings
 from poller.serving.client import ClientSocket, OwnedSocket
@@ -52,6 +53,7 @@ class SimulatedLocks(HolderFence):
     """The real bookkeeping of holders, over the simulated table's open transactions."""
 
     name = "holders"
+    keys_last = True  # a transaction's number is never used again
 
     def __init__(self, table: "SimulatedTable") -> None:
         self._table = table
@@ -108,7 +110,7 @@ class SimulatedSource:
         self.exceptions = 0
         self.fail: Exception | None = None
         self.history_rows = history_rows
-        self.reads = 0
+        self.reads: list[int] = []  # how many gaps each asked for
         self.reads_of_pages: list[int] = []  # how many ranges each asked for
 
     def open(self) -> Start:
@@ -130,12 +132,14 @@ class SimulatedSource:
     def _history(self) -> History:
         return History(self.table.history, self.table.history + self.table.version)
 
-    def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]:
+    def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
         self._fail()
-        self.reads += 1
-        evidence = self.fence.look(NO_CONNECTION, cursor.gaps) if look else None
-        rows = self.table.rows_in(cursor.holes, limit)
-        return evidence, Reading(self._history, self.table.last_id, rows)
+        evidence = self.fence.look(NO_CONNECTION, cursor.gaps) if gaps.all else None
+        unread = gaps.unchanged(lambda witness: self.fence.must_read(witness, evidence))
+        asked = cursor.with_gaps(gaps.ranges(but=unread))
+        self.reads.append(len(asked.gaps))
+        rows = self.table.rows_in(asked.holes, limit)
+        return Pass(evidence, unread, Reading(self._history, self.table.last_id, rows))
 
     def page(self, ranges: Sequence[Range], limit: int) -> Found:
         self._fail()

@@ -19,8 +19,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.gaps import Witness
 from poller.ids.ranges import MAX_ID, Range
-from poller.reading.conditions import selects
 from poller.reading.fence import Evidence, FenceVoid, GracePeriod, Holder, HolderFence, HoldersSeen
+from poller.reading.questions import Questions
 
 PENDING_IDS = 1000  # looked at in one pass; beyond the last of them every gap counts as pending
 
@@ -73,14 +73,17 @@ class DirtyRead:
     name = "uncommitted rows"
 
     def __init__(self, key: ColumnElement[Any], grace: GracePeriod) -> None:
-        self._key = key
+        self._ids = _of_gaps(key)
         self._grace = grace
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
-        return pending(connection, self._key, gaps)
+        return pending(connection, self._ids, gaps)
 
     def idle(self, evidence: Evidence) -> bool:
         return False
+
+    def must_read(self, witness: Witness, evidence: Evidence | None) -> bool:
+        return True
 
     def judge(
         self, gap: Range, witness: Witness | None, evidence: Evidence | None
@@ -105,7 +108,7 @@ class MetadataLocks(HolderFence):
 
     def __init__(self, table: sa.Table, key: ColumnElement[Any]) -> None:
         self._names = {"schema": table.schema, "table": table.name}
-        self._key = key
+        self._ids = _of_gaps(key)
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
         locks = connection.execute(LOCKS, self._names).all()
@@ -119,7 +122,7 @@ class MetadataLocks(HolderFence):
             Holder(f"{lock.thread}/{lock.ticket}", f"connection {connections.get(lock.thread)}")
             for lock in held
         )
-        return holders, pending(connection, self._key, gaps)
+        return holders, pending(connection, self._ids, gaps)
 
     def idle(self, evidence: Evidence) -> bool:
         return False  # a prepared transaction may be left
@@ -135,15 +138,21 @@ class MetadataLocks(HolderFence):
         return left or (frozenset() if uncommitted.touches(gap) else None)
 
 
-def pending(connection: Connection, key: ColumnElement[Any], gaps: Sequence[Range]) -> Pending:
+def pending(connection: Connection, asked: Questions, gaps: Sequence[Range]) -> Pending:
     """The ids in `gaps` whose rows are there, committed or not."""
     ids: list[int] = []
     try:
-        for statement in selects(key, [], gaps, PENDING_IDS):
+        for statement, bounds in asked.about(gaps, PENDING_IDS):
             connection.execute(DIRTY)
-            ids += connection.scalars(statement).all()
+            ids += connection.scalars(statement, bounds).all()
+            if len(ids) >= PENDING_IDS:  # those of the next statements are above these
+                break
     except BaseException:
         connection.invalidate()  # a statement that was refused leaves the level to the next one
         raise
     ids = sorted(ids)[:PENDING_IDS]
     return Pending(ids, MAX_ID if len(ids) < PENDING_IDS else ids[-1])
+
+
+def _of_gaps(key: ColumnElement[Any]) -> Questions:
+    return Questions("mysql", key, (), few_rows=True)

@@ -29,17 +29,25 @@ from poller.reading.fence import (
     HolderFence,
     HoldersSeen,
 )
+from poller.reading.idle import IdleHolders
 
 # RowExclusiveLock or stronger. The outer join also tells if nobody holds one.
 LOCKS = sa.text(
     CATALOGUE  # noqa: S608 - a constant
     + """
 SELECT pg_is_in_recovery() OR (SELECT count(*) > 1 OR max(seqcache) > 1 FROM sequence) AS void,
-  virtualtransaction, pid
+  (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server,
+  virtualtransaction, pid, idle_since
 FROM (SELECT) AS always LEFT JOIN pg_locks ON locktype = 'relation' AND granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND relation IN (SELECT oid FROM locked)
   AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+LEFT JOIN LATERAL (
+  SELECT extract(epoch FROM state_change)::text || '/' || extract(epoch FROM query_start)::text
+  FROM pg_stat_get_activity(coalesce(pid, 0))  -- of NULL it tells of all
+  WHERE backend_type = 'client backend'
+    AND state IN ('idle in transaction', 'idle in transaction (aborted)')
+) AS activity(idle_since) ON true
 """
 )
 
@@ -50,23 +58,50 @@ class LockHolders(HolderFence):
     See `HolderFence` for why their end is a proof. A transaction's locks go after its commit can be
     seen. `pg_locks` reads the backends' own (fast path) lists before the shared one, and a lock
     only ever moves from there to here: it may be seen twice, never missed.
+
+    Keys last. A virtual transaction is the number of a slot and one that counts up in this slot,
+    also from one connection to the next, in 32 bits; a prepared transaction's is its xid. The count
+    begins again when the server does, which nobody may notice who reaches it through a pooler: so
+    the time of that start is part of the key, as a number, which no setting changes. It begins
+    again, too, when a backend crashes and the server starts all backends afresh, but not itself:
+    so the backend's pid is part of the key. To meet an old key again, a new backend would have to
+    get the same slot, pid and count between two looks.
+
+    Idle holders; the argument is in `idle.py`. A client's backend writes down that it is active,
+    and since when, as it gets a statement, a bound one to execute or a function to call, before it
+    does anything with it; and that it is idle, and since when, once it is done with it. So
+    `state_change` of one that is idle in its transaction is another after each statement, and so is
+    `query_start`: only a clock that is set back, twice by what went by meanwhile and to the
+    microsecond, would hide one. `nextval` is called by the transaction's own backend alone, not
+    by its parallel workers. Where somebody switches `track_activities` off for a backend, its next
+    statement leaves it "disabled", which is not idle. Other backends than clients' may write what
+    they like, and are waited for. So is one of a role that we may not look at: it takes the same
+    role or `pg_read_all_stats`, or else all of this is NULL. The counter is the sequence's value,
+    or a greater id that was set by hand; where it cannot be read, nobody is taken for idle. A
+    prepared transaction runs no statement any more: it is idle for good, under a key that it did
+    not have before.
     """
+
+    keys_last = True
 
     def __init__(self, name: str, table: str, key: str) -> None:
         self.name = name
         self._names = {"name": table, "key": key}
+        self._idle = IdleHolders()
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
         found = connection.execute(LOCKS, self._names).all()
         if found[0].void:
             raise FenceVoid("a standby, several sequences, or one with CACHE > 1")
-        return HoldersSeen(_holder(row) for row in found if row.virtualtransaction is not None)
+        holders = (_holder(row) for row in found if row.virtualtransaction is not None)
+        return HoldersSeen(holders, self._idle)
 
 
 def _holder(row: Any) -> Holder:
+    key = f"{row.server}/{row.virtualtransaction}/{row.pid}"
     if row.pid is None:
-        return Holder(row.virtualtransaction, "a prepared transaction", prepared=True)
-    return Holder(row.virtualtransaction, f"pid {row.pid}")
+        return Holder(key, "a prepared transaction", prepared=True, idle_since="prepared")
+    return Holder(key, f"pid {row.pid}", idle_since=row.idle_since)
 
 
 def examine(
@@ -121,12 +156,16 @@ def _counter(relation: Relation, key: ColumnElement[Any]) -> ColumnElement[Any]:
     """The greatest id given out, if that can be read."""
     if not relation.sequences or not all(one.readable for one in relation.sequences):
         return NOT_TOLD
-    # A sequence knows nothing of ids that were set by hand, as an import does.
-    last = [
-        sa.literal_column(
-            f"(SELECT last_value - (NOT is_called)::int FROM {one.name})",  # noqa: S608 - quoted
-            sa.BigInteger,
-        )
-        for one in relation.sequences
-    ]
-    return sa.func.greatest(*last, sa.select(sa.func.max(key)).scalar_subquery())
+    last = sa.func.greatest(*map(_last_value, relation.sequences))
+    # A sequence knows nothing of ids that were set by hand, as an import does. Nearly always there
+    # is no row above its value, and so no index entry to walk: those of deleted rows (a queue), or
+    # of a million that are not committed yet, lie below.
+    above = sa.select(key).where(key > last).order_by(key.desc()).limit(1)
+    return sa.func.coalesce(above.scalar_subquery(), last)
+
+
+def _last_value(sequence: Any) -> ColumnElement[Any]:
+    return sa.literal_column(
+        f"(SELECT last_value - (NOT is_called)::int FROM {sequence.name})",  # noqa: S608 - quoted
+        sa.BigInteger,
+    )

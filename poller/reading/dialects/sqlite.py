@@ -45,6 +45,9 @@ class SingleWriter:
     def idle(self, evidence: Evidence) -> bool:
         return True
 
+    def must_read(self, witness: Witness, evidence: Evidence | None) -> bool:
+        return True  # there is none that is open after a pass, unless its limit cut it off
+
     def judge(
         self, gap: Range, witness: Witness | None, evidence: Evidence | None
     ) -> Witness | None:

@@ -25,7 +25,9 @@ from sqlalchemy import Connection
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
 from poller.ids.cursor import Cursor
+from poller.ids.gaps import NOBODY, Gaps
 from poller.polling.loop import Poller
+from poller.reading.fence import Pass
 from poller.reading.source import Source
 from poller.wire import event_id
 from tests.campaigns.oracle.patches import patch
@@ -101,11 +103,12 @@ def gap_closed_by_time() -> None:
 
 def fence_read_after_the_rows() -> None:
     def make(_: Any) -> Any:
-        def read(self: Source, cursor: Cursor, limit: int, *, look: bool) -> Any:
-            def work(connection: Connection) -> Any:
+        def read(self: Source, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
+            def work(connection: Connection) -> Pass:
                 reading = self.table.poll(connection, cursor, limit)
                 gevent.sleep(WIDENED_RACE_S)
-                return self.fence.look(connection, cursor.gaps) if look else None, reading
+                evidence = self.fence.look(connection, cursor.gaps) if gaps.all else None
+                return Pass(evidence, NOBODY, reading)
 
             return self._database.read(work)
 

@@ -12,8 +12,8 @@ import pytest
 from poller.ids.cursor import Cursor
 from poller.ids.ranges import Range
 from poller.polling import loop
-from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S
-from poller.reading.fence import GracePeriod
+from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Poller
+from poller.reading.fence import GracePeriod, Pass
 from poller.runtime import log
 from tests.harness.greenlets import until
 from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
@@ -42,6 +42,27 @@ def test_a_full_batch_polls_again_at_once_and_another_waits(
     table.insert(3)
     assert worker.poller.poll() == 0.0
     assert worker.poller.poll() == worker.settings.poll_interval_s
+
+
+def test_a_read_that_takes_long_leaves_the_database_alone_for_as_long(
+    table: SimulatedTable, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that walks over a million rows that are not committed, at each poll."""
+    now = 0.0
+    read = worker.source.read
+
+    def slow_read(*args: Any) -> Pass:
+        nonlocal now
+        now += 0.75
+        return read(*args)
+
+    monkeypatch.setattr(worker.source, "read", slow_read)
+    worker.poller = Poller(
+        "test", worker.source, worker.log, worker.settings, lambda: True, lambda: now
+    )
+    assert worker.poller.poll() == 0.75
+    table.insert(2)
+    assert worker.poller.poll() == 0.0
 
 
 def test_a_row_is_encoded_once_with_the_cursor_that_holds_it(
@@ -314,9 +335,9 @@ def test_after_a_failure_the_history_is_looked_at_before_rows_are_read(
     worker.poller._failed(OSError("away"))
     table.recreate()
     table.insert(5)
-    reads = worker.source.reads
+    reads = len(worker.source.reads)
     assert worker.poller.poll() == 0.0
-    assert worker.source.reads == reads
+    assert len(worker.source.reads) == reads
     worker.poller._recovered()
     worker.poll_until_quiet()
     assert worker.log.epoch == "ef01"

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from poller.ids.cursor import Cursor
+from poller.ids.gaps import NOTHING_KNOWN
 from poller.ids.ranges import Range
 from poller.reading.database import Database
 from poller.reading.fence import Evidence, FenceVoid, GracePeriod, HoldersSeen
@@ -100,6 +101,44 @@ def test_on_postgresql_a_transaction_with_an_id_is_a_holder(
         assert [*evidence.labels.values()] == [f"pid {connection.info.backend_pid}"]
         connection.commit()
         assert notes.fence.idle(notes.look())
+
+
+def test_on_postgresql_a_holder_has_one_key_while_it_is_open_and_the_next_another(
+    postgresql_url: str, watch: Watch
+) -> None:
+    """Also in the same slot and process, where only the count tells them apart."""
+    sql.execute(postgresql_url, POSTGRESQL_TABLES["serial"][0])
+    notes = watch(postgresql_url)
+    seen: list[Any] = []
+    with transaction(postgresql_url) as connection:
+        for _ in range(3):
+            for _ in range(2):
+                connection.execute("INSERT INTO notes (b) VALUES ('x')")
+                seen.append(notes.look())
+            connection.commit()
+    first, again, second, _, third, _ = (evidence.keys for evidence in seen)
+    assert first == again
+    assert len(first | second | third) == 3
+    assert not notes.fence.must_read(first, seen[1])
+    assert notes.fence.must_read(first, seen[2])
+
+
+def test_on_postgresql_a_prepared_holder_is_read_again_and_then_left_alone(
+    postgresql_url: str, watch: Watch
+) -> None:
+    sql.execute(postgresql_url, POSTGRESQL_TABLES["serial"][0])
+    notes = watch(postgresql_url)
+    with transaction(postgresql_url, "INSERT INTO notes (b) VALUES ('x')") as connection:
+        before = notes.look()
+        witness = notes.fence.judge((1, 1), NOTHING_KNOWN, before)
+        connection.execute("PREPARE TRANSACTION 'left over'")
+    after = notes.look()
+    assert notes.fence.must_read(witness, after)
+    witness = notes.fence.judge((1, 1), witness, after)
+    assert not notes.fence.must_read(witness, notes.look())
+    autocommit(postgresql_url, "COMMIT PREPARED 'left over'")
+    assert notes.fence.must_read(witness, notes.look())
+    assert notes.fence.judge((1, 1), witness, notes.look()) is None
 
 
 @pytest.mark.parametrize(
