@@ -11,7 +11,7 @@ rows are of. The anomalies:
 | divergent | another text under the same id, or the same text under another id |
 | silent hole | the page's last event id claims a row that it never received: it will never come |
 | false reset | a reset without a change of history |
-| missed reset | rows of two histories in one page that no reset ended |
+| missed reset | rows of two histories in one page: the reset came after some, or not at all |
 
 A reset excuses what its page had not received yet. A row that was deleted or truncated may have
 been seen or not. The outcome of a commit that nobody knows is what the table says.
@@ -39,8 +39,8 @@ ANOMALIES = (
     "missed reset",
 )
 MERGED = "repeated by merge"
-# A token that is shorter had room for all gaps. What was merged once stays so, also when some of the
-# gaps have died since, and the token is short again.
+# A token that is shorter had room for all gaps. What was merged once stays so, also when some of
+# the gaps have died since, and the token is short again.
 MERGED_TOKEN_CHARS = 700  # of 1,000
 # Within this time after a truncation every worker that runs has noticed it: two polls and a margin
 # for a busy machine. A worker that stood still meanwhile has it from the end of that fault.
@@ -97,8 +97,11 @@ class _Judge:
         yield from self._last_page(client, last)
         for page in pages[:-1]:
             histories = self._histories(page)
-            if len(histories) == 1:  # with rows of two, the reset that ended it says so
+            if len(histories) == 1:
                 yield from self._holes(client, page, histories[0])
+            elif histories:
+                detail = f"the reset of page {page.number} came after rows of the new history"
+                yield Anomaly("missed reset", client.name, page.started_s, detail=detail)
 
     def _rows(self, client: ClientRecord, page: Page) -> Iterator[Anomaly]:
         """What is wrong with single rows of a page: unexpected, divergent, duplicated."""

@@ -24,10 +24,14 @@ WORTH_A_LINE_S = 0.01
 
 
 class Observer:
-    """One for each worker: made before the fork, it opens its journal at the first pass."""
+    """One for each worker: made before the fork, it opens its journal at the first pass.
 
-    def __init__(self, folder: Path) -> None:
+    Without `beats` it says nothing of the hub: nobody polls but a test, by hand.
+    """
+
+    def __init__(self, folder: Path, *, beats: bool = True) -> None:
         self._folder = folder
+        self._beats = beats
         self._journal: Journal | None = None
         self._worker = ""
         self._life = 0
@@ -41,6 +45,10 @@ class Observer:
         patch(PollReport, "encoded", self._around_encoded)
         patch(PollReport, "reset", self._around_reset)
         patch(PollReport, "gaps", self._around_gaps)
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
 
     def _around_poll(self, poll: Any) -> Any:
         def observed(poller: Poller) -> float:
@@ -79,7 +87,7 @@ class Observer:
 
     def _around_gaps(self, gaps: Any) -> Any:
         def observed(report: PollReport, open_gaps: Any, *given: Any, **named: Any) -> Any:
-            self._gaps = len(open_gaps.all)
+            self._gaps = sum(len(part.ranges) for part in open_gaps.all)
             return gaps(report, open_gaps, *given, **named)
 
         return observed
@@ -89,7 +97,8 @@ class Observer:
         if self._journal is None:
             self._worker = f"worker {os.getpid()}"
             self._journal = Journal(self._folder / f"{self._worker}.jsonl")
-            gevent.spawn(self._beat, self._journal)
+            if self._beats:
+                gevent.spawn(self._beat, self._journal)
 
     def _write(self, began_s: float, *, complete: bool) -> None:
         assert self._journal is not None
