@@ -1,6 +1,6 @@
 """The clients, in one process: `… oracle.clients CAST FOLDER SEED URL…`.
 
-`torture` has eight, on two servers:
+`torture` has nine, on two servers:
 
 | client | what it does |
 |---|---|
@@ -9,6 +9,7 @@
 | slow | takes a little, pauses, has a small receive buffer |
 | hopping | goes at random, between the server and one whose worker lags behind |
 | httpx-sse | a client that nobody here wrote |
+| rows | asks `/rows` instead, at both servers (`rows_client.py`) |
 
 `one` is a steady one, and `crowd` twenty that come back every few seconds: see `held.py`. Each
 client has a thread; the process is ended by SIGTERM.
@@ -27,6 +28,7 @@ from pathlib import Path
 import httpx
 import httpx_sse
 
+from tests.campaigns.oracle import rows_client
 from tests.campaigns.oracle.heartbeat import beat_beside
 from tests.campaigns.oracle.journal import Journal
 from tests.campaigns.oracle.reader import Memory, Reader
@@ -61,7 +63,7 @@ HABITS = (
     Habit("hopping abruptly", stay_s=(0.2, 3.0), hops=True, abrupt=True),
 )
 THIRD_PARTY = "httpx-sse"
-NAMES = (*(habit.name for habit in HABITS), THIRD_PARTY)
+NAMES = (*(habit.name for habit in HABITS), THIRD_PARTY, rows_client.NAME)
 CROWD_STAY_S = (4.5, 5.5)
 CASTS = {
     "torture": HABITS,
@@ -129,6 +131,8 @@ def main(arguments: list[str]) -> None:
     if cast == "torture":
         third_party = Memory(Path(folder), THIRD_PARTY)
         loops.append(lambda: live_with_httpx(third_party, urls[0]))
+        rows, hops = Memory(Path(folder), rows_client.NAME), random.Random(f"{seed}/rows")
+        loops.append(lambda: rows_client.live(rows, urls, hops))
     beat_beside(cast, Journal(Path(folder) / f"machine of {cast}.jsonl"))
     for loop in loops:
         threading.Thread(target=loop, daemon=True).start()
