@@ -8,10 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from poller.delivery.event_log import EventLog
+from poller.ids.named import Named
+from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
 from poller.reading.database import Database, DatabaseTimeout
 from poller.reading.description import TableError, source_name
@@ -46,6 +49,13 @@ class Watch:
     ) -> Watch:
         """`name` is by default the source's."""
         return cls(source, name or source_name(source), key, columns, prepare)
+
+
+class Delivered(NamedTuple):
+    """What a worker has delivered, of which history."""
+
+    epoch: str
+    held: Named
 
 
 class Feed:
@@ -99,25 +109,23 @@ class Feed:
     # -- a page beside its stream -----------------------------------------------------------
 
     @property
-    def cursor(self) -> event_id.Resume | None:
+    def cursor(self) -> Delivered | None:
         """What this worker has delivered, None while it is not ready.
 
         A page takes it before it reads its rows: whatever it holds is then in their snapshot.
         """
-        return event_id.Resume(self.log.epoch, self.log.cursor) if self.log.ready else None
+        return Delivered(self.log.epoch, self.log.held) if self.log.ready else None
 
-    def page_token(self, before: event_id.Resume | None, ids: Iterable[int]) -> str:
+    def page_token(self, before: Delivered | None, ids: Iterable[int]) -> str:
         """The Last-Event-ID of a page that was rendered with `ids`, `before` taken first.
 
         A stream opened with it brings just what the page does not show. Empty if `before` is
         None.
         """
-        if before is None or before.epoch is None:
+        if before is None:
             return ""
-        cursor = before.cursor
-        for row_id in sorted(ids):
-            cursor = cursor.add(row_id)
-        return event_id.format_event_id(before.epoch, cursor)
+        shown = ranges_of(row_id for row_id in sorted({*ids}) if row_id not in before.held.cursor)
+        return event_id.format_event_id(before.epoch, before.held.then(shown))
 
     # -- health -----------------------------------------------------------------------------
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from poller.delivery.event_log import Entry, EventLog
-from poller.ids.cursor import Cursor
+from poller.delivery.entry import Entry
+from poller.delivery.event_log import EventLog
+from poller.ids.named import Named
 from poller.ids.ranges import Range
+from poller.ids.steps import Steps
 from poller.polling.report import PollReport
 from poller.runtime.hub import in_slices
 from poller.wire import event_id, row
@@ -21,25 +23,22 @@ class Encoder:
         self._report = report
 
     def encode(
-        self, rows: list[Row], cursor: Cursor, dead: Sequence[Range]
-    ) -> tuple[list[Entry], Cursor]:
-        """The rows as entries of the log, each under the cursor that holds everything up to it, and
-        the cursor after them. The dead are retired as the rows pass them: no id names them."""
-        entries: list[Entry] = []
-        named = cursor.nameable()
-        passed = 0
-        for new in in_slices(rows):
-            while passed < len(dead) and dead[passed][1] < new.id:
-                cursor = cursor.retire(dead[passed : passed + 1])
-                named = named.retire(dead[passed : passed + 1])
-                passed += 1
-            cursor, named = cursor.add(new.id), named.add(new.id)
-            entries.append(self._entry(new, cursor, named))
-        return entries, cursor.retire(dead[passed:])
+        self, rows: Sequence[Row], held: Named, taken: Sequence[Range]
+    ) -> tuple[list[Entry], Named]:
+        """The rows, in id order, as entries of the log; and the worker's set after them.
 
-    def _entry(self, new: Row, cursor: Cursor, named: Cursor) -> Entry:
-        """`named` is `cursor`, or the part of it that a token has room for."""
+        `taken` are the ids that come into it: those of the rows, and the dead. All dead below a
+        row are in the set that its id names, so that no id lists them. A row costs the same
+        whatever the number of gaps.
+        """
+        if not rows:
+            return [], held.then(taken)
+        steps = Steps(held, taken, rows[0].id, rows[-1].id)
+        entries = [self._entry(new, steps, len(rows)) for new in in_slices(rows)]
+        return entries, steps.change.after
+
+    def _entry(self, new: Row, steps: Steps, rows: int) -> Entry:
         body, problem = row.body(new)
         self._report.encoded(new, problem, news=self._log.ready)
-        frame = event_id.frame(self._log.epoch, named, body)
-        return Entry(new.id, cursor, frame, len(body))
+        frame = event_id.frame_under(self._log.epoch, steps.token(new.id), body)
+        return Entry(new.id, steps.change, rows, steps.mark(new.id), frame, len(body))

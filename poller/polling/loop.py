@@ -20,7 +20,8 @@ from gevent.event import Event
 from poller.delivery.event_log import EventLog
 from poller.ids.cursor import Cursor
 from poller.ids.gaps import Gaps, Judge
-from poller.ids.ranges import MAX_ID, above, ranges_of
+from poller.ids.named import Named
+from poller.ids.ranges import MAX_ID, ranges_of, subtract
 from poller.polling.encoding import Encoder
 from poller.polling.identity import Identity, TableReader
 from poller.polling.report import PollReport
@@ -31,6 +32,7 @@ from poller.wire import notices, row
 
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
+FLOOR_ASKED_EVERY_S = 1.0
 
 
 class Source(TableReader, Protocol):
@@ -69,7 +71,8 @@ class Poller:
         self._clock = clock
         self._report = PollReport(name)
         self._encoder = Encoder(event_log, self._report)
-        self._cursor: Cursor | None = None
+        self._held: Named | None = None  # every id delivered, or known never to appear
+        self._floor_asked_at = float("-inf")
         self._gaps = Gaps()
         self._identity = Identity(source, History("", ""))
         self._reset_reason = ""
@@ -88,26 +91,26 @@ class Poller:
         Raises what the source raises; nothing is lost by it, the next pass reads the same again.
         """
         began = self._clock()
-        cursor = self._cursor or self._open()
+        held = self._held or self._open()
         if self._failures and self._is_another(self._source.describe()):
             return self._reset(notices.HISTORY_CHANGED)
         limit = self._settings.batch_rows
         asked = self._clock()
-        seen = self._source.read(cursor, self._gaps, limit)
+        seen = self._source.read(held.cursor, self._gaps, limit)
         reading, read_s = seen.reading, self._clock() - asked
         if self._is_another(reading.history):
             return self._reset(notices.HISTORY_CHANGED)
-        if reading.counter is not None and max(0, reading.counter) < cursor.position:
+        if reading.counter is not None and max(0, reading.counter) < held.position:
             return self._reset(notices.IDS_RESTARTED)
         full = row.is_cut_off(reading.rows, limit)
-        self._advance(cursor, seen, full=full)
+        self._advance(held, seen, full=full)
         if not full:
             self._log.passed(reading.counter)
         now = self._clock()
         self._report.polled(now - began, self._source.exceptions, self._log)
         if full:
             return 0.0
-        self._report.found_all(read_s, reading.counter, self._log.cursor.position, now)
+        self._report.found_all(read_s, reading.counter, self._log.held.position, now)
         # A read that takes long leaves the database alone for as long.
         return max(self.interval_s, read_s)
 
@@ -117,20 +120,20 @@ class Poller:
         interval = self._settings.poll_interval_s
         return interval if self._listening() else max(interval, self._settings.idle_interval_s)
 
-    def _open(self) -> Cursor:
+    def _open(self) -> Named:
         start = self._source.open()
-        self._cursor = start.cursor
+        self._held = held = Named.of(start.cursor)
         self._identity = Identity(self._source, start.history)
         self._gaps = Gaps.at_start(start.cursor.gaps, start.floor, self._judge(None), self._clock())
-        self._log.begin(start.history.epoch, start.cursor, self._reset_reason, start.floor)
-        return start.cursor
+        self._log.begin(start.history.epoch, held, self._reset_reason, start.floor)
+        return held
 
     def _judge(self, evidence: Evidence | None) -> Judge:
         fence = self._source.fence
         return lambda gap, witness: fence.judge(gap, witness, evidence)
 
     def _is_another(self, seen: History) -> bool:
-        if self._identity.is_another(seen, self._log.cursor.position):
+        if self._identity.is_another(seen, self._log.held.position):
             return True
         self._log.rename(self._identity.epoch)
         return False
@@ -141,26 +144,29 @@ class Poller:
         At once, but not twice in a row without a pause.
         """
         self._report.reset(reason)
-        self._cursor, self._reset_reason = None, reason
+        self._held, self._reset_reason = None, reason
         return 0.0 if self._log.ready else self.interval_s
 
-    def _advance(self, cursor: Cursor, seen: Pass, *, full: bool) -> None:
+    def _advance(self, held: Named, seen: Pass, *, full: bool) -> None:
         """Append the rows and retire the gaps that this pass proved dead.
 
         A read cut off by its limit proves nothing beyond its last row.
         """
         rows = seen.reading.rows
         covered = rows[-1].id if full else MAX_ID
-        found = ranges_of(new.id for new in rows)
-        new = above(cursor.retire(found).gaps, cursor.position)
+        found = ranges_of(one.id for one in rows)
+        new = subtract(((held.position + 1, found[-1][1]),), found) if found else ()
         judge, now = self._judge(seen.evidence), self._clock()
         gaps, dead = self._gaps.after_pass(found, new, covered, judge, now, seen.unread)
-        late = sum(one.id < cursor.position for one in rows)
-        entries, cursor = self._encoder.encode(rows, cursor, dead)
-        # From here to the end nothing yields: cursor, gaps and log change together.
-        self._cursor, self._gaps = cursor, gaps
+        late = sum(one.id < held.position for one in rows)
+        entries, held = self._encoder.encode(rows, held, sorted((*found, *dead)))
+        # From here to the end nothing yields: set, gaps and log change together.
+        self._held, self._gaps = held, gaps
         self._identity.remember(rows)
-        self._log.extend(entries, cursor, floor=gaps.floor_top)
+        self._log.extend(entries, held, floor=gaps.floor_top)
+        if gaps.floor and now - self._floor_asked_at >= FLOOR_ASKED_EVERY_S:
+            self._floor_asked_at = now
+            self._log.ask_below_floor()
         self._report.gaps(gaps, len(dead), late, self._source.fence.holders, now)
 
     # -- the loop ---------------------------------------------------------------------------

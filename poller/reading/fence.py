@@ -212,7 +212,8 @@ class HolderFence:
         if witness is None or not isinstance(evidence, HoldersSeen):
             return NOTHING_KNOWN if witness is None else witness
         self._labels = evidence.labels
-        return evidence.left_of(witness, gap[0]) or None
+        low = gap[0] if self.keys_last else 0  # what is known of the idle goes by their keys
+        return evidence.left_of(witness, low) or None
 
     def holders(self, witness: Witness) -> Iterable[str]:
         keys = witness if isinstance(witness, frozenset) else ()

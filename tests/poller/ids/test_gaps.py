@@ -163,5 +163,5 @@ def ids_of(ranges: Sequence[Range]) -> Iterator[int]:
 
 TestAnyPasses = AnyPasses.TestCase
 TestAnyPasses.settings = hypothesis_settings(
-    max_examples=200, stateful_step_count=20, deadline=None
+    max_examples=100, stateful_step_count=12, deadline=None
 )

@@ -379,7 +379,22 @@ class AnySchedule(RuleBasedStateMachine):
         assert self.cursor.gaps == ()
 
 
+class KeysUsedAgain(AnySchedule):
+    """A transaction may have the key of one that has ended. Then every gap has to be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fence.keys_last = False
+
+    def new_name(self) -> str:
+        return next(name for n in range(1000) if (name := f"t{n}") not in self.open)
+
+
 TestAnySchedule = AnySchedule.TestCase
+TestKeysUsedAgain = KeysUsedAgain.TestCase
+TestKeysUsedAgain.settings = hypothesis_settings(
+    max_examples=200, stateful_step_count=40, deadline=None
+)
 TestAnySchedule.settings = hypothesis_settings(
     max_examples=1000, stateful_step_count=40, deadline=None
 )
