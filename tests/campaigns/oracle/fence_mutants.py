@@ -5,16 +5,21 @@
 | gap not read | … although one of its holders has gone, as long as another is there | late |
 | key used again | a connection's next transaction is taken for the one before | late |
 | idle holder believed | … although it did something since | silent hole |
+| empty pg_locks believed | nobody holds an id where nobody is shown | silent hole |
+| id above the sequence dead | an id that was set by hand ends all those below it | unserved |
 | history unread in pages | rows of a new history catch up with an old one | missed reset |
 
-They are planted in this process, and undone after each test.
+"Unserved" is a client that never gets the last row. They are planted in this process, and undone
+after each test.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from poller.delivery.backfill import Backfill
 from poller.reading.dialects import postgresql
+from poller.reading.dialects.facts import NOT_TOLD
 from poller.reading.fence import HolderFence, HoldersSeen
 from poller.reading.idle import IdleHolders
 from tests.campaigns.oracle.mutants import Mutant
@@ -50,6 +55,21 @@ def idle_holder_believed() -> None:
     patch(IdleHolders, "bounds", make)
 
 
+def empty_locks_believed() -> None:
+    def make_relation(relation_of: Any) -> Any:
+        return lambda *given: replace(relation_of(*given), shows_locks=True)
+
+    def make_locks(locks_of: Any) -> Any:
+        return lambda *given, **named: locks_of(*given, **named)._replace(own=True)
+
+    patch(postgresql, "relation_of", make_relation)
+    patch(postgresql, "locks_of", make_locks)
+
+
+def id_above_the_sequence_called_dead() -> None:
+    patch(postgresql, "_given", lambda _: lambda _relation: NOT_TOLD)
+
+
 class _Everything(frozenset[str]):
     def __contains__(self, _: object) -> bool:
         return True
@@ -69,6 +89,10 @@ MUTANTS: dict[str, Mutant] = {
     "gap not read": Mutant(gap_not_read, "holder_goes", "late"),
     "key used again": Mutant(key_used_again, "connection_goes_on", "late"),
     "idle holder believed": Mutant(idle_holder_believed, "idle_holder_works", "silent hole"),
+    "empty pg_locks believed": Mutant(empty_locks_believed, "locks_are_hidden", "silent hole"),
+    "id above the sequence dead": Mutant(
+        id_above_the_sequence_called_dead, "id_by_hand", "unserved"
+    ),
     "history unread in pages": Mutant(
         history_unread_in_pages, "page_of_another_history", "missed reset"
     ),

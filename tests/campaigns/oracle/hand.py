@@ -42,6 +42,10 @@ def _no_problem() -> str:
     return ""
 
 
+def _no_pause(_: float) -> None:
+    """The next pass comes when the story has it."""
+
+
 class Transaction:
     """One that stays open until it is told to end."""
 
@@ -59,6 +63,11 @@ class Transaction:
         """The same with an id that no sequence gave."""
         with closing(self._connection.cursor()) as cursor:
             return self._note(self._stage.inserts.with_id(cursor, row_id))
+
+    def burn(self) -> None:
+        """An id that no row will have."""
+        with closing(self._connection.cursor()) as cursor:
+            self._stage.inserts.with_nextval(cursor)
 
     def commit(self) -> None:
         """The connection stays, for another one."""
@@ -183,7 +192,9 @@ class HandStage:
         feed, chosen = self._feed, self._settings
         backfill = Backfill("hand", feed.source.page, chosen.batch_rows, lambda: feed.log.epochs)
 
-        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
-            return Subscriber("hand", feed.log, backfill, last_event_id, signal, _no_problem, pause)
+        def make(signal: Event, _: Callable[[float], object]) -> Subscriber:
+            return Subscriber(
+                "hand", feed.log, backfill, last_event_id, signal, _no_problem, _no_pause
+            )
 
         return WsgiStream(make, feed.log, chosen, ClientSocket(None), lambda _: None, _no_problem)

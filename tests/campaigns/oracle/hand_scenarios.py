@@ -6,6 +6,8 @@ from tests.campaigns.oracle.hand import RING_ROWS, HandStage
 from tests.harness import sql
 
 FAR_ABOVE = 1000
+BURNT_PASSES = 20
+BURNT_BY_A_PASS = 20  # less than a batch with what it commits
 
 
 def holder_goes(stage: HandStage) -> None:
@@ -70,6 +72,20 @@ def id_by_hand(stage: HandStage) -> None:
         stage.poll()
 
 
+def burnt_beside_an_open_transaction(stage: HandStage) -> None:
+    """One stays open, and each row that is committed leaves a gap."""
+    stage.visitor()
+    holder, others = stage.transaction(), stage.transaction()
+    holder.insert()
+    for _ in range(BURNT_PASSES):
+        for _ in range(BURNT_BY_A_PASS):
+            others.burn()
+            others.insert()
+            others.commit()
+        stage.poll(1)
+    holder.commit()
+
+
 def page_of_another_history(stage: HandStage) -> None:
     """A client comes back that fell out of the ring, just after the table was filled anew."""
     visitor = stage.visitor()
@@ -92,6 +108,7 @@ SCENARIOS: dict[str, Callable[[HandStage], None]] = {
         idle_holder_works,
         locks_are_hidden,
         id_by_hand,
+        burnt_beside_an_open_transaction,
         page_of_another_history,
     )
 }

@@ -1,9 +1,10 @@
 """The watched table from the side: its rows, its end and its beginning anew, a table beside it."""
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing, suppress
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any, NamedTuple
 
 import psycopg
 import pymysql
@@ -22,11 +23,34 @@ END_HOLDERS = """
     SELECT pg_terminate_backend(pid) FROM pg_locks
     WHERE relation = pg_get_serial_sequence('posts', 'id')::regclass AND pid <> pg_backend_pid()
 """
-OPEN_IN_MARIADB = """
-    SELECT trx_mysql_thread_id FROM information_schema.innodb_trx
-    JOIN information_schema.processlist ON id = trx_mysql_thread_id
-    WHERE db = DATABASE() AND id <> CONNECTION_ID()
-"""
+
+
+class Open(NamedTuple):
+    """How the transactions that hold the table are ended. The last statement of `set_up` tells the
+    own one's number, which `holders` leaves out."""
+
+    set_up: tuple[str, ...]
+    holders: str
+    end: str
+
+
+END_EVERY_S = 0.3
+OPEN = {
+    "postgresql": Open(
+        ("SET lock_timeout = '10s'", "SELECT pg_backend_pid()"),
+        "SELECT pid FROM pg_locks WHERE relation = 'posts'::regclass AND granted AND pid <> %s",
+        "SELECT pg_terminate_backend({})",
+    ),
+    "mariadb": Open(
+        ("SET SESSION lock_wait_timeout = 10", "SELECT CONNECTION_ID()"),
+        """
+        SELECT trx_mysql_thread_id FROM information_schema.innodb_trx
+        JOIN information_schema.processlist ON id = trx_mysql_thread_id
+        WHERE db = DATABASE() AND id <> %s
+        """,
+        "KILL CONNECTION {}",
+    ),
+}
 TRUNCATE = {
     # Everything that empties the table is one transaction, so that the snapshot is the last word.
     "sqlite": (
@@ -43,10 +67,6 @@ TRUNCATE = {
     # TRUNCATE would commit a transaction; the lock of the table lasts through it, and no reader
     # sees the table before it is filled.
     "mariadb": ("LOCK TABLES posts WRITE", "TRUNCATE TABLE posts"),
-}
-IMPATIENT = {
-    "postgresql": ("SET lock_timeout = '3s'",),
-    "mariadb": ("SET SESSION lock_wait_timeout = 3",),
 }
 SET_NEXT = {"postgresql": "SELECT setval(pg_get_serial_sequence('posts', 'id'), {})"}
 Refill = Callable[[Any], list[Inserted]]
@@ -77,11 +97,9 @@ def empty(url: str, refill: Refill = lambda _: []) -> tuple[Truth, list[Inserted
     """
     dialect = sql.dialect_of(url)
     first, *rest = TRUNCATE[dialect]
-    _end_transactions(url)
     with sql.connect(url) as connection, closing(connection.cursor()) as cursor:
-        for statement in IMPATIENT.get(dialect, ()):
-            cursor.execute(statement)
-        cursor.execute(first)
+        with _others_ended(url, cursor):
+            cursor.execute(first)
         rows = read_rows(cursor)
         began_s = now_s()
         for statement in rest:
@@ -97,12 +115,30 @@ def go_on_from(cursor: Any, dialect: str, row_id: int) -> None:
         cursor.execute(SET_NEXT[dialect].format(row_id))
 
 
-def _end_transactions(url: str) -> None:
-    """Those that hold the table: its lock waits for them, and one stays open all the time."""
-    match sql.dialect_of(url):
-        case "postgresql":
-            sql.execute(url, END_HOLDERS)
-        case "mariadb":
-            for (thread,) in sql.execute(url, OPEN_IN_MARIADB):
-                with suppress(pymysql.err.OperationalError):  # it went by itself meanwhile
-                    sql.execute(url, f"KILL CONNECTION {int(thread)}")
+@contextmanager
+def _others_ended(url: str, cursor: Any) -> Iterator[None]:
+    """Inside, transactions that hold the table are ended again and again: its lock waits for them,
+    and one stays open all the time. Who comes later waits for the lock."""
+    dialect = sql.dialect_of(url)
+    if dialect not in OPEN:
+        yield
+        return
+    for statement in OPEN[dialect].set_up:
+        cursor.execute(statement)
+    (own,) = cursor.fetchone()
+    there = threading.Event()
+
+    def end_others() -> None:
+        while not there.wait(END_EVERY_S):
+            with suppress(*DatabaseErrors):
+                for (one,) in sql.execute(url, OPEN[dialect].holders, (own,)):
+                    with suppress(*DatabaseErrors):  # it went by itself meanwhile
+                        sql.execute(url, OPEN[dialect].end.format(int(one)))
+
+    thread = threading.Thread(target=end_others)
+    thread.start()
+    try:
+        yield
+    finally:
+        there.set()
+        thread.join()
