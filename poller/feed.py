@@ -162,6 +162,8 @@ def explain(error: Exception) -> str:
         return str(error)
     if isinstance(error, DatabaseTimeout):
         return f"the database gave {error}"
+    if isinstance(error, AssertionError):  # SQLAlchemy's, at a version() that it cannot read
+        return "the database is none that Rowcast knows; the log says what it calls itself"
     if isinstance(error, SQLAlchemyError):
         return "the database is away or refuses the query; the log says why"
     return "the poll fails; the log says why"

@@ -98,16 +98,16 @@ class Gaps:
             left = _without(part.ranges, found)
             dead += kept.judge(left, part.witness, covered, judge, part.since)
         dead += kept.judge(new, None, covered, judge, now)
-        return Gaps(tuple(kept), self._floor_after(judge)), tuple(sorted(dead))
+        return Gaps(tuple(kept), self._floor_after(covered, judge)), tuple(sorted(dead))
 
     def afresh(self) -> Gaps:
         """The same with nothing known of any: what was seen before a fault proves nothing."""
         floor = self.floor and replace(self.floor, witness=NOTHING_KNOWN)
         return Gaps(tuple(replace(part, witness=NOTHING_KNOWN) for part in self.open), floor)
 
-    def _floor_after(self, judge: Judge) -> Part | None:
-        if self.floor is None:
-            return None
+    def _floor_after(self, covered: int, judge: Judge) -> Part | None:
+        if self.floor is None or self.floor_top > covered:
+            return self.floor
         kept = judge(self.floor.ranges[0], self.floor.witness)
         return None if kept is None else replace(self.floor, witness=kept)
 

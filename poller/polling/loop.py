@@ -40,8 +40,6 @@ class Source(TableReader, Protocol):
 
     @property
     def fence(self) -> Fence: ...
-    @property
-    def exceptions(self) -> int: ...
     def open(self) -> Start: ...
     def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass: ...
 
@@ -74,6 +72,7 @@ class Poller:
         self._held: Named | None = None  # every id delivered, or known never to appear
         self._floor_asked_at = float("-inf")
         self._gaps = Gaps()
+        self._given: int | None = None
         self._identity = Identity(source, History("", ""))
         self._reset_reason = ""
         self._failures = 0
@@ -107,7 +106,7 @@ class Poller:
         if not full:
             self._log.passed(reading.counter)
         now = self._clock()
-        self._report.polled(now - began, self._source.exceptions, self._log)
+        self._report.polled(now - began, self._log)
         if full:
             return 0.0
         self._report.found_all(read_s, reading.counter, self._log.held.position, now)
@@ -124,6 +123,7 @@ class Poller:
         start = self._source.open()
         self._held = held = Named.of(start.cursor)
         self._identity = Identity(self._source, start.history)
+        self._given = start.given
         self._gaps = Gaps.at_start(start.cursor.gaps, start.floor, self._judge(None), self._clock())
         self._log.begin(start.history.epoch, held, self._reset_reason, start.floor)
         return held
@@ -150,10 +150,14 @@ class Poller:
     def _advance(self, held: Named, seen: Pass, *, full: bool) -> None:
         """Append the rows and retire the gaps that this pass proved dead.
 
-        A read cut off by its limit proves nothing beyond its last row.
+        A read cut off by its limit proves nothing beyond its last row. No pass proves anything of
+        an id that its look came too early for: one that nobody had taken by then. Where ids
+        are told as they are given out, those are above what the pass before was told.
         """
-        rows = seen.reading.rows
+        rows, given = seen.reading.rows, seen.reading.given
         covered = rows[-1].id if full else MAX_ID
+        if given is not None:
+            covered = min(covered, self._given or 0)
         found = ranges_of(one.id for one in rows)
         new = subtract(((held.position + 1, found[-1][1]),), found) if found else ()
         judge, now = self._judge(seen.evidence), self._clock()
@@ -161,7 +165,7 @@ class Poller:
         late = sum(one.id < held.position for one in rows)
         entries, held = self._encoder.encode(rows, held, sorted((*found, *dead)))
         # From here to the end nothing yields: set, gaps and log change together.
-        self._held, self._gaps = held, gaps
+        self._held, self._gaps, self._given = held, gaps, given
         self._identity.remember(rows)
         self._log.extend(entries, held, floor=gaps.floor_top)
         if gaps.floor and now - self._floor_asked_at >= FLOOR_ASKED_EVERY_S:

@@ -29,11 +29,10 @@ class PollReport:
 
     # -- passes -----------------------------------------------------------------------------
 
-    def polled(self, seconds: float, exceptions: int, event_log: EventLog) -> None:
-        """A pass succeeded. `exceptions`: reasons why the promise does not hold in full."""
+    def polled(self, seconds: float, event_log: EventLog) -> None:
+        """A pass succeeded."""
         metrics.polls.labels(self._feed).inc()
         metrics.poll_seconds.labels(self._feed).observe(seconds)
-        metrics.degraded.labels(self._feed).set(exceptions)
         metrics.log_rows.labels(self._feed).set(event_log.head - event_log.oldest)
         metrics.log_bytes.labels(self._feed).set(event_log.size_bytes)
 

@@ -12,12 +12,13 @@ from sqlalchemy import Connection
 
 from poller.ids.cursor import Cursor
 from poller.ids.gaps import NOBODY, Gaps
-from poller.ids.ranges import Range
+from poller.ids.ranges import Range, above
 from poller.reading.database import Database
+from poller.reading.dialects.facts import outlying
 from poller.reading.fence import Fence, FenceVoid, HoldersSeen, Pass
 from poller.reading.snapshot import Found, History, Start
 from poller.reading.table import Table
-from poller.runtime import log
+from poller.runtime import log, metrics
 from poller.runtime.settings import Settings
 
 
@@ -41,17 +42,12 @@ class Source:
         self._database = database
         self._history_rows = settings.history_rows
         self._prepare = prepare
-        self._logged: list[str] = []
+        self._told: list[str] = []
 
     @property
     def fence(self) -> Fence:
         """That of the table as it was last looked at; nothing is judged before the first look."""
         return self.table.facts.fence
-
-    @property
-    def exceptions(self) -> int:
-        """How many reasons there are why the promise does not hold in full."""
-        return len(self.table.facts.exceptions)
 
     def open(self) -> Start:
         """Look at the table, perhaps again, and say where to start."""
@@ -63,7 +59,7 @@ class Source:
             # file, and any other the server that was a primary until now.
             self._database.dispose()
         start = self._database.read(self._open, polling=True)
-        self._log_exceptions()
+        self._tell_exceptions()
         return start
 
     def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
@@ -81,13 +77,17 @@ class Source:
             return Pass(evidence, unread, reading)
 
         try:
-            return self._database.read(work, polling=True)
+            seen = self._database.read(work, polling=True)
         except FenceVoid as reason:
             log.warning("fence void", feed=self._feed, reason=str(reason))
             self.describe()
             return self._database.read(
                 lambda c: self._without_fence(c, cursor, limit), polling=True
             )
+
+        if outlying(seen.reading.counter, seen.reading.given) != self.table.facts.outlying:
+            self.describe()  # so that it is said, or said no more
+        return seen
 
     def _without_fence(self, connection: Connection, cursor: Cursor, limit: int) -> Pass:
         return Pass(None, NOBODY, self.table.poll(connection, cursor, limit))
@@ -100,7 +100,7 @@ class Source:
             return self.table.history(connection)
 
         history = self._database.read(work, polling=True)
-        self._log_exceptions()
+        self._tell_exceptions()
         return history
 
     def page(self, ranges: Sequence[Range], limit: int) -> Found:
@@ -110,19 +110,24 @@ class Source:
     def _open(self, connection: Connection) -> Start:
         self.table.describe(connection)
         # The history first: should the table be recreated in between, the next poll sees it.
-        history = self.table.history(connection)
+        status = self.table.status(connection)
+        history, given = status.history, status.given
         start = self.table.start_below(connection, self._history_rows)
         # After the start is known, and before the gaps are: an id below the start was taken before
         # it, so that if nobody holds one now, each is committed, and seen from here on, or dead.
-        if not start or self.fence.idle(self.fence.look(connection, ())):
-            return Start(history, Cursor.at(start))
+        idle = not start or self.fence.idle(self.fence.look(connection, ()))
+        if idle and (given is None or given >= start):
+            return Start(history, Cursor.at(start), given=given)
         gaps, floor = self.table.gaps_below(connection, start)
-        return Start(history, Cursor.at(start, gaps), floor)
+        if idle and given is not None:  # but for those that the sequence has yet to give out
+            gaps, floor = [*above(gaps, given)], floor if floor > given else 0
+        return Start(history, Cursor.at(start, gaps), floor, given)
 
-    def _log_exceptions(self) -> None:
-        """Say what is not promised, once."""
+    def _tell_exceptions(self) -> None:
+        """Say what is not promised: once in the log, and before any row is sent."""
         exceptions = [str(finding) for finding in self.table.facts.exceptions]
-        if exceptions != self._logged:
-            self._logged = exceptions
+        metrics.degraded.labels(self._feed).set(len(exceptions))
+        if exceptions != self._told:
+            self._told = exceptions
             for note in exceptions:
                 log.warning("degraded", feed=self._feed, fence=self.fence.name, note=note)

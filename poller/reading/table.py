@@ -108,7 +108,10 @@ class Table:
 
     def start_below(self, connection: Connection, rows: int) -> int:
         """The position with `rows` rows above it, or 0 if the table has no more than that."""
-        newest = sa.select(self._key).order_by(self._key.desc()).offset(rows).limit(1)
+        # A greater id cannot be named, nor followed. The bound is beyond an INTEGER.
+        named = sa.type_coerce(self._key, sa.BigInteger) < MAX_ID
+        newest = sa.select(self._key).where(named).order_by(self._key.desc())
+        newest = newest.offset(rows).limit(1)
         return max(0, connection.scalar(newest) or 0)
 
     def gaps_below(self, connection: Connection, position: int) -> tuple[list[Range], int]:
@@ -152,6 +155,10 @@ class Table:
             f"{self.name}.{self._key.name} is not unique: several rows have {value}, of which only "
             "one would be streamed; name a unique integer column (key=, --key)"
         )
+
+    def status(self, connection: Connection) -> Reading:
+        """A poll without rows."""
+        return Reading(*self._last_look().batches.status(connection))
 
     def history(self, connection: Connection) -> History:
         """Which history of the table this is."""

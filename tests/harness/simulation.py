@@ -109,7 +109,6 @@ class SimulatedSource:
     def __init__(self, table: SimulatedTable, history_rows: int = 1000) -> None:
         self.table = table
         self.fence: Fence = SimulatedLocks(table)
-        self.exceptions = 0
         self.fail: Exception | None = None
         self.history_rows = history_rows
         self.reads: list[int] = []  # how many gaps each asked for
@@ -120,11 +119,11 @@ class SimulatedSource:
         newest = sorted(self.table.committed, reverse=True)
         start = newest[self.history_rows] if len(newest) > self.history_rows else 0
         if not start or self.fence.idle(self.fence.look(NO_CONNECTION, ())):
-            return Start(self._history, Cursor.at(start))
+            return Start(self._history, Cursor.at(start), given=self.table.last_id)
         # It lists the newest gap; of what is missing below, nobody knows.
         missing = ranges_of(i for i in range(1, start) if i not in self.table.committed)
         floor = missing[-2][1] if len(missing) > 1 else 0
-        return Start(self._history, Cursor.at(start, missing[-1:]), floor)
+        return Start(self._history, Cursor.at(start, missing[-1:]), floor, self.table.last_id)
 
     def describe(self) -> History:
         self._fail()
@@ -140,8 +139,8 @@ class SimulatedSource:
         unread = gaps.unchanged(lambda witness: self.fence.must_read(witness, evidence))
         asked = cursor.with_gaps(gaps.ranges(but=unread))
         self.reads.append(len(asked.gaps))
-        rows = self.table.rows_in(asked.holes, limit)
-        return Pass(evidence, unread, Reading(self._history, self.table.last_id, rows))
+        last_id, rows = self.table.last_id, self.table.rows_in(asked.holes, limit)
+        return Pass(evidence, unread, Reading(self._history, last_id, rows, given=last_id))
 
     def page(self, ranges: Sequence[Range], limit: int) -> Found:
         self._fail()

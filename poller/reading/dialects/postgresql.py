@@ -2,8 +2,11 @@
 
 The lock (RowExclusiveLock on the sequence) is taken by the first `nextval` of a transaction,
 explicit or by a default, and kept by the top transaction also when a savepoint is rolled back, and
-by a prepared one until it is committed. If no sequence owns the key, the lock that an INSERT
-takes on the table is used instead.
+by a prepared one until it is committed. It proves something of ids that are the next value of one
+sequence, taken by the transaction that inserts the row. Where an id may be used later than it was
+taken, or nobody knows where it comes from, the locks that an INSERT takes on the table count, too,
+and only after the grace period. Where others' transactions are not seen here at all, there is
+nothing but the grace period.
 """
 
 from __future__ import annotations
@@ -17,9 +20,16 @@ from sqlalchemy.dialects.postgresql import OID
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.ranges import Range
+from poller.reading.after_grace import AfterGrace
 from poller.reading.dialects import postgresql_findings as findings
 from poller.reading.dialects.facts import NOT_TOLD, TableFacts, status
-from poller.reading.dialects.postgresql_relation import CATALOGUE, Relation, relation_of
+from poller.reading.dialects.postgresql_generator import Standing
+from poller.reading.dialects.postgresql_relation import (
+    IdSequence,
+    Relation,
+    locks_of,
+    relation_of,
+)
 from poller.reading.fence import (
     Evidence,
     Fence,
@@ -30,26 +40,6 @@ from poller.reading.fence import (
     HoldersSeen,
 )
 from poller.reading.idle import IdleHolders
-
-# RowExclusiveLock or stronger. The outer join also tells if nobody holds one.
-LOCKS = sa.text(
-    CATALOGUE  # noqa: S608 - a constant
-    + """
-SELECT pg_is_in_recovery() OR (SELECT count(*) > 1 OR max(seqcache) > 1 FROM sequence) AS void,
-  (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server,
-  virtualtransaction, pid, idle_since
-FROM (SELECT) AS always LEFT JOIN pg_locks ON locktype = 'relation' AND granted
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND relation IN (SELECT oid FROM locked)
-  AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-LEFT JOIN LATERAL (
-  SELECT extract(epoch FROM state_change)::text || '/' || extract(epoch FROM query_start)::text
-  FROM pg_stat_get_activity(coalesce(pid, 0))  -- of NULL it tells of all
-  WHERE backend_type = 'client backend'
-    AND state IN ('idle in transaction', 'idle in transaction (aborted)')
-) AS activity(idle_since) ON true
-"""
-)
 
 
 class LockHolders(HolderFence):
@@ -80,21 +70,27 @@ class LockHolders(HolderFence):
     or a greater id that was set by hand; where it cannot be read, nobody is taken for idle. A
     prepared transaction runs no statement any more: it is idle for good, under a key that it did
     not have before.
+
+    What the proof rests on was told when `relation` was looked at. Each look reads it again, and
+    whether `pg_locks` shows anything at all.
     """
 
     keys_last = True
 
-    def __init__(self, name: str, table: str, key: str) -> None:
-        self.name = name
-        self._names = {"name": table, "key": key}
-        self._idle = IdleHolders()
+    def __init__(self, relation: Relation, key: str, *, wide: bool = False) -> None:
+        where = "sequence" if relation.sequences and not wide else "table"
+        self.name = f"{where} locks"
+        self._relation, self._key, self._wide = relation, key, wide
+        # What is idle owns no id that was given out meanwhile: if it is used where it was taken.
+        self._idle = None if wide else IdleHolders()
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
-        found = connection.execute(LOCKS, self._names).all()
-        if found[0].void:
-            raise FenceVoid("a standby, several sequences, or one with CACHE > 1")
-        holders = (_holder(row) for row in found if row.virtualtransaction is not None)
-        return HoldersSeen(holders, self._idle)
+        told, own, held = locks_of(connection, self._relation.name, self._key, wide=self._wide)
+        if told != self._relation.told:
+            raise FenceVoid("the table, what gives its ids, or the server has changed")
+        if not own:
+            raise FenceVoid("pg_locks does not even show the lock of the look itself")
+        return HoldersSeen(map(_holder, held), self._idle)
 
 
 def _holder(row: Any) -> Holder:
@@ -109,14 +105,30 @@ def examine(
 ) -> TableFacts:
     relation = relation_of(connection, table, key.name)
     counter = _counter(relation, key)
-    fence: Fence = grace
-    if relation.provable:
-        where = "sequence" if relation.sequences else "table"
-        fence = LockHolders(f"{where} locks", relation.name, key.name)
     return TableFacts(
-        status(_address(relation), _version(relation), counter),
-        fence,
-        findings.of(relation, f"{table.name}.{key.name}", grace),
+        status(_address(relation), _version(relation), counter, _given(relation)),
+        _fence(relation, key.name, grace),
+        findings.of(relation, table.name, key.name, grace, _standing(connection, relation, key)),
+    )
+
+
+def _fence(relation: Relation, key: str, grace: GracePeriod) -> Fence:
+    if not relation.visible:
+        return grace
+    if relation.numbered:
+        return LockHolders(relation, key)
+    return AfterGrace(grace, LockHolders(relation, key, wide=True))
+
+
+def _standing(
+    connection: Connection, relation: Relation, key: ColumnElement[Any]
+) -> Standing | None:
+    """Where the sequence stands, if that is told."""
+    if not relation.plain or [one.readable for one in relation.sequences] != [True]:
+        return None
+    newest = sa.select(sa.func.max(key)).scalar_subquery()
+    return Standing(
+        *connection.execute(sa.select(_last_value(relation.sequences[0]), newest)).one()
     )
 
 
@@ -142,7 +154,7 @@ def _version(relation: Relation) -> ColumnElement[Any]:
         files = sa.cast(sa.func.pg_relation_filenode(partitions.c.relid), sa.BigInteger)
         file = sa.select(sa.func.sum(files)).select_from(partitions).scalar_subquery()
     sequences = [
-        sa.func.pg_relation_filenode(sa.literal_column(f"{one.seqrelid:d}::oid"))
+        sa.func.pg_relation_filenode(sa.literal_column(f"{one.oid:d}::oid"))
         for one in relation.sequences
     ]
     return sa.func.concat_ws("/", file, *sequences)
@@ -164,7 +176,13 @@ def _counter(relation: Relation, key: ColumnElement[Any]) -> ColumnElement[Any]:
     return sa.func.coalesce(above.scalar_subquery(), last)
 
 
-def _last_value(sequence: Any) -> ColumnElement[Any]:
+def _given(relation: Relation) -> ColumnElement[Any]:
+    """The newest value of the sequence: no id above it was given out yet."""
+    return NOT_TOLD if relation.counting is None else _last_value(relation.counting)
+
+
+def _last_value(sequence: IdSequence) -> ColumnElement[Any]:
+    """The newest value that was given out."""
     return sa.literal_column(
         f"(SELECT last_value - (NOT is_called)::int FROM {sequence.name})",  # noqa: S608 - quoted
         sa.BigInteger,

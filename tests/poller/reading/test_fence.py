@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -172,16 +171,18 @@ def test_a_gap_is_read_unless_all_of_its_holders_are_still_there() -> None:
 
 
 def test_where_keys_may_be_used_again_every_gap_is_read() -> None:
-    held, fence = holders("a"), MetadataLocks(sa.table("posts"), NO_CONNECTION)  # type: ignore[arg-type]
+    held, fence = holders("a"), MetadataLocks(NO_CONNECTION, NO_CONNECTION, NO_CONNECTION)
     assert fence.must_read(held.keys, (held, Pending([])))
     assert fence.must_read(held.keys, held)
-    assert DirtyRead(NO_CONNECTION, GracePeriod(5.0, Clock())).must_read(1.0, Pending([]))
-    assert GracePeriod(5.0, Clock()).must_read(1.0, None)
+    grace = GracePeriod(5.0, Clock())
+    dirty = DirtyRead(NO_CONNECTION, NO_CONNECTION, grace, NO_CONNECTION)
+    assert dirty.must_read(1.0, Pending([]))
+    assert grace.must_read(1.0, None)
 
 
 def test_an_uncommitted_row_begins_the_grace_again() -> None:
     clock = Clock()
-    fence = DirtyRead(NO_CONNECTION, GracePeriod(5.0, clock))
+    fence = DirtyRead(NO_CONNECTION, NO_CONNECTION, GracePeriod(5.0, clock), NO_CONNECTION)
     since = fence.judge(GAP, None, Pending([]))
     clock.now += 9
     since = fence.judge(GAP, since, Pending([4]))
@@ -193,7 +194,7 @@ def test_an_uncommitted_row_begins_the_grace_again() -> None:
 
 
 def test_an_uncommitted_row_keeps_a_gap_open_that_no_lock_shows() -> None:
-    fence = MetadataLocks(sa.table("posts"), NO_CONNECTION)  # type: ignore[arg-type]
+    fence = MetadataLocks(NO_CONNECTION, NO_CONNECTION, NO_CONNECTION)
     witness = fence.judge(GAP, None, (holders("a"), Pending([])))
     witness = fence.judge(GAP, witness, (holders("a"), Pending([3])))
     witness = fence.judge(GAP, witness, (holders(), Pending([3])))

@@ -69,6 +69,10 @@ class RecordedTable(Table):
         self._fence.steps.append("gaps_below")
         return super().gaps_below(*arguments)
 
+    def status(self, *arguments: Any) -> Reading:
+        self._fence.steps.append("status")
+        return super().status(*arguments)
+
     def history(self, *arguments: Any) -> History:
         self._fence.steps.append("history")
         return super().history(*arguments)
@@ -103,7 +107,7 @@ def test_a_start_knows_where_it_begins_before_it_asks_who_is_there(
     """A transaction that takes an id below the start after the look would be overlooked."""
     source, fence = recorded
     opening = source.open()
-    assert fence.steps == ["describe", "history", "start_below", "holders"]
+    assert fence.steps == ["describe", "status", "start_below", "holders"]
     assert (opening.cursor, opening.floor) == (Cursor.at(6), 0)
 
 
@@ -115,7 +119,7 @@ def test_a_start_with_holders_looks_for_the_gaps_afterwards(
     fence.held = [("t1", "pid 1", False)]
     fence.look = lambda *_: fence.steps.append("holders")  # type: ignore[method-assign,assignment]
     opening = source.open()
-    assert fence.steps == ["describe", "history", "start_below", "holders", "gaps_below"]
+    assert fence.steps == ["describe", "status", "start_below", "holders", "gaps_below"]
     assert (opening.cursor, opening.floor) == (Cursor.at(6, [(3, 4)]), 2)
 
 
