@@ -26,7 +26,8 @@ END_HOLDERS = """
 
 
 class Open(NamedTuple):
-    """How the transactions that hold the table are ended. The last statement of `set_up` tells the
+    """How the transactions that hold the table are ended: those that wrote, and those that read for
+    long, as one of a worker that was stopped meanwhile. The last statement of `set_up` tells the
     own one's number, which `holders` leaves out."""
 
     set_up: tuple[str, ...]
@@ -38,7 +39,11 @@ END_EVERY_S = 0.3
 OPEN = {
     "postgresql": Open(
         ("SET lock_timeout = '10s'", "SELECT pg_backend_pid()"),
-        "SELECT pid FROM pg_locks WHERE relation = 'posts'::regclass AND granted AND pid <> %s",
+        """
+        SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE relation = 'posts'::regclass AND granted AND pid <> %s
+        AND (mode <> 'AccessShareLock' OR xact_start < now() - interval '2 s')
+        """,
         "SELECT pg_terminate_backend({})",
     ),
     "mariadb": Open(
@@ -47,6 +52,7 @@ OPEN = {
         SELECT trx_mysql_thread_id FROM information_schema.innodb_trx
         JOIN information_schema.processlist ON id = trx_mysql_thread_id
         WHERE db = DATABASE() AND id <> %s
+        AND (trx_rows_modified > 0 OR trx_started < NOW() - INTERVAL 2 SECOND)
         """,
         "KILL CONNECTION {}",
     ),
