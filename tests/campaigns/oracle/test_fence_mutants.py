@@ -40,6 +40,13 @@ def test_mistake_is_found(mutant: str, postgresql_url: str, tmp_path: Path) -> N
     assert planted.anomaly in found(record), stories(record, anomalies(record))
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "mariadb"], indirect=True)
+def test_page_of_ids_that_started_again_is_nobodys(database_url: str, tmp_path: Path) -> None:
+    """Where the counter alone tells: nothing is sent, or counted as gone, before the reset."""
+    record = play("page_of_another_history", database_url, tmp_path)
+    assert not found(record), stories(record, anomalies(record))
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_story_without_a_mistake_shows_nothing(
     scenario: str, postgresql_url: str, tmp_path: Path
