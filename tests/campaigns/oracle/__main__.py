@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.campaigns.oracle import document, torture
 from tests.campaigns.oracle import held as held_open
+from tests.campaigns.oracle.checker import ANOMALIES
 from tests.campaigns.oracle.document import HeldLine, Line
 from tests.campaigns.oracle.held import HeldPlan
 from tests.campaigns.oracle.records import Record
@@ -90,7 +91,8 @@ def _journals(prefix: str) -> Iterator[tuple[Path, Callable[[Record, Report], No
         if found.verdict == "pass":
             shutil.rmtree(folder)
             return
-        _say("; ".join(found.reasons), f"journals: {folder}", stories(record, found.anomalies))
+        bad = [one for one in found.anomalies if one.kind in ANOMALIES]
+        _say("; ".join(found.reasons), f"journals: {folder}", stories(record, bad))
 
     try:
         yield folder, tell

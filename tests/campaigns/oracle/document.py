@@ -73,8 +73,9 @@ At the end everything works again, and a last row is written. Every client must 
 - **late**: rows that were delayed though nothing was in their way. By the facts: two passes of a
   worker's poller or more began after the commit, read all that there was, and left the row out.
   By the clock: a client that reads at once had the row more than {late_ms:.0f} ms after the
-  commit, which is two polls and 250 ms, and no fault was active. The time that a busy machine or
-  database took is not counted: processes that do nothing but wait measure it.
+  commit, which is two polls and 250 ms, and no fault was active. What a busy machine took is not
+  counted: processes that do nothing but wait measure it. In brackets: how many receipts were too
+  late and are excused by that. Many of them mean that the machine was too busy to say much.
 - **naive poller lost**: rows that `WHERE id > last ORDER BY id` passed by, in the same run, at
   the same interval.
 - **p50**, **p99**: the delay from the end of the commit, as the writer saw it, until the client
@@ -122,7 +123,7 @@ class Line:
         merged = f" ({it.counts[MERGED]})" if MERGED in it.counts else ""
         cells = (
             f"{self.database} | {self.seed} | {it.committed:,} | {it.late_commits:,}",
-            f"{self.faults} | {bad}{merged} | {len(it.late)} | {it.naive_lost:,}",
+            f"{self.faults} | {bad}{merged} | {_late(it)} | {it.naive_lost:,}",
             f"{_ms(it.delays)} | {it.verdict}",
         )
         return f"| {' | '.join(cells)} |"
@@ -144,6 +145,10 @@ class HeldLine:
         ]
         cells += [f"{1000 * it.healthz_p99_s:.0f} ms", f"{1000 * it.blocked_s:.0f} ms"]
         return f"| {' | '.join([*cells, it.report.verdict])} |"
+
+
+def _late(it: Report) -> str:
+    return f"{len(it.late)} ({it.excused:,})" if it.excused else f"{len(it.late)}"
 
 
 def _ms(delays: Delays) -> str:

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.campaigns.oracle.delays import Starved
-from tests.campaigns.oracle.lateness import late_rows
+from tests.campaigns.oracle.lateness import excused, late_rows
 from tests.campaigns.oracle.records import (
     Attempt,
     Beat,
@@ -135,6 +135,17 @@ def test_clock_judges_only_where_it_should(record: Record) -> None:
 def test_what_the_machine_took_is_not_counted(record: Record) -> None:
     received_at(record, 10.8).beats = [Beat("clients", 10.5, 0.2)]
     assert late_rows(record) == []
+
+
+def test_machine_that_took_little_excuses_little(record: Record) -> None:
+    received_at(record, 10.9).beats = [Beat("clients", 10.5, 0.05)]
+    assert len(late_rows(record)) == 1
+    assert excused(record) == 0
+
+
+def test_what_is_excused_is_counted(record: Record) -> None:
+    received_at(record, 10.9).beats = [Beat("clients", 10.5, 0.1)]
+    assert (late_rows(record), excused(record)) == ([], 1)
 
 
 def test_what_the_machine_took_at_another_time_is_counted(record: Record) -> None:

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from tests.campaigns.oracle.checker import ANOMALIES, Anomaly, anomalies, contradictions
 from tests.campaigns.oracle.delays import Delays, delays
-from tests.campaigns.oracle.lateness import Late, late_rows
+from tests.campaigns.oracle.lateness import Late, excused, late_rows
 from tests.campaigns.oracle.records import Attempt, Record
 
 WORKING_SHARE = 0.95
@@ -40,6 +40,7 @@ class Report(Struct, frozen=True):
     naive_lost: int
     delays: Delays
     late: list[Late]
+    excused: int  # receipts that were too late, because the machine was busy
 
 
 def report(record: Record) -> Report:
@@ -62,6 +63,7 @@ def report(record: Record) -> Report:
         naive_lost(record),
         delays(record),
         late,
+        excused(record),
     )
 
 
