@@ -35,13 +35,14 @@ def examine(
 ) -> TableFacts:
     """What there is to know of `table`, which exists. `grace_s`: if no proof can be had."""
     findings = examine_key(connection, table, key)
-    examined = _examine(connection, table, key, GracePeriod(grace_s, time.monotonic))
+    examined = examine_but_for_key(connection, table, key, GracePeriod(grace_s, time.monotonic))
     return replace(examined, findings=[*findings, *examined.findings])
 
 
-def _examine(
+def examine_but_for_key(
     connection: Connection, table: sa.Table, key: ColumnElement[int], grace: GracePeriod
 ) -> TableFacts:
+    """As `examine()`, without what key.py finds."""
     match connection.dialect.name:
         case "sqlite":
             return sqlite.examine(connection, table, key)

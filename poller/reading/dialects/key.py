@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.reading.dialects.facts import Finding, quoted_name
+from poller.reading.dialects.shapes import Inspects, Shapes
 
 # Marks of an index that a poll cannot walk: a partial one, one of another kind than a tree, one
 # that could not be completed.
@@ -22,9 +23,14 @@ PARTITIONED_BY = {
 PARTITIONED_BY["mariadb"] = PARTITIONED_BY["mysql"]
 
 
-def examine_key(connection: Connection, table: sa.Table, key: ColumnElement[int]) -> list[Finding]:
+def examine_key(
+    connection: Connection,
+    table: sa.Table,
+    key: ColumnElement[int],
+    inspector: Inspects | None = None,
+) -> list[Finding]:
     """Nothing of a view, whose rows lie elsewhere."""
-    inspector = sa.inspect(connection)
+    inspector = inspector or sa.inspect(connection)
     if table.name in inspector.get_view_names(table.schema):
         return []
     name = f"{table.name}.{key.name}"
@@ -32,12 +38,16 @@ def examine_key(connection: Connection, table: sa.Table, key: ColumnElement[int]
         return [Finding(f"{name} is the primary key")]
     columns = inspector.get_columns(table.name, table.schema)
     nullable = any(one["name"] == key.name and one["nullable"] for one in columns)
-    index = _index(inspector, table, key, partitioned_by(connection, table))
+    index = _index(inspector, table, key, partitioned_by(connection, table, inspector))
     return [index, *([_null(name)] if nullable else [])]
 
 
-def partitioned_by(connection: Connection, table: sa.Table) -> str | None:
+def partitioned_by(
+    connection: Connection, table: sa.Table, inspector: Inspects | None = None
+) -> str | None:
     """What decides to which partition a row goes; None of a table that has none."""
+    if isinstance(inspector, Shapes):
+        return inspector.partitioned_by(table)
     statement = PARTITIONED_BY.get(connection.dialect.name)
     if statement is None:
         return None
@@ -48,13 +58,13 @@ def partitioned_by(connection: Connection, table: sa.Table) -> str | None:
     return None if found is None else str(found)
 
 
-def unique_columns(inspector: sa.Inspector, table: sa.Table) -> list[list[str]]:
+def unique_columns(inspector: Inspects, table: sa.Table) -> list[list[str]]:
     """The columns of each unique index."""
     return _indexes(inspector, table)[0]
 
 
 def _index(
-    inspector: sa.Inspector, table: sa.Table, key: ColumnElement[int], partitions: str | None
+    inspector: Inspects, table: sa.Table, key: ColumnElement[int], partitions: str | None
 ) -> Finding:
     name = f"{table.name}.{key.name}"
     unique, indexed = _indexes(inspector, table)
@@ -75,7 +85,7 @@ def _index(
     )
 
 
-def _indexes(inspector: sa.Inspector, table: sa.Table) -> tuple[list[Any], list[Any]]:
+def _indexes(inspector: Inspects, table: sa.Table) -> tuple[list[Any], list[Any]]:
     """The columns of each unique index, and of each index."""
     indexes = [
         index

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -39,6 +40,12 @@ SELECT table_id FROM information_schema.{}
 WHERE name = CONCAT(CAST(CONVERT(COALESCE(:schema, DATABASE()) USING filename) AS BINARY), '/',
   CAST(CONVERT(:table USING filename) AS BINARY))
 """
+INNODB_IDS = """
+SELECT t.table_name, i.table_id FROM information_schema.tables t JOIN information_schema.{} i
+  ON i.name = CONCAT(CAST(CONVERT(t.table_schema USING filename) AS BINARY), '/',
+    CAST(CONVERT(t.table_name USING filename) AS BINARY))
+WHERE t.table_schema = DATABASE()
+"""
 
 
 def examine(
@@ -48,15 +55,48 @@ def examine(
     kind, engine = connection.execute(TABLE, names).one()
     extra = connection.scalar(COLUMN, {**names, "key": key.name})
     generated = "auto_increment" in (extra or "").lower()
-    told = [findings.generator(f"{table.name}.{key.name}", generated=generated)]
-    if not _is_mariadb(connection):
+    made = Made(kind, engine, generated, _innodb_id(connection, table))
+    return facts_of(table, key, grace, made, Server(connection, table))
+
+
+class Made(NamedTuple):
+    """How a table is made: its kind and engine, whether its key is AUTO_INCREMENT, and InnoDB's own
+    id of it, empty if that cannot be seen."""
+
+    kind: str
+    engine: str | None
+    generated: bool
+    innodb_id: str
+
+
+class Server:
+    """What the server tells whatever the table; `table` is any, to try with whether its locks can
+    be seen."""
+
+    def __init__(self, connection: Connection, table: sa.Table) -> None:
+        told = [*connection.execute(VARIABLES), *connection.execute(STATUS)]
+        self.variables = {str(name): str(value) for name, value in told}
+        self.is_mariadb = _is_mariadb(connection)
+        self._connection, self._table = connection, table
+
+    @cached_property
+    def refusal(self) -> str:
+        """Why metadata locks cannot be read; empty if they can."""
+        return _refusal(self._connection, self._table, self.variables)
+
+
+def facts_of(
+    table: sa.Table, key: ColumnElement[Any], grace: GracePeriod, made: Made, server: Server
+) -> TableFacts:
+    """What follows from what the catalogue tells."""
+    told = [findings.generator(f"{table.name}.{key.name}", generated=made.generated)]
+    if not server.is_mariadb:
         told.append(findings.IS_MYSQL)
-    innodb_id = _innodb_id(connection, table)
-    if engine == "InnoDB" and not innodb_id:
+    if made.engine == "InnoDB" and not made.innodb_id:
         told.append(findings.NO_INNODB_ID)
-    counted = generated and _is_mariadb(connection)
-    fence, seen = _fence(connection, table, key, grace, (kind, engine))
-    return TableFacts(_status(table, innodb_id, counted=counted), fence, [*told, seen])
+    counted = made.generated and server.is_mariadb
+    fence, seen = _fence(table, key, grace, made, server)
+    return TableFacts(_status(table, made.innodb_id, counted=counted), fence, [*told, seen])
 
 
 def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]:
@@ -83,6 +123,17 @@ def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]
     return status(place, version, counter if counted else NOT_TOLD)
 
 
+def innodb_ids(connection: Connection) -> dict[str, str]:
+    """InnoDB's own id of each table of the connection's database, if the user may see them."""
+    tables = "innodb_sys_tables" if _is_mariadb(connection) else "innodb_tables"
+    try:
+        found = connection.execute(sa.text(INNODB_IDS.format(tables))).all()
+    except DBAPIError as error:
+        raise_if_away(error)
+        return {}
+    return {str(name): str(number) for name, number in found}
+
+
 def _innodb_id(connection: Connection, table: sa.Table) -> str:
     """InnoDB's own id of the table, another after TRUNCATE, if the user may see it.
 
@@ -104,21 +155,14 @@ def _is_mariadb(connection: Connection) -> bool:
 
 
 def _fence(
-    connection: Connection,
-    table: sa.Table,
-    key: ColumnElement[Any],
-    grace: GracePeriod,
-    made: tuple[str, str | None],
+    table: sa.Table, key: ColumnElement[Any], grace: GracePeriod, made: Made, server: Server
 ) -> tuple[Fence, Finding]:
-    """`made`: the table's kind and engine."""
-    told = [*connection.execute(VARIABLES), *connection.execute(STATUS)]
-    variables = {str(name): str(value) for name, value in told}
-    if unseen := findings.unseen(table, *made, variables):
+    if unseen := findings.unseen(table, made.kind, made.engine, server.variables):
         fact, remedy = unseen
         return grace, Finding(fact, grace.lacks, remedy)
-    if not (refusal := _refusal(connection, table, variables)):
+    if not server.refusal:
         return MetadataLocks(table, key), findings.LOCKS_SEEN
-    return DirtyRead(key, grace), findings.uncommitted(refusal, variables, grace)
+    return DirtyRead(key, grace), findings.uncommitted(server.refusal, server.variables, grace)
 
 
 def _refusal(connection: Connection, table: sa.Table, variables: dict[str, str]) -> str:

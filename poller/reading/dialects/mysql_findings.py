@@ -38,7 +38,7 @@ def unseen(
     table: sa.Table, kind: str, engine: str | None, variables: dict[str, str]
 ) -> tuple[str, str] | None:
     """Why the open transactions of this table cannot be seen from here, and what to do."""
-    if kind != "BASE TABLE":
+    if kind.endswith("VIEW"):  # a system-versioned table is a table
         return f"{table.name} is a view", "watch the table behind it"
     if engine != "InnoDB":
         return f"{table.name} has the engine {engine}", f"ALTER TABLE {table.name} ENGINE = InnoDB"

@@ -72,7 +72,13 @@ def _holder(row: Any) -> Holder:
 def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
 ) -> TableFacts:
-    relation = relation_of(connection, table, key.name)
+    return facts_of(relation_of(connection, table, key.name), table, key, grace)
+
+
+def facts_of(
+    relation: Relation, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
+) -> TableFacts:
+    """What follows from what the catalogue tells."""
     counter = _counter(relation, key)
     fence: Fence = grace
     if relation.provable:
