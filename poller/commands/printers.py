@@ -76,7 +76,7 @@ class Aligned:
         texts = [[_shown(row.get(name)) for name in self._names] for row in read]
         widths = self._widths or [width(safe(name)) for name in self._names]
         self._widths = [
-            max(wide, *(width(text[at]) for text in texts)) for at, wide in enumerate(widths)
+            max([wide, *(width(text[at]) for text in texts)]) for at, wide in enumerate(widths)
         ]
         fit = fitted(self._widths, self._columns) if self._columns else self._widths
         for row, text in zip(read, texts, strict=True):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from poller.reading.database import Database
 
+clock, pause = time.monotonic, time.sleep
 TABLE, COLUMNS = "posts", ("author", "body")
 HOW_TO_MAKE_IT = (
     "it belongs to the example wall, which makes it when it is first served: make run, in a clone"
@@ -90,11 +91,11 @@ def _write(database: Database, rate: float, count: int) -> None:
     from poller.commands.posts import posts
 
     table = database.read(_posts_table)
-    began_at = time.monotonic()
+    began_at = clock()
     label = f"{count:,} posts, {rate:g} a second"
     with click.progressbar(posts(count, random.Random()), count, label=label) as bar:
         for number, post in enumerate(bar):
-            time.sleep(max(0.0, began_at + number / rate - time.monotonic()))
+            pause(max(0.0, began_at + number / rate - clock()))
             _insert(database, table, post)
 
 

@@ -131,6 +131,8 @@ class Tailing:
             self._reset(first, goes_on=goes_on)
         else:
             self._token = first.token or self._token
+        if first.event == "live":
+            click.echo(f"{self._watch.name}: live, new rows come as they are inserted", err=True)
 
     def _print(self, rows: Sequence[Frame]) -> None:
         unreadable = self._printer.unreadable

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
+from poller.reading.database import raise_if_away
 from poller.reading.description import source_table
 from poller.reading.dialects.facts import quoted_name
 from poller.reading.dialects.key import partitioned_by, unique_columns
@@ -40,7 +42,7 @@ def _advice(
 ) -> Iterator[str]:
     tables = inspector.get_table_names(table.schema)
     names = [*tables, *inspector.get_view_names(table.schema)]
-    if table.name not in names and not inspector.has_table(table.name, table.schema):
+    if table.name not in names and not _is_there(inspector, table):
         yield from _did_you_mean(table.name, names)
         return
     columns = inspector.get_columns(table.name, table.schema)
@@ -60,6 +62,16 @@ def _advice(
         yield from _new_key(connection, inspector, table)
     elif integers:
         yield f"If no two of its rows have the same {integers[0]}, name it: --key {integers[0]}"
+
+
+def _is_there(inspector: Inspects, table: sa.Table) -> bool:
+    """Also if it is a materialized view or a foreign table. MariaDB refuses to say so of a table
+    for which the user has no privilege at all."""
+    try:
+        return inspector.has_table(table.name, table.schema)
+    except DBAPIError as error:
+        raise_if_away(error)
+        return False
 
 
 def _fits(column: Column, unique: Sequence[Sequence[str]]) -> bool:
