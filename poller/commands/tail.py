@@ -12,7 +12,6 @@ import click
 from poller.commands.layout import coloured
 from poller.commands.target import (
     DATABASE,
-    OwnProcess,
     Target,
     for_a_database,
     service_here,
@@ -92,10 +91,6 @@ def tail(
     If the table is dropped, truncated or restored, --format text says so and goes on with the new
     rows. json and csv, which programs read, end with status 3.
     """
-    if target.context.find_object(OwnProcess):
-        from gevent import monkey
-
-        monkey.patch_all()
     last_event_id = _last_event_id(start)
     settings = settings_of(target.context)
     names = [name.strip() for name in columns.split(",")] if columns else None

@@ -16,6 +16,7 @@ from types import FrameType
 import click
 import gevent
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from poller.commands.output import Output, ReaderLeft
 from poller.commands.printers import Printer
@@ -68,7 +69,7 @@ class Tailing:
         try:
             to_read = only_to_read(make_url(url)).render_as_string(hide_password=False)
             self._database = Database(to_read, query_timeout_s=settings.query_timeout_s)
-        except (ValueError, ImportError, TableError) as error:
+        except (ValueError, ImportError, SQLAlchemyError, TableError) as error:
             raise NotDone(why(error)) from None
         self._feed = Feed(watch, self._database, self._settings)
         self._reader = Reader(self._feed, settings.batch_rows, last_event_id)

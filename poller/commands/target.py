@@ -42,7 +42,8 @@ class NotDone(click.ClickException):
 
 
 class OwnProcess:
-    """In a context: the process is `rowcast`'s own, and may be patched for gevent."""
+    """In a command's context: the process is `rowcast`'s own, and may be patched for gevent. In an
+    application's it is too late for that, and a query is bounded by the server alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,10 @@ def for_a_database(command: Callable[..., Any]) -> Callable[..., Any]:
         password_file: Path | None,
         **others: Any,
     ) -> Any:
+        if context.find_object(OwnProcess):
+            from gevent import monkey
+
+            monkey.patch_all()  # before anything else is imported; it bounds every query
         return command(Target(context, database, ask, password_file), **others)
 
     return with_target

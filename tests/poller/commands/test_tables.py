@@ -175,6 +175,21 @@ def test_a_table_that_may_not_be_read_ends_nothing_on_mariadb(
         sql.execute(mariadb_url, f"DROP USER {user}@'%'")
 
 
+def test_a_password_of_the_environment_opens_the_database(
+    mariadb_url: str, mariadb_server: MariaDB, rowcast: Run
+) -> None:
+    name = mariadb_url.rsplit("/", 1)[1]
+    user = f"guarded_{name}"
+    sql.execute(mariadb_url, f"CREATE USER {user}@'%' IDENTIFIED BY 's3cr:t/'")
+    sql.execute(mariadb_url, f"GRANT SELECT ON {name}.* TO {user}@'%'")
+    try:
+        guarded = mariadb_url.replace("root@", f"{user}@")
+        assert rowcast("tables", guarded, env={"MYSQL_PWD": "s3cr:t/"}).exit_code == 0
+        assert rowcast("tables", guarded, env={"MYSQL_PWD": "wrong"}).exit_code == 2
+    finally:
+        sql.execute(mariadb_url, f"DROP USER {user}@'%'")
+
+
 def test_a_view_that_is_broken_ends_nothing(sqlite_url: str, rowcast: Run) -> None:
     for statement in (
         "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT)",

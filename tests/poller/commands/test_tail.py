@@ -140,6 +140,7 @@ def test_a_table_that_cannot_be_watched_is_said_with_the_way_out(
         (("no.db", "orders"), "no.db is neither a file that is there nor the URL of a database"),
         (("sqlite:////nowhere/no.db", "orders"), "there is no file /nowhere/no.db"),
         (("sqlite:///:memory:", "orders"), "in-memory"),
+        (("foo://x/y", "orders"), "Can't load plugin: sqlalchemy.dialects:foo"),
         (("sqlite:///x.db", "orders", "--from", "yesterday"), "'yesterday' is none of 0, now"),
         (("sqlite:///x.db",), "name the table, too: tail [URL] TABLE. rowcast tables lists them"),
         (("sqlite:///x.db", "orders", "--exit-after", "0"), "'--exit-after'"),
