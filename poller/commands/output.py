@@ -24,6 +24,7 @@ from gevent import monkey
 
 # One page: such a pipe can be written to just when it is empty.
 PIPE_BYTES = 4096
+LOOK_MS = 200  # at whether a signal came
 GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 READ = 1  # of libev: on the writing end it fires when there is no reader any more
 _poll = monkey.get_original("select", "poll")
@@ -35,29 +36,28 @@ class ReaderLeft(Exception):  # noqa: N818 - no fault
 
 class Output:
     """Standard output. It blocks the whole process while nobody takes what is written: until then
-    there is nothing to do."""
+    there is nothing to do. `stopped()` says whether a signal has ended that."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, stopped: Callable[[], bool]) -> None:
         self._stream = stream
+        self._stopped = stopped
         self._pipe = _pipe_of(stream)
         if self._pipe is not None:
             with suppress(OSError, AttributeError):  # only Linux has it
                 fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def write(self, lines: Sequence[bytes], taken: Callable[[int], object]) -> None:
-        """Write the lines; `taken(n)` is called when the first n of them are known to be taken.
-
-        Raises ReaderLeft.
-        """
+        """Write the lines, as far as the output is not stopped; `taken(n)` is called when the first
+        n of them are known to be taken. Raises ReaderLeft."""
         try:
             if self._pipe is None:
                 self._stream.write(b"".join(lines))
                 self._stream.flush()
+                taken(len(lines))
             else:
                 self._write_each(self._pipe, lines, taken)
         except BrokenPipeError:
             raise ReaderLeft from None
-        taken(len(lines))
 
     @contextmanager
     def watched(self, left: Callable[[], object]) -> Iterator[None]:
@@ -84,27 +84,28 @@ class Output:
         self, pipe: int, lines: Sequence[bytes], taken: Callable[[int], object]
     ) -> None:
         for count, line in enumerate(lines, start=1):
-            left = memoryview(line)
-            try:
-                while left:
-                    with suppress(BlockingIOError):  # another writer may have made it so
-                        left = left[os.write(pipe, left) :]
-                    self._wait_taken(pipe)
-            except (ReaderLeft, BrokenPipeError):
-                raise
-            except BaseException:  # a signal: whoever reads will still find the line there
-                if not left:
-                    taken(count)
-                raise
-            taken(count)
+            for start in range(0, len(line), select.PIPE_BUF):
+                if self._stopped():
+                    return
+                # The pipe is empty, so that this does not wait, and is all or nothing.
+                os.write(pipe, line[start : start + select.PIPE_BUF])
+                is_taken = self._wait_taken(pipe)
+            taken(count)  # or it is in the pipe, where whoever reads will find it
+            if not is_taken:
+                return
 
-    def _wait_taken(self, pipe: int) -> None:
-        """Until the pipe is empty. Raises ReaderLeft if it never will be."""
+    def _wait_taken(self, pipe: int) -> bool:
+        """Until the pipe is empty; False if the output is stopped before. Raises ReaderLeft if it
+        never will be."""
         poll = _poll()
         poll.register(pipe, select.POLLOUT)
-        ((_, told),) = poll.poll()
+        while not (found := poll.poll(LOOK_MS)):
+            if self._stopped():
+                return False
+        ((_, told),) = found
         if told & GONE and _unread_bytes(pipe):
             raise ReaderLeft
+        return True
 
 
 def _pipe_of(stream: BinaryIO) -> int | None:

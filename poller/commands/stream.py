@@ -1,4 +1,4 @@
-"""A stream without a server: one table's feed, and a reader of what it delivers, in this process.
+"""A stream without a server: a reader of what a feed of this process delivers.
 
 It is the feed that a server has, poller, cursor and fence, and the reader is a `Subscriber` as any
 client is: so a token names exactly the rows that were read, and resuming is as exact as for a page.
@@ -7,23 +7,13 @@ client is: so a token names exactly the rows that were read, and resuming is as 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from gevent.event import Event
+from gevent.event import Event as Signal
 
 from poller.delivery.backfill import Backfill
 from poller.delivery.subscriber import Subscriber
 from poller.feed import Feed
-
-ROW = ""  # the event of a row has no name
-
-
-class Frame(NamedTuple):
-    """One event: its name, its data (a line of JSON), and the token of what was read up to it."""
-
-    event: str
-    data: str
-    token: str
+from poller.wire.frames import COMMENT, Event, events
 
 
 class Reader:
@@ -31,7 +21,7 @@ class Reader:
 
     def __init__(self, feed: Feed, batch_rows: int, last_event_id: str | None) -> None:
         self._log = feed.log
-        self._signal = Event()
+        self._signal = Signal()
         backfill = Backfill(feed.name, feed.source.page, batch_rows, lambda: feed.log.epochs)
         self._subscriber = Subscriber(
             feed.name,
@@ -43,16 +33,16 @@ class Reader:
             self._signal.wait,  # ends with `stop()`
         )
 
-    def batches(self) -> Iterator[list[Frame]]:
+    def batches(self) -> Iterator[list[Event]]:
         """What comes, as it comes, until `stop()`."""
         self._log.attach(self._signal)
         try:
-            while not self._subscriber.stopped:
+            while not self.stopped:
                 # Cleared before the look, so that nothing is missed between it and the wait.
                 self._signal.clear()
-                if frames := [*_frames(self._subscriber.next_chunk())]:
-                    yield frames
-                elif not self._subscriber.stopped:
+                if chunk := self._subscriber.next_chunk():
+                    yield [event for event in events(chunk) if event.kind != COMMENT]
+                elif not self.stopped:
                     self._signal.wait()
         finally:
             self._log.detach(self._signal)
@@ -65,12 +55,3 @@ class Reader:
         """End `batches()`; it may be called from a signal handler."""
         self._subscriber.stopped = True
         self._signal.set()
-
-
-def _frames(chunk: bytes) -> Iterator[Frame]:
-    """Of whole frames and comments, in the form in which `wire/sse.py` writes them."""
-    for text in chunk.decode().split("\n\n"):
-        lines = [line.split(": ", 1) for line in text.split("\n")]
-        fields = {line[0]: line[1] for line in lines if len(line) == 2}  # a comment has no name
-        if "data" in fields:
-            yield Frame(fields.get("event", ROW), fields["data"], fields.get("id", ""))

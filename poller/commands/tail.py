@@ -104,6 +104,7 @@ def tail(
 def _last_event_id(start: str) -> str | None:
     if start == "now":
         return None
+    start = start.strip("'")  # as a script may have read it from standard error
     from poller.wire.event_id import parse_last_event_id
 
     try:

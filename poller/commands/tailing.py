@@ -5,7 +5,7 @@ The token names what was printed, or what the reader of a pipe took of it, whate
 
 from __future__ import annotations
 
-import json
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from poller.commands.output import Output, ReaderLeft
 from poller.commands.printers import Printer
-from poller.commands.stream import ROW, Frame, Reader
+from poller.commands.stream import Reader
 from poller.commands.target import NotDone
 from poller.doctor import diagnose, only_to_read, why
 from poller.feed import Feed, Watch
@@ -29,6 +29,7 @@ from poller.reading.description import TableError
 from poller.runtime import log
 from poller.runtime.settings import Settings
 from poller.wire import notices
+from poller.wire.frames import ROW, Event
 from poller.wire.row import UNREADABLE_EVENT
 
 ROWS = (ROW, UNREADABLE_EVENT)
@@ -47,7 +48,7 @@ OTHER_TABLE = (
 
 
 class Interrupted(BaseException):
-    """A signal came while the output was not taken, or the database did not answer."""
+    """A signal came while the database did not answer for the first time."""
 
 
 class Tailing:
@@ -73,13 +74,13 @@ class Tailing:
             raise NotDone(why(error)) from None
         self._feed = Feed(watch, self._database, self._settings)
         self._reader = Reader(self._feed, settings.batch_rows, last_event_id)
-        self._output = Output(sys.stdout.buffer)
+        self._output = Output(sys.stdout.buffer, lambda: self._reader.stopped)
         self._printer = printer
         self._most = most
         self._printed = 0
         self._token = ""
         self._status = DONE
-        self._writing = self._asking = False
+        self._asking = False
 
     def run(self, *, goes_on: bool) -> int:
         """The exit status. `goes_on`: after a reset, too. Raises NotDone for a table that cannot be
@@ -117,55 +118,53 @@ class Tailing:
     def _print_all(self, *, goes_on: bool) -> None:
         try:
             for batch in self._reader.batches():
-                for frames in _runs(batch):
+                for events in _runs(batch):
                     if not self._reader.stopped:
-                        self._take(frames, goes_on=goes_on)
+                        self._take(events, goes_on=goes_on)
         except ReaderLeft:
             self._output.discard()
 
-    def _take(self, frames: Sequence[Frame], *, goes_on: bool) -> None:
+    def _take(self, events: Sequence[Event], *, goes_on: bool) -> None:
         """Rows, or one event of another kind."""
-        first = frames[0]
-        if first.event in ROWS:
-            self._print(frames if self._most is None else frames[: self._most - self._printed])
-        elif first.event == "reset":
+        first = events[0]
+        if first.kind in ROWS:
+            self._print(events if self._most is None else events[: self._most - self._printed])
+        elif first.kind == notices.RESET_EVENT:
             self._reset(first, goes_on=goes_on)
         else:
-            self._token = first.token or self._token
-        if first.event == "live":
+            self._token = first.id or self._token
+        if first.kind == notices.LIVE_EVENT:
             click.echo(f"{self._watch.name}: live, new rows come as they are inserted", err=True)
 
-    def _print(self, rows: Sequence[Frame]) -> None:
+    def _print(self, rows: Sequence[Event]) -> None:
         unreadable = self._printer.unreadable
-        data = [row.data if row.event == ROW else unreadable(row.data) for row in rows]
+        texts = [(row.kind, row.data.decode()) for row in rows]
+        data = [text if kind == ROW else unreadable(text) for kind, text in texts]
         lines = [line.encode(errors="backslashreplace") for line in self._printer.batch(data)]
         before = self._printed
 
         def taken(count: int) -> None:
             if count:
-                self._printed, self._token = before + count, rows[count - 1].token
+                self._printed, self._token = before + count, rows[count - 1].id
 
-        self._writing = True
-        try:
-            self._output.write(lines, taken)
-        finally:
-            self._writing = False
+        self._output.write(lines, taken)
         if self._printed == self._most:
             self._reader.stop()
 
-    def _reset(self, frame: Frame, *, goes_on: bool) -> None:
-        reason = json.loads(frame.data)["reason"]
+    def _reset(self, event: Event, *, goes_on: bool) -> None:
+        reason = notices.reason_of(event.data)
         of_table = OF_TABLE.get(reason)
         click.echo(f"reset ({reason}): {of_table or OTHER_TABLE}", err=True)
         if goes_on and of_table:
-            self._token = frame.token
+            self._token = event.id
         else:
             self._token, self._status = "", RESET
             self._reader.stop()
 
     def _say_how_to_go_on(self) -> None:
         rows = "1 row" if self._printed == 1 else f"{self._printed:,} rows"
-        end = f"; to go on: --from {self._token}" if self._token else ""
+        # Quoted where it has a "!", which an interactive shell would take for its own.
+        end = f"; to go on: --from {shlex.quote(self._token)}" if self._token else ""
         with suppress(OSError):
             click.echo(f"{rows}{end}", err=True)
 
@@ -175,13 +174,14 @@ class Tailing:
     def _signals(self) -> Iterator[None]:
         here = gevent.getcurrent()
 
+        def stop_asking() -> None:
+            if self._asking:
+                here.throw(Interrupted)
+
         def interrupt(number: int, _frame: FrameType | None) -> None:
             self._status = BY_SIGNAL + number
             self._reader.stop()
-            if self._writing:
-                raise Interrupted
-            if self._asking:
-                gevent.get_hub().loop.run_callback(here.throw, Interrupted)
+            gevent.get_hub().loop.run_callback(stop_asking)
 
         before = {number: signal.signal(number, interrupt) for number in ENDED_BY}
         try:
@@ -191,8 +191,8 @@ class Tailing:
                 signal.signal(number, handler)
 
 
-def _runs(batch: Sequence[Frame]) -> Iterator[Sequence[Frame]]:
+def _runs(batch: Sequence[Event]) -> Iterator[Sequence[Event]]:
     """Rows together, any other event by itself."""
-    for is_row, frames in groupby(batch, lambda frame: frame.event in ROWS):
-        run = [*frames]
+    for is_row, events in groupby(batch, lambda event: event.kind in ROWS):
+        run = [*events]
         yield from [run] if is_row else [[one] for one in run]

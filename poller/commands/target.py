@@ -33,6 +33,7 @@ Keep a password out of the command, which other users see: PostgreSQL takes it
 from PGPASSWORD or ~/.pgpass, MariaDB and MySQL from MYSQL_PWD, both from
 --password-file or, asked for, at --password.
 """
+CTRL_C = 130  # as shells say it
 
 
 class NotDone(click.ClickException):
@@ -114,11 +115,12 @@ def for_a_database(command: Callable[..., Any]) -> Callable[..., Any]:
         password_file: Path | None,
         **others: Any,
     ) -> Any:
-        if context.find_object(OwnProcess):
-            from gevent import monkey
-
-            monkey.patch_all()  # before anything else is imported; it bounds every query
-        return command(Target(context, database, ask, password_file), **others)
+        try:
+            if context.find_object(OwnProcess):
+                _make_cooperative()
+            return command(Target(context, database, ask, password_file), **others)
+        except KeyboardInterrupt:
+            context.exit(CTRL_C)
 
     return with_target
 
@@ -161,6 +163,15 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
     found = difflib.get_close_matches(name, names, n=1)
     return f" Did you mean {found[0]}?" if found else ""
+
+
+def _make_cooperative() -> None:
+    """Before anything else is imported. It bounds every query, and lets signals through."""
+    from gevent import hub, monkey
+
+    monkey.patch_all()
+    # Raised in the command, as it should be, but not printed on the way there.
+    hub.Hub.NOT_ERROR = (*hub.Hub.NOT_ERROR, KeyboardInterrupt)
 
 
 def _as_url(given: str) -> str:

@@ -22,7 +22,11 @@ def pipe() -> Iterator[tuple[int, Output]]:
     """The reading end, which the test closes, and an output to the other."""
     reader, writer = os.pipe()
     with os.fdopen(writer, "wb") as stream:
-        yield reader, Output(stream)
+        yield reader, Output(stream, never)
+
+
+def never() -> bool:
+    return False
 
 
 class Counted:
@@ -76,29 +80,35 @@ def test_a_pipe_without_a_reader_takes_nothing(pipe: tuple[int, Output]) -> None
     assert taken.count == 0
 
 
-def test_what_interrupts_a_write_leaves_the_line_to_the_reader(
-    pipe: tuple[int, Output], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reader, output = pipe
-
-    def interrupted(_pipe: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(output, "_wait_taken", interrupted)
-    taken = Counted()
-    with pytest.raises(KeyboardInterrupt):
-        output.write([b"1\n", b"2\n"], taken)
+def test_output_that_is_stopped_leaves_what_it_wrote_to_the_reader() -> None:
+    """The reader has not read yet: it will find the first line, and no other."""
+    reader, writer = os.pipe()
+    looks = iter([False, True])
+    with os.fdopen(writer, "wb") as stream:
+        taken = Counted()
+        Output(stream, lambda: next(looks)).write([b"1\n", b"2\n"], taken)
     assert (taken.count, os.read(reader, 10)) == (1, b"1\n")
+    os.close(reader)
+
+
+def test_a_long_line_that_is_stopped_was_not_taken() -> None:
+    reader, writer = os.pipe()
+    looks = iter([False, True, True])
+    with os.fdopen(writer, "wb") as stream:
+        taken = Counted()
+        Output(stream, lambda: next(looks)).write([b"x" * 10_000 + b"\n"], taken)
+    assert taken.count == 0
+    assert 0 < len(os.read(reader, 20_000)) < 10_000
     os.close(reader)
 
 
 def test_a_file_gets_a_batch_at_once(tmp_path: Path) -> None:
     taken = Counted()
     with (tmp_path / "rows").open("wb") as stream:
-        Output(stream).write([b"1\n", b"2\n"], taken)
+        Output(stream, never).write([b"1\n", b"2\n"], taken)
     assert (taken.count, (tmp_path / "rows").read_bytes()) == (2, b"1\n2\n")
     memory = BytesIO()
-    Output(memory).write([b"3\n"], taken)
+    Output(memory, never).write([b"3\n"], taken)
     assert memory.getvalue() == b"3\n"
 
 
@@ -106,7 +116,7 @@ def test_the_interpreter_says_nothing_of_a_broken_pipe() -> None:
     code = (
         "import sys; from poller.commands.output import Output, ReaderLeft\n"
         "print('held back')\n"
-        "try: Output(sys.stdout.buffer).write([b'1\\n'], lambda count: None)\n"
+        "try: Output(sys.stdout.buffer, bool).write([b'1\\n'], lambda count: None)\n"
         "except ReaderLeft: Output.discard()"
     )
     reader, writer = os.pipe()

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -215,6 +216,20 @@ def test_a_signal_ends_it_while_nobody_reads(sqlite_orders: str, rowcast: Run) -
         read = ids(first + tail.stdout.read().decode())
         rest = rowcast(*given, "--from", tail.token, "--exit-after", 20 - len(read)).stdout
     assert read + ids(rest) == [*range(1, 21)]
+
+
+@pytest.mark.parametrize("command", ["tail", "tables"])
+def test_ctrl_c_ends_it_while_the_database_does_not_answer(command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(BOUND_S)
+        url = f"postgresql://rowcast@127.0.0.1:{listener.getsockname()[1]}/shop"
+        with running(command, url, *(["orders"] if command == "tail" else [])) as program:
+            connection, _ = listener.accept()
+            with connection:
+                program.signal(signal.SIGINT)
+                assert program.status() == 130
+            assert "Traceback" not in program.stderr
+            assert "KeyboardInterrupt" not in program.stderr
 
 
 @pytest.mark.parametrize("lines", [1, 5])
