@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -101,13 +102,7 @@ def _promise(one: Listed) -> str:
     if one.report.problem:
         return NOT_WATCHED
     promise = EXCEPTIONS if one.report.exceptions else FULL
-    return f"{promise}, with --key {_typed(one.key)}" if one.named else promise
-
-
-def _typed(name: str) -> str:
-    import shlex
-
-    return shlex.quote(safe(name))
+    return f"{promise} (--key {shlex.quote(safe(one.key))})" if one.named else promise
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -123,17 +118,18 @@ def _exceptions(listed: Sequence[Listed]) -> Iterator[str]:
     tables: dict[Finding, list[str]] = defaultdict(list)
     for one in listed:
         for finding in one.report.exceptions:
-            tables[finding].append(safe(one.name))
+            tables[finding].append(one.name)
     for finding, names in tables.items():
         yield ""
-        yield click.style(f"{', '.join(names)}: {finding.fact}", fg=COLOURS[EXCEPTIONS])
-        yield f"  not promised: {finding.lacking}"
-        yield f"  what to do: {finding.remedy}"
+        yield click.style(safe(f"{', '.join(names)}: {finding.fact}"), fg=COLOURS[EXCEPTIONS])
+        yield safe(f"  not promised: {finding.lacking}")
+        yield safe(f"  what to do: {finding.remedy}")
 
 
 def _problems(listed: Sequence[Listed]) -> Iterator[str]:
     for one in listed:
         if one.report.problem:
             yield ""
-            yield click.style(f"{safe(one.name)}: {one.report.problem}", fg=COLOURS[NOT_WATCHED])
-            yield from (f"  {line}" for line in one.report.way_out if line)
+            told = safe(f"{one.name}: {one.report.problem}")
+            yield click.style(told, fg=COLOURS[NOT_WATCHED])
+            yield from (safe(f"  {line}") for line in one.report.way_out if line)

@@ -114,6 +114,19 @@ def test_colours_are_for_terminals_that_want_them(sqlite_url: str, rowcast: Run)
     assert "\x1b" not in plain
 
 
+def test_a_name_commands_no_terminal(sqlite_url: str, rowcast: Run) -> None:
+    sql.execute(sqlite_url, 'CREATE TABLE "a\x1b[31mb" (id TEXT PRIMARY KEY)')
+    ended = rowcast("tables", sqlite_url)
+    assert ended.exit_code == 0
+    assert r"a\x1b[31mb" in ended.stdout
+    assert "\x1b" not in ended.stdout
+
+
+def test_a_key_that_has_to_be_named_is(sqlite_url: str, rowcast: Run) -> None:
+    sql.execute(sqlite_url, 'CREATE TABLE notes (id TEXT PRIMARY KEY, "a b" INTEGER UNIQUE)')
+    assert "with exceptions (--key 'a b')" in rowcast("tables", sqlite_url).stdout
+
+
 def test_an_empty_database_has_no_tables(database_url: str, rowcast: Run) -> None:
     sql.execute(database_url, "SELECT 1")  # makes SQLite's file
     assert rowcast("tables", database_url).stdout.startswith("0 tables and views in ")
