@@ -63,6 +63,8 @@ class Report:
             if finding.lacking:
                 yield f"         not promised: {finding.lacking}"
                 yield f"         what to do: {finding.remedy}"
+                if finding.shown_by:
+                    yield f"         shown by: {finding.shown_by}"
         if self.findings:
             yield f"{'fence':<6} {self.fence}"
             yield ""
@@ -161,4 +163,7 @@ def why(error: Exception) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(cause, ModuleNotFoundError) and cause.name in EXTRAS:
         return f"its driver is not installed: pip install '{EXTRAS[cause.name]}'"
-    return next(iter(str(cause).splitlines()), type(cause).__name__)
+    told = next(iter(str(cause).splitlines()), type(cause).__name__)
+    if isinstance(cause, AssertionError):  # SQLAlchemy's, at a version() that it cannot read
+        return f"it is none that Rowcast knows. {told}"
+    return told

@@ -1,6 +1,6 @@
 """The inventory of a database: its tables and views, and for each the doctor's report.
 
-It asks few questions, whatever the number of tables, and reads no row. `rowcast tables` prints it.
+`rowcast tables` prints it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ class Listed:
             "rows": self.rows,
             "promise": None if report.problem else promise,
             "exceptions": [
-                {"fact": one.fact, "lacking": one.lacking, "remedy": one.remedy}
+                {
+                    "fact": one.fact,
+                    "lacking": one.lacking,
+                    "remedy": one.remedy,
+                    "shown_by": one.shown_by,
+                }
                 for one in report.exceptions
             ],
             "problem": report.problem or None,
@@ -73,7 +78,7 @@ def take_inventory(url: str, settings: Settings) -> Inventory:
     except Exception as error:  # a driver that is not installed
         raise CannotBeAsked(why(error)) from error
     try:
-        found = database.read(lambda connection: survey(connection, settings.gap_grace_s))
+        found = survey(database, settings.gap_grace_s)
     except Exception as error:
         raise CannotBeAsked(f"the database cannot be asked: {why(error)}") from error
     finally:

@@ -54,7 +54,7 @@ def tables(target: Target, url: str | None, form: str) -> None:
     can be watched.
 
     Below the list is what is missing: for a table with exceptions what is not promised, and for one
-    that cannot be watched why, and the SQL that changes it. Nothing is written, and no row is read.
+    that cannot be watched why, and the SQL that changes it. Nothing is written.
     """
     where = target.url(url)
     from poller.inventory import CannotBeAsked, take_inventory
@@ -124,6 +124,8 @@ def _exceptions(listed: Sequence[Listed]) -> Iterator[str]:
         yield click.style(safe(f"{', '.join(names)}: {finding.fact}"), fg=COLOURS[EXCEPTIONS])
         yield safe(f"  not promised: {finding.lacking}")
         yield safe(f"  what to do: {finding.remedy}")
+        if finding.shown_by:
+            yield safe(f"  shown by: {finding.shown_by}")
 
 
 def _problems(listed: Sequence[Listed]) -> Iterator[str]:

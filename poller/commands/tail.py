@@ -133,7 +133,7 @@ def _watch(
             feed.database.url.render_as_string(hide_password=False),
         )
     url, table = target.url_and_table(arguments)
-    return Watch.of(table, None, key, columns, None), url
+    return Watch.of(table, None, key, columns, None, {}), url
 
 
 def _printer(form: str) -> Printer:

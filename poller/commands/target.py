@@ -127,7 +127,8 @@ def for_a_database(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def settings_of(context: click.Context) -> Settings:
     """The application's under `flask rowcast`, else those of the environment. Raises NotDone."""
-    from poller.runtime.settings import Settings, SettingsError, without_wall_settings
+    from poller.runtime.environment import without_wall_settings
+    from poller.runtime.settings import Settings, SettingsError
 
     if (service := service_here(context)) is not None:
         return service.settings

@@ -27,13 +27,15 @@ class History:
 class Reading:
     """What one poll saw, in one snapshot. Rows are in id order.
 
-    `counter` is the greatest id that the database ever gave out for the table, or None if it does
-    not tell.
+    `counter` is the greatest id that the table ever had or was given, `given` the newest one that
+    its sequence gave out: a row may have been inserted with an id above that. Each is None if the
+    database does not tell.
     """
 
     history: History
     counter: int | None
     rows: list[Row]
+    given: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,11 @@ class Found:
 class Start:
     """Where a poller starts: the table's history, and `history_rows` below the newest row.
 
-    The cursor's gaps, and all ids up to `floor`, may still fill.
+    The cursor's gaps, and all ids up to `floor`, may still fill. `given` is that of `Reading`, read
+    before all else.
     """
 
     history: History
     cursor: Cursor
     floor: int = 0
+    given: int | None = None

@@ -1,28 +1,27 @@
 """A survey: what the doctor tells of one table, told of every table and view of a database.
 
-The questions are few, whatever the number of tables. Only SQLite, to which there is no network, is
-asked about each. Of a table's rows none is read.
+What is there, and by which key it could be watched, takes a few questions, whatever the number of
+tables. Each that has a key is then examined as the doctor does it.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from poller.reading import remedy
+from poller.reading.database import Database, is_refused, raise_if_away
 from poller.reading.description import TableError, key_of, own_types_expected, refused
-from poller.reading.dialects import mysql_shapes, other_shapes, postgresql_shapes
+from poller.reading.dialects import examine, mysql_shapes, other_shapes, postgresql_shapes
 from poller.reading.dialects.facts import TableFacts
-from poller.reading.dialects.key import examine_key
-from poller.reading.dialects.shapes import Inspects, Keyed, Shape, Shapes
-from poller.reading.fence import GracePeriod
+from poller.reading.dialects.shapes import Inspects, Shape, Shapes
 from poller.runtime.settings import GAP_GRACE_S
 
-Facts = Callable[[Connection, Sequence[Keyed], GracePeriod], Sequence[TableFacts]]
+ALL_TOLD = ("postgresql", "mysql", "mariadb")  # their shapes answer what an inspector is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,44 +38,53 @@ class Surveyed:
     way_out: Sequence[str] = ()
 
 
-def survey(connection: Connection, grace_s: float = GAP_GRACE_S) -> list[Surveyed]:
-    """Every table and view that this user can see. `grace_s` is as for `Table`."""
-    facts: Facts
+def survey(database: Database, grace_s: float = GAP_GRACE_S) -> list[Surveyed]:
+    """Every table and view that this user can see. `grace_s` is as for `Table`.
+
+    Each has the query timeout for itself. Raises what `Database.read` raises.
+    """
+    shapes = database.read(_shapes)
+    told = Shapes(shapes) if database.dialect in ALL_TOLD else None
+
+    def look(shape: Shape) -> Surveyed:
+        return database.read(lambda connection: _look(connection, shape, told, grace_s))
+
+    return [look(shape) for shape in shapes]
+
+
+def _shapes(connection: Connection) -> Sequence[Shape]:
     with own_types_expected():
         match connection.dialect.name:
             case "postgresql":
-                shapes, facts = postgresql_shapes.shapes_of(connection), postgresql_shapes.facts_of
-                inspector: Inspects = Shapes(shapes)
+                return postgresql_shapes.shapes_of(connection)
             case "mysql" | "mariadb":
-                shapes, facts = mysql_shapes.shapes_of(connection), mysql_shapes.facts_of
-                inspector = Shapes(shapes)
+                return mysql_shapes.shapes_of(connection)
             case _:
-                shapes, facts = other_shapes.shapes_of(connection), other_shapes.facts_of
-                inspector = sa.inspect(connection)
-        looks = [_look(connection, shape, inspector) for shape in shapes]
-        keyed = [look for look in looks if not isinstance(look, Surveyed)]
-        told = iter(facts(connection, keyed, GracePeriod(grace_s, time.monotonic)))
-        return [
-            look if isinstance(look, Surveyed) else _with(connection, look, next(told), inspector)
-            for look in looks
-        ]
+                return other_shapes.shapes_of(connection)
 
 
-def _look(connection: Connection, shape: Shape, inspector: Inspects) -> Surveyed | Keyed:
-    """The table with its key, or why it cannot be watched."""
+def _look(connection: Connection, shape: Shape, told: Inspects | None, grace_s: float) -> Surveyed:
     if not shape.readable:
         return Surveyed(shape, problem=shape.problem or refused(shape.name))
-    table = shape.table()
+    with own_types_expected():
+        return _examined(connection, shape, told or sa.inspect(connection), grace_s)
+
+
+def _examined(
+    connection: Connection, shape: Shape, inspector: Inspects, grace_s: float
+) -> Surveyed:
+    table, named = shape.table(), False
     try:
-        return Keyed(shape, table, key_of(table, None))
+        key = key_of(table, None)
     except TableError as error:
-        if fit := remedy.fit_columns(inspector, table):
-            return Keyed(shape, table, table.c[fit[0]], named=True)
-        way_out = remedy.lines(connection, table, None, inspector)
-        return Surveyed(shape, problem=str(error), way_out=way_out)
-
-
-def _with(connection: Connection, keyed: Keyed, facts: TableFacts, inspector: Inspects) -> Surveyed:
-    of_key = examine_key(connection, keyed.table, keyed.key, inspector)
-    facts = replace(facts, findings=[*of_key, *facts.findings])
-    return Surveyed(keyed.shape, keyed.key.name, keyed.named, facts)
+        if not (fit := remedy.fit_columns(inspector, table)):
+            way_out = remedy.lines(connection, table, None, inspector)
+            return Surveyed(shape, problem=str(error), way_out=way_out)
+        key, named = table.c[fit[0]], True
+    try:
+        facts = examine(connection, table, key, grace_s, inspector)
+    except DBAPIError as error:
+        raise_if_away(error)
+        why = refused(shape.name) if is_refused(error) else f"it cannot be read: {error.orig}"
+        return Surveyed(shape, problem=why)
+    return Surveyed(shape, key.name, named, facts)

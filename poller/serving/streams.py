@@ -106,6 +106,13 @@ class Streams:
         self._fanout.add(stream)
         return stream
 
+    def reader(self, signal: Event) -> Subscriber:
+        """A position in the log, from now on, for the application itself: it has no client, and
+        takes no place."""
+        return Subscriber(
+            self._feed, self._log, self._backfill, None, signal, self._why_waiting, gevent.sleep
+        )
+
     def read(self, asked: StreamRequest, client: ClientSocket, limit: int, wait_s: float) -> Answer:
         """At most `limit` rows, after at most `wait_s` seconds if there are none. It counts as a
         stream until it returns."""

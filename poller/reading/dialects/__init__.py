@@ -25,35 +25,56 @@ from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.reading.dialects import mysql, postgresql, sqlite
-from poller.reading.dialects.facts import Finding, TableFacts, status
+from poller.reading.dialects.facts import Finding, TableFacts, outlying, status
 from poller.reading.dialects.key import examine_key
+from poller.reading.dialects.product import foreign_product
+from poller.reading.dialects.shapes import Inspects
 from poller.reading.fence import GracePeriod
 
 
 def examine(
-    connection: Connection, table: sa.Table, key: ColumnElement[int], grace_s: float
+    connection: Connection,
+    table: sa.Table,
+    key: ColumnElement[int],
+    grace_s: float,
+    inspector: Inspects | None = None,
 ) -> TableFacts:
-    """What there is to know of `table`, which exists. `grace_s`: if no proof can be had."""
-    findings = examine_key(connection, table, key)
-    examined = examine_but_for_key(connection, table, key, GracePeriod(grace_s, time.monotonic))
-    return replace(examined, findings=[*findings, *examined.findings])
+    """What there is to know of `table`, which exists. `grace_s`: if no proof can be had.
+    `inspector`: if the table's shape is known already."""
+    findings = examine_key(connection, table, key, inspector or sa.inspect(connection))
+    grace = GracePeriod(grace_s, time.monotonic)
+    if product := foreign_product(connection):
+        examined = _unknown(table, grace, f"this is {product}, with rules of its own")
+    else:
+        examined = _examine(connection, table, key, grace)
+    told = connection.execute(examined.status).one()
+    return replace(
+        examined,
+        findings=[*findings, *examined.findings],
+        outlying=outlying(told.rowcast_counter, told.rowcast_given),
+    )
 
 
-def examine_but_for_key(
+def _examine(
     connection: Connection, table: sa.Table, key: ColumnElement[int], grace: GracePeriod
 ) -> TableFacts:
-    """As `examine()`, without what key.py finds."""
     match connection.dialect.name:
         case "sqlite":
-            return sqlite.examine(connection, table, key)
+            return sqlite.examine(connection, table, key, grace)
         case "postgresql":
             return postgresql.examine(connection, table, key, grace)
         case "mysql" | "mariadb":
             return mysql.examine(connection, table, key, grace)
         case dialect:
-            unknown = Finding(
-                f"Rowcast does not know {dialect}",
-                f"{grace.lacks}; a recreated table is not noticed",
-                "watch a table of SQLite, PostgreSQL, MariaDB or MySQL",
-            )
-            return TableFacts(status(sa.literal(table.name)), grace, [unknown])
+            return _unknown(table, grace, f"Rowcast does not know {dialect}")
+
+
+def _unknown(table: sa.Table, grace: GracePeriod, fact: str) -> TableFacts:
+    """Whatever its locks show proves nothing here, nor what its catalogue says of a table's age."""
+    finding = Finding(
+        fact,
+        f"{grace.lacks}; a recreated table is not noticed",
+        "watch a table of SQLite, PostgreSQL, MariaDB or MySQL",
+        "SELECT version()",
+    )
+    return TableFacts(status(sa.literal(table.name)), grace, [finding])

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
+from poller.ids.ranges import MAX_ID
 from poller.reading.fence import Fence
 from poller.reading.snapshot import History
 
@@ -20,11 +21,13 @@ NOT_TOLD: ColumnElement[Any] = sa.null()
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A fact. If it takes from the promise: what is then `lacking`, and the `remedy`."""
+    """A fact. If it takes from the promise: what is then `lacking`, the `remedy`, and the SQL that
+    the fact is `shown_by`."""
 
     fact: str
     lacking: str = ""
     remedy: str = ""
+    shown_by: str = ""
 
     def __str__(self) -> str:
         return f"{self.fact}: {self.lacking}" if self.lacking else self.fact
@@ -37,15 +40,16 @@ def exceptions(findings: Sequence[Finding]) -> list[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """`status` selects one row: what the place is made of, the table's version, the counter.
+    """`status` selects one row: what the place is made of, the table's version, the counters.
 
-    `file` is the database's if it is one.
+    `file` is the database's if it is one. `outlying`: see the function.
     """
 
     status: sa.Select[Any]
     fence: Fence
     findings: Sequence[Finding]
     file: str | None = None
+    outlying: bool = False
 
     @property
     def exceptions(self) -> list[Finding]:
@@ -53,9 +57,10 @@ class TableFacts:
 
     @property
     def identity(self) -> sa.Select[Any]:
-        """`status` without the counter, which costs a look-up."""
-        place, version, counter = self.status.selected_columns
-        return self.status.with_only_columns(place, version, NOT_TOLD.label(counter.key))
+        """`status` without the counters, which cost a look-up."""
+        place, version, *counters = self.status.selected_columns
+        others = (NOT_TOLD.label(str(one.key)) for one in counters)
+        return self.status.with_only_columns(place, version, *others)
 
     def history(self, told_place: Any, version: Any) -> History:
         """From what `status` told. Raises OSError if the database's file is gone."""
@@ -68,13 +73,20 @@ def status(
     place: ColumnElement[Any],
     version: ColumnElement[Any] = NOT_TOLD,
     counter: ColumnElement[Any] = NOT_TOLD,
+    given: ColumnElement[Any] = NOT_TOLD,
 ) -> sa.Select[Any]:
-    """The status of a table, from the columns that tell it."""
+    """The status of a table, from the columns that tell it; the counters are those of `Reading`."""
     return sa.select(
         place.label("rowcast_place"),
         version.label("rowcast_version"),
         counter.label("rowcast_counter"),
+        given.label("rowcast_given"),
     )
+
+
+def outlying(counter: int | None, given: int | None) -> bool:
+    """Whether there are ids that were not given out, or none left that can be streamed."""
+    return counter is not None and (counter >= MAX_ID or (given is not None and counter > given))
 
 
 def quoted_name(connection: Connection, table: sa.Table) -> str:

@@ -2,111 +2,52 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
+from poller.reading.after_grace import AfterGrace
 from poller.reading.database import raise_if_away
 from poller.reading.dialects import mysql_findings as findings
 from poller.reading.dialects.facts import NOT_TOLD, Finding, TableFacts, status
-from poller.reading.dialects.mysql_fences import LOCKS, DirtyRead, MetadataLocks
+from poller.reading.dialects.mysql_fences import DirtyRead, MetadataLocks, locks_of
+from poller.reading.dialects.mysql_ground import Ground, ground_of
 from poller.reading.fence import Fence, GracePeriod
 
-VARIABLES = sa.text("""
-SHOW VARIABLES WHERE variable_name IN
-  ('innodb_autoinc_lock_mode', 'read_only', 'wsrep_on', 'performance_schema',
-   'auto_increment_increment')
-""")
-STATUS = sa.text("""
-SHOW GLOBAL STATUS WHERE variable_name IN
-  ('Slaves_running', 'Performance_schema_metadata_lock_lost')
-""")
-# Apart: joined, they take ten times as long.
-TABLE = sa.text("""
-SELECT table_type, engine FROM information_schema.tables
-WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :table
-""")
-COLUMN = sa.text("""
-SELECT extra FROM information_schema.columns
-WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :table AND column_name = :key
-""")
 # InnoDB writes names as those of files: "my-table" is "my@002dtable".
 INNODB_ID = """
 SELECT table_id FROM information_schema.{}
 WHERE name = CONCAT(CAST(CONVERT(COALESCE(:schema, DATABASE()) USING filename) AS BINARY), '/',
   CAST(CONVERT(:table USING filename) AS BINARY))
 """
-INNODB_IDS = """
-SELECT t.table_name, i.table_id FROM information_schema.tables t JOIN information_schema.{} i
-  ON i.name = CONCAT(CAST(CONVERT(t.table_schema USING filename) AS BINARY), '/',
-    CAST(CONVERT(t.table_name USING filename) AS BINARY))
-WHERE t.table_schema = DATABASE()
-"""
+TABLES = sa.table(
+    "tables",
+    *map(sa.column, ("table_schema", "table_name", "create_time", "auto_increment")),
+    schema="information_schema",
+)
 
 
 def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
 ) -> TableFacts:
-    names = {"schema": table.schema, "table": table.name}
-    kind, engine = connection.execute(TABLE, names).one()
-    extra = connection.scalar(COLUMN, {**names, "key": key.name})
-    generated = "auto_increment" in (extra or "").lower()
-    made = Made(kind, engine, generated, _innodb_id(connection, table))
-    return facts_of(table, key, grace, made, Server(connection, table))
-
-
-class Made(NamedTuple):
-    """How a table is made: its kind and engine, whether its key is AUTO_INCREMENT, and InnoDB's own
-    id of it, empty if that cannot be seen."""
-
-    kind: str
-    engine: str | None
-    generated: bool
-    innodb_id: str
-
-
-class Server:
-    """What the server tells whatever the table; `table` is any, to try with whether its locks can
-    be seen."""
-
-    def __init__(self, connection: Connection, table: sa.Table) -> None:
-        told = [*connection.execute(VARIABLES), *connection.execute(STATUS)]
-        self.variables = {str(name): str(value) for name, value in told}
-        self.is_mariadb = _is_mariadb(connection)
-        self._connection, self._table = connection, table
-
-    @cached_property
-    def refusal(self) -> str:
-        """Why metadata locks cannot be read; empty if they can."""
-        return _refusal(self._connection, self._table, self.variables)
-
-
-def facts_of(
-    table: sa.Table, key: ColumnElement[Any], grace: GracePeriod, made: Made, server: Server
-) -> TableFacts:
-    """What follows from what the catalogue tells."""
-    told = [findings.generator(f"{table.name}.{key.name}", generated=made.generated)]
-    if not server.is_mariadb:
+    ground = ground_of(connection, table, key.name)
+    told = [findings.generator(table.name, key.name, ground, grace)]
+    if not _is_mariadb(connection):
         told.append(findings.IS_MYSQL)
-    if made.engine == "InnoDB" and not made.innodb_id:
+    innodb_id = _innodb_id(connection, table)
+    if ground.engine == "InnoDB" and not innodb_id:
         told.append(findings.NO_INNODB_ID)
-    counted = made.generated and server.is_mariadb
-    fence, seen = _fence(table, key, grace, made, server)
-    return TableFacts(_status(table, made.innodb_id, counted=counted), fence, [*told, seen])
+    counted = ground.numbered and _is_mariadb(connection)
+    told += findings.exhausted(table.name, connection.scalar(sa.select(_counter(table))))
+    fence, seen = _fence(connection, table, key, grace, ground)
+    return TableFacts(_status(table, innodb_id, counted=counted), fence, [*told, seen])
 
 
 def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]:
     """`counted`: the table's counter is that of the key, and told in time."""
-    names = ("table_schema", "table_name", "create_time", "auto_increment")
-    tables = sa.table("tables", *(sa.column(name) for name in names), schema="information_schema")
-    here = sa.and_(
-        tables.c.table_schema == (table.schema or sa.func.database()),
-        tables.c.table_name == table.name,
-    )
     place = sa.func.concat_ws(
         "/",
         sa.literal_column("@@hostname"),
@@ -114,24 +55,22 @@ def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]
         sa.func.database(),
         sa.literal(table.name),
     )
-    version = sa.func.concat_ws(
-        "/",
-        sa.select(tables.c.create_time).where(here).scalar_subquery(),
-        sa.literal(innodb_id),
+    created = _of_catalogue(table, TABLES.c.create_time)
+    version = sa.func.concat_ws("/", created, sa.literal(innodb_id))
+    return status(place, version, _counter(table) if counted else NOT_TOLD)
+
+
+def _counter(table: sa.Table) -> ColumnElement[Any]:
+    """The newest id that InnoDB gave out, or was shown by an INSERT or UPDATE."""
+    return _of_catalogue(table, TABLES.c.auto_increment - 1)
+
+
+def _of_catalogue(table: sa.Table, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    here = sa.and_(
+        TABLES.c.table_schema == (table.schema or sa.func.database()),
+        TABLES.c.table_name == table.name,
     )
-    counter = sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery()
-    return status(place, version, counter if counted else NOT_TOLD)
-
-
-def innodb_ids(connection: Connection) -> dict[str, str]:
-    """InnoDB's own id of each table of the connection's database, if the user may see them."""
-    tables = "innodb_sys_tables" if _is_mariadb(connection) else "innodb_tables"
-    try:
-        found = connection.execute(sa.text(INNODB_IDS.format(tables))).all()
-    except DBAPIError as error:
-        raise_if_away(error)
-        return {}
-    return {str(name): str(number) for name, number in found}
+    return sa.select(column).where(here).scalar_subquery()
 
 
 def _innodb_id(connection: Connection, table: sa.Table) -> str:
@@ -155,26 +94,41 @@ def _is_mariadb(connection: Connection) -> bool:
 
 
 def _fence(
-    table: sa.Table, key: ColumnElement[Any], grace: GracePeriod, made: Made, server: Server
+    connection: Connection,
+    table: sa.Table,
+    key: ColumnElement[Any],
+    grace: GracePeriod,
+    ground: Ground,
 ) -> tuple[Fence, Finding]:
-    if unseen := findings.unseen(table, made.kind, made.engine, server.variables):
-        fact, remedy = unseen
-        return grace, Finding(fact, grace.lacks, remedy)
-    if not server.refusal:
-        return MetadataLocks(table, key), findings.LOCKS_SEEN
-    return DirtyRead(key, grace), findings.uncommitted(server.refusal, server.variables, grace)
+    if unseen := findings.unseen(table, ground):
+        fact, remedy, shown_by = unseen
+        return grace, Finding(fact, grace.lacks, remedy, shown_by)
+    if refusal := _refusal(connection, table, ground):
+        first = _clustered_by(connection, table) in (None, key.name)
+        told = findings.uncommitted(refusal, ground, grace, rows_first=first)
+        return DirtyRead(table, key, grace, ground), told
+    locks = MetadataLocks(table, key, ground)
+    fence = locks if ground.numbered else AfterGrace(grace, locks)
+    return fence, findings.LOCKS_SEEN
 
 
-def _refusal(connection: Connection, table: sa.Table, variables: dict[str, str]) -> str:
+def _clustered_by(connection: Connection, table: sa.Table) -> str | None:
+    """The column by which InnoDB keeps the rows. An INSERT writes there before any index."""
+    primary = sa.inspect(connection).get_pk_constraint(table.name, table.schema)
+    return next(iter(primary["constrained_columns"]), None)
+
+
+def _refusal(connection: Connection, table: sa.Table, ground: Ground) -> str:
     """Why metadata locks cannot be read; empty if they can."""
-    if variables.get("performance_schema") != "ON":
+    if ground.variables.get("performance_schema") != "ON":
         return "performance_schema is off"
-    if variables.get("Performance_schema_metadata_lock_lost", "0") != "0":
+    if ground.variables.get("performance_schema_metadata_lock_lost", "0") != "0":
         return "performance_schema has lost metadata locks, for want of memory"
     try:
-        locks = connection.execute(LOCKS, {"schema": table.schema, "table": table.name}).all()
+        locks = locks_of(connection, table)
     except DBAPIError as error:
         raise_if_away(error)
         return "this user may not read the tables of performance_schema"
-    enabled = bool(locks) and locks[0].enabled
-    return "" if enabled else "the instrument wait/lock/metadata/sql/mdl or its consumer is off"
+    if locks.shown:
+        return ""
+    return "the instrument wait/lock/metadata/sql/mdl or its consumer is off"

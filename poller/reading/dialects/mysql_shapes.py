@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -11,16 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from poller.reading.dialects import mysql, shapes
-from poller.reading.dialects.facts import TableFacts
+from poller.reading.dialects import shapes
 from poller.reading.dialects.held import NO_TYPE
-from poller.reading.dialects.mysql import Made, Server
-from poller.reading.dialects.shapes import Column, Keyed, Shape
-from poller.reading.fence import GracePeriod
+from poller.reading.dialects.shapes import Column, Shape
 
 INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 TABLES = sa.text("""
-SELECT table_name AS name, table_type AS kind, engine, table_rows FROM information_schema.tables
+SELECT table_name AS name, table_type AS kind, table_rows FROM information_schema.tables
 WHERE table_schema = DATABASE() AND table_type <> 'SEQUENCE' ORDER BY table_name
 """)
 COLUMNS = sa.text("""
@@ -53,28 +50,6 @@ def shapes_of(connection: Connection) -> list[Shape]:
     ]
 
 
-def facts_of(
-    connection: Connection, keyed: Sequence[Keyed], grace: GracePeriod
-) -> list[TableFacts]:
-    """As `mysql.examine()`, of many tables."""
-    if not keyed:
-        return []
-    server, innodb_ids = Server(connection, keyed[0].table), mysql.innodb_ids(connection)
-    return [
-        mysql.facts_of(one.table, one.key, grace, _made(one, innodb_ids), server) for one in keyed
-    ]
-
-
-def _made(one: Keyed, innodb_ids: Mapping[str, str]) -> Made:
-    columns = {column["name"]: column for column in one.shape.columns}
-    return Made(
-        "VIEW" if one.shape.kind == shapes.VIEW else "BASE TABLE",
-        one.shape.engine,
-        columns[one.key.name]["autoincrement"],
-        innodb_ids.get(one.shape.name, ""),
-    )
-
-
 def _by_name(rows: Sequence[Any]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
@@ -102,7 +77,6 @@ def _shape(
             for of in indexes.values()
         ],
         partitioned_by=partitioned_by,
-        engine=told.engine,
     )
 
 

@@ -3,17 +3,13 @@ is not known here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from poller.reading.database import raise_if_away
-from poller.reading.dialects import examine_but_for_key, shapes
-from poller.reading.dialects.facts import TableFacts
-from poller.reading.dialects.shapes import Keyed, Shape
-from poller.reading.fence import GracePeriod
+from poller.reading.dialects import shapes
+from poller.reading.dialects.shapes import Shape
 
 # What a virtual table keeps its data in.
 SHADOWS = sa.text("SELECT name FROM pragma_table_list WHERE type = 'shadow'")
@@ -27,12 +23,6 @@ def shapes_of(connection: Connection) -> list[Shape]:
     views = [(shapes.VIEW, name) for name in inspector.get_view_names()]
     named = sorted((name, kind) for kind, name in [*tables, *views] if name not in hidden)
     return [_shape_or_why(connection, inspector, name, kind) for name, kind in named]
-
-
-def facts_of(
-    connection: Connection, keyed: Sequence[Keyed], grace: GracePeriod
-) -> list[TableFacts]:
-    return [examine_but_for_key(connection, one.table, one.key, grace) for one in keyed]
 
 
 def _shape_or_why(connection: Connection, inspector: sa.Inspector, name: str, kind: str) -> Shape:

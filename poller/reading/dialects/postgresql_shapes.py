@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from poller.reading.dialects import postgresql, shapes
-from poller.reading.dialects.facts import TableFacts, quoted_name
+from poller.reading.dialects import shapes
 from poller.reading.dialects.held import NO_TYPE
-from poller.reading.dialects.postgresql_relation import CATALOGUE, Relation
-from poller.reading.dialects.shapes import Column, Keyed, Shape
-from poller.reading.fence import GracePeriod
+from poller.reading.dialects.shapes import Column, Shape
 
 KINDS = {
     "r": shapes.TABLE,
@@ -25,7 +20,6 @@ KINDS = {
     "m": shapes.MATERIALIZED,
     "f": shapes.FOREIGN,
 }
-LETTERS = {kind: letter for letter, kind in KINDS.items()} | {shapes.PARTITION: "r"}
 RELATIONS = r"""
 WITH RECURSIVE relation AS (
   SELECT c.*, nspname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
@@ -65,16 +59,6 @@ FROM relation JOIN pg_index ON indrelid = relation.oid
   JOIN pg_class index ON index.oid = indexrelid JOIN pg_am ON pg_am.oid = index.relam
 WHERE indpred IS NULL AND indisvalid AND amname = 'btree' ORDER BY indrelid, indexrelid
 """
-# As SEQUENCES of postgresql_relation.py, for many tables: `name` and `key` are a row's, each.
-SEQUENCES = f"""
-SELECT wanted.name AS of, sequence.* FROM unnest(
-    CAST(:names AS text[]), CAST(:keys AS text[])
-  ) AS wanted(name, key), LATERAL (
-{CATALOGUE.replace(":name", "wanted.name").replace(":key", "wanted.key")}
-SELECT seqrelid, seqrelid::regclass::text AS name, seqcache, seqcycle, seqincrement,
-  has_sequence_privilege(seqrelid, 'SELECT') AS readable
-FROM sequence ORDER BY seqrelid) AS sequence
-"""  # noqa: S608 - constants
 
 
 def shapes_of(connection: Connection) -> list[Shape]:
@@ -83,26 +67,6 @@ def shapes_of(connection: Connection) -> list[Shape]:
     columns = _by_oid(connection.execute(sa.text(RELATIONS + COLUMNS)).all())
     indexes = _by_oid(connection.execute(sa.text(RELATIONS + INDEXES)).all())
     return [_shape(one, columns[one.oid], indexes[one.oid]) for one in tables]
-
-
-def facts_of(
-    connection: Connection, keyed: Sequence[Keyed], grace: GracePeriod
-) -> list[TableFacts]:
-    """As `postgresql.examine()`, of many tables."""
-    names = [quoted_name(connection, one.table) for one in keyed]
-    parameters = {"names": names, "keys": [one.key.name for one in keyed]}
-    standby = bool(connection.scalar(sa.text("SELECT pg_is_in_recovery()")))
-    found = connection.execute(sa.text(SEQUENCES), parameters).all()
-    sequences = {of: [*group] for of, group in groupby(found, attrgetter("of"))}
-    return [
-        postgresql.facts_of(
-            Relation(name, LETTERS[one.shape.kind], sequences.get(name, []), standby),
-            one.table,
-            one.key,
-            grace,
-        )
-        for name, one in zip(names, keyed, strict=True)
-    ]
 
 
 def _by_oid(rows: Sequence[Any]) -> dict[int, list[Any]]:

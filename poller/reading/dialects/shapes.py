@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -53,7 +53,6 @@ class Shape:
     primary: Sequence[str] = ()
     indexes: Sequence[Column] = ()
     partitioned_by: str | None = None
-    engine: str | None = None
     problem: str = ""
 
     def table(self) -> sa.Table:
@@ -63,15 +62,6 @@ class Shape:
             for one in self.columns
         ]
         return sa.Table(self.name, sa.MetaData(), *columns, schema=self.schema)
-
-
-class Keyed(NamedTuple):
-    """A table with its key, which has to be `named` if it is not the primary one."""
-
-    shape: Shape
-    table: sa.Table
-    key: sa.Column[Any]
-    named: bool = False
 
 
 class Shapes:

@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from poller.ids.gaps import Witness
 from poller.ids.ranges import Range
 from poller.reading.dialects.facts import NOT_TOLD, Finding, TableFacts, status
-from poller.reading.fence import Evidence
+from poller.reading.fence import Evidence, Fence, GracePeriod
 
 AUTOINCREMENT = re.compile(
     r"PRIMARY\s+KEY(\s+ASC)?(\s+ON\s+CONFLICT\s+\w+)?\s+AUTOINCREMENT\b", re.IGNORECASE
@@ -45,6 +45,9 @@ class SingleWriter:
     def idle(self, evidence: Evidence) -> bool:
         return True
 
+    def must_read(self, witness: Witness, evidence: Evidence | None) -> bool:
+        return True  # there is none that is open after a pass, unless its limit cut it off
+
     def judge(
         self, gap: Range, witness: Witness | None, evidence: Evidence | None
     ) -> Witness | None:
@@ -54,38 +57,50 @@ class SingleWriter:
         return ()
 
 
-def examine(connection: Connection, table: sa.Table, key: ColumnElement[Any]) -> TableFacts:
+def examine(
+    connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
+) -> TableFacts:
     made = connection.execute(MADE, {"name": table.name, "key": key.name}).one()
-    finding, counter = _generator(made, table, key)
+    finding, counter = _generator(made, table, key, grace)
+    fence: Fence = grace  # where SQLite does not number the rows, they come in any order
+    found = [finding]
+    if made.type != "view" and made.rowid:
+        found.append(Finding("SQLite has one writer at a time: no row overtakes another"))
+        fence = SingleWriter()
     # Tells of a table that was dropped and recreated, and of much else.
     version: ColumnElement[Any] = sa.literal_column(
         "(SELECT schema_version FROM pragma_schema_version)"
     )
     return TableFacts(
         status(sa.literal(table.name), version, counter),
-        SingleWriter(),
-        [finding, Finding("SQLite has one writer at a time: no row overtakes another")],
+        fence,
+        found,
         _file(connection),
     )
 
 
 def _generator(
-    made: Any, table: sa.Table, key: ColumnElement[Any]
+    made: Any, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
 ) -> tuple[Finding, ColumnElement[Any]]:
     """How ids are given out, and the greatest that ever was."""
     name, remedy = f"{table.name}.{key.name}", "INTEGER PRIMARY KEY AUTOINCREMENT"
+    late = (
+        f"a row may be missed by open streams if one above it was there {grace.seconds:g} s before"
+    )
+    shown = f"SELECT sql FROM sqlite_master WHERE name = '{table.name}'"  # noqa: S608 - shown only
     if made.type == "view":
         return Finding(
             f"{table.name} is a view",
-            "its ids may come in any order, and one below the newest is not streamed",
+            late,
             "watch the table behind it",
+            shown,
         ), NOT_TOLD
     if not made.rowid:
         return Finding(
             f"{name} is not an INTEGER PRIMARY KEY, so SQLite does not number its rows",
-            "a row whose id is below the newest is not streamed, and ids that start again are not "
-            "noticed",
+            f"{late}, and ids that start again are not noticed",
             f"watch a key that is {remedy}",
+            shown,
         ), NOT_TOLD
     if not AUTOINCREMENT.search(made.sql):
         return Finding(
@@ -93,6 +108,7 @@ def _generator(
             "SQLite gives the id of a deleted newest row to the next one, which is then not "
             "streamed, and ids that start again are not noticed",
             f"make {name} {remedy}",
+            shown,
         ), NOT_TOLD
     sequence = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
     last = sa.select(sequence.c.seq).where(sequence.c.name == table.name).scalar_subquery()
