@@ -430,12 +430,12 @@ def test_a_row_is_hidden_where_a_key_that_is_used_again_is_believed_to_last(
     schedule.fence.keys_last = believed
     schedule.a_transaction_takes_its_first_id()
     schedule.one_row_overtakes_all()
-    schedule.the_poller_passes(between=False)
-    schedule.the_poller_passes(between=False)
+    schedule.the_poller_passes(between=False, told=True)
+    schedule.the_poller_passes(between=False, told=True)
     schedule.it_ends(0, commits=True)
     schedule.a_transaction_takes_its_first_id()
     with pytest.raises(AssertionError) if believed else nullcontext():
-        schedule.the_poller_passes(between=False)
+        schedule.the_poller_passes(between=False, told=True)
 
 
 TestAnySchedule = AnySchedule.TestCase
