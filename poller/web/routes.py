@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, request
 from poller.feed import Feed
 from poller.runtime import metrics
 from poller.serving.streams import StreamRequest
-from poller.web import health
+from poller.web import health, script
 from poller.web.current import EXTENSION, current_service, ensure_started
 from poller.web.responses import EventStreamResponse, StreamResponse
 from poller.wire import sse
@@ -23,13 +23,14 @@ DRAINING_RETRY_MS = (1_000, 2_000)  # this process ends: soon another one answer
 
 
 def blueprint() -> Blueprint:
-    """`/stream` and the routes for operators, for one application."""
+    """`/stream`, the script for pages and the routes for operators, for one application."""
     routes = Blueprint(EXTENSION, __name__)
     # A trailing slash must not make a native EventSource give up for good.
     first = {"name": None}
     routes.add_url_rule("/stream", view_func=stream, defaults=first, strict_slashes=False)
     routes.add_url_rule("/stream/<name>", view_func=stream, strict_slashes=False)
     health.add_to(routes)
+    script.add_to(routes)
     return routes
 
 

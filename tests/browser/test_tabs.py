@@ -1,0 +1,281 @@
+"""Tabs of one browser share a connection, and none of them misses a row for it.
+
+Each tab collects what `rowcast()` gives it; the tab that opened the stream last is the one that
+leads. All of them speak HTTP/1.1, of which a browser opens six connections to a host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Page, Request
+
+from tests.browser.conftest import Wall, until
+from tests.harness.process import wait_until
+
+pytestmark = pytest.mark.browser
+
+TABS = 8
+SOON_S = 60.0
+START = """async ([from, options]) => {
+    const { rowcast } = await import("/rowcast.mjs");
+    window.rows = [];
+    window.states = [];
+    window.source = rowcast("/stream", {
+        from, ...options,
+        onRow: (row) => rows.push(row.body),
+        onState: ({ name }) => states.push(name),
+    });
+}"""
+numbers = count(1)
+
+
+class Tab:
+    """One tab with a stream, and the requests that it has made for one."""
+
+    def __init__(self, context: BrowserContext, wall: Wall, start_at: str, **options: Any) -> None:
+        self.asked = 0
+        self.page = context.new_page()
+        self.page.on("request", self._count)
+        self.page.goto(wall.url + "/healthz")
+        self.page.evaluate(START, [start_at, options])
+
+    def _count(self, request: Request) -> None:
+        self.asked += request.url.endswith("/stream")
+
+    @property
+    def rows(self) -> list[str]:
+        rows: list[str] = self.page.evaluate("rows")
+        return rows
+
+    @property
+    def state(self) -> str:
+        return str(self.page.evaluate("source.state.name"))
+
+    @property
+    def id(self) -> str:
+        return str(self.page.evaluate("source.lastEventId"))
+
+    def lifecycle(self, state: str) -> None:
+        """`frozen`, as a browser does with a tab that nobody looks at, or `active`."""
+        devtools = self.page.context.new_cdp_session(self.page)
+        devtools.send("Page.setWebLifecycleState", {"state": state})
+
+
+class Tabs:
+    """All tabs of one browser, and the rows that they are to have."""
+
+    def __init__(self, context: BrowserContext, wall: Wall) -> None:
+        self.wall = wall
+        self.all: list[Tab] = []
+        self.written: list[str] = []
+        self._context = context
+
+    def open(self, how_many: int, start_at: str = "", **options: Any) -> list[Tab]:
+        new = [Tab(self._context, self.wall, start_at, **options) for _ in range(how_many)]
+        self.all += new
+        return new
+
+    def insert(self, how_many: int) -> None:
+        rows = [f"row {next(numbers)}" for _ in range(how_many)]
+        self.wall.insert(*rows)
+        self.written += rows
+
+    def wait_live(self, tabs: list[Tab] | None = None) -> None:
+        for tab in tabs or self.all:
+            until(tab.page, lambda tab=tab: tab.state == "live", "it is live", SOON_S)
+
+    def wait_all_have(self, tabs: list[Tab] | None = None) -> None:
+        """Each has every row once, in order."""
+        for tab in tabs or self.all:
+            until(tab.page, lambda tab=tab: tab.rows[-1:] == self.written[-1:], "all rows", SOON_S)
+            assert tab.rows == self.written
+
+    def wait_for_one_connection(self) -> None:
+        streams = "rowcast_streams_open"
+        wait_until(lambda: self.wall.server.metric(streams) == 1, SOON_S, "one connection")
+
+    @property
+    def leader(self) -> Tab:
+        """The one that asked for the stream when the first one opened."""
+        return next(tab for tab in self.all if tab.asked)
+
+
+@pytest.fixture
+def tabs(wall: Wall, chromium: Browser) -> Iterator[Tabs]:
+    context = chromium.new_context()
+    wall.wait_polled()
+    yield Tabs(context, wall)
+    context.close()
+
+
+@pytest.fixture
+def eight(tabs: Tabs) -> Tabs:
+    """Eight tabs that are live, with one connection, and some rows."""
+    tabs.open(1)
+    tabs.wait_live()
+    tabs.open(TABS - 1)
+    tabs.wait_live()
+    tabs.insert(3)
+    tabs.wait_all_have()
+    return tabs
+
+
+def test_eight_tabs_have_one_connection(eight: Tabs) -> None:
+    eight.wait_for_one_connection()
+    assert [tab.asked for tab in eight.all] == [1] + [0] * (TABS - 1)
+    eight.insert(200)
+    eight.wait_all_have()
+    assert len({tab.id for tab in eight.all}) == 1
+
+
+def test_eight_tabs_opened_at_once_have_one_connection(tabs: Tabs) -> None:
+    """As a browser does that restores its tabs. They begin at the beginning of the table."""
+    tabs.written = [row for (row,) in tabs.wall.execute("SELECT body FROM posts ORDER BY id")]
+    tabs.open(TABS, "0")
+    tabs.insert(20)
+    tabs.wait_live()
+    tabs.wait_all_have()
+    tabs.wait_for_one_connection()
+    tabs.insert(20)
+    tabs.wait_all_have()
+
+
+def test_the_leading_tab_is_closed(eight: Tabs) -> None:
+    for _ in range(3):
+        leader = eight.all.pop(0)
+        eight.insert(2)
+        leader.page.close()
+        eight.insert(2)
+        eight.wait_all_have()
+        eight.wait_live()
+    eight.wait_for_one_connection()
+
+
+def test_the_leading_tab_crashes(eight: Tabs) -> None:
+    leader, last = eight.leader, eight.all[-1]
+    crashed: list[Page] = []
+    for tab in eight.all:
+        tab.page.on("crash", lambda page: crashed.append(page))
+    devtools = leader.page.context.new_cdp_session(leader.page)
+    eight.insert(2)
+    with pytest.raises(Error):
+        devtools.send("Page.crash", timeout=100)  # nobody is left to answer
+    until(last.page, lambda: leader.page in crashed, "the crash", SOON_S)
+    assert crashed == [leader.page]
+    eight.insert(2)
+    eight.all.remove(leader)
+    eight.wait_all_have()
+    eight.wait_live()
+    eight.wait_for_one_connection()
+
+
+def test_the_leading_tab_is_frozen_and_thawed(eight: Tabs) -> None:
+    leader, others = eight.leader, eight.all[1:]
+    eight.insert(2)
+    leader.lifecycle("frozen")
+    eight.insert(2)
+    eight.wait_all_have(others)
+    eight.wait_live(others)
+    eight.wait_for_one_connection()
+    leader.lifecycle("active")
+    eight.insert(2)
+    eight.wait_all_have()
+    eight.wait_live()
+    eight.wait_for_one_connection()
+
+
+def test_a_tab_that_follows_is_frozen_and_thawed(eight: Tabs) -> None:
+    frozen, *others = eight.all[1:]
+    frozen.lifecycle("frozen")
+    eight.insert(20)
+    eight.wait_all_have([eight.leader, *others])
+    frozen.lifecycle("active")
+    eight.wait_all_have()
+    eight.wait_for_one_connection()
+    assert not frozen.asked
+
+
+def test_a_leading_tab_that_does_not_answer_is_replaced(
+    start_wall: Callable[..., Wall], chromium: Browser
+) -> None:
+    """Somebody looks at its alert() for a while."""
+    context = chromium.new_context()
+    tabs = Tabs(context, start_wall(ROWCAST_HEARTBEAT="0.5"))
+    leader, *others = tabs.open(3, silenceMs=4000)
+    tabs.wait_live()
+    dialogs: list[Dialog] = []
+    leader.page.on("dialog", lambda dialog: dialogs.append(dialog))
+    leader.page.evaluate("setTimeout(() => alert('look at this'))")
+    until(others[0].page, lambda: bool(dialogs), "the alert is there")
+    tabs.insert(3)
+    tabs.wait_all_have(others)
+    tabs.wait_live(others)
+    dialogs[0].dismiss()
+    tabs.insert(3)
+    tabs.wait_all_have()
+    tabs.wait_live()
+    tabs.wait_for_one_connection()
+    context.close()
+
+
+def test_a_tab_that_joins_gets_what_it_lacks_from_the_others(eight: Tabs) -> None:
+    before = eight.all[0].id
+    eight.insert(5)
+    eight.wait_all_have()
+    (late,) = eight.open(1, before)
+    eight.wait_live()
+    until(late.page, lambda: late.rows == eight.written[-5:], "what it lacks")
+    assert not late.asked
+    late.page.close()
+
+
+def test_a_tab_at_an_id_that_no_other_knows_catches_up_by_itself(eight: Tabs) -> None:
+    everything = [row for (row,) in eight.wall.execute("SELECT body FROM posts ORDER BY id")]
+    (late,) = eight.open(1, "0")
+    eight.wait_live()
+    until(late.page, lambda: late.rows == everything, "the whole table")
+    assert late.asked == 1
+    eight.wait_for_one_connection()
+    eight.insert(2)
+    until(late.page, lambda: late.rows == everything + eight.written[-2:], "and what came since")
+
+
+def test_the_server_dies_and_all_tabs_say_so(
+    start_wall: Callable[..., Wall], chromium: Browser
+) -> None:
+    context = chromium.new_context()
+    tabs = Tabs(context, start_wall())
+    tabs.open(3)
+    tabs.wait_live()
+    tabs.insert(2)
+    tabs.wait_all_have()
+    assert tabs.wall.server.child is not None
+    tabs.wall.server.child.end()
+    for tab in tabs.all:
+        until(tab.page, lambda tab=tab: "waiting" in tab.page.evaluate("states"), "it waits")
+    tabs.insert(2)
+    tabs.wall.server.start()
+    tabs.wait_all_have()
+    tabs.wait_live()
+    tabs.wait_for_one_connection()
+    states = [tab.page.evaluate("states") for tab in tabs.all]
+    assert all(seen[:3] == ["connecting", "catching-up", "live"] for seen in states[:1])
+    assert all(seen[-3:] == ["connecting", "catching-up", "live"] for seen in states)
+    context.close()
+
+
+def test_without_locks_each_tab_has_a_connection(wall: Wall, chromium: Browser) -> None:
+    """As on plain http in a LAN."""
+    context = chromium.new_context()
+    context.add_init_script("Object.defineProperty(navigator, 'locks', { value: undefined })")
+    tabs = Tabs(context, wall)
+    tabs.open(2)
+    tabs.wait_live()
+    tabs.insert(3)
+    tabs.wait_all_have()
+    assert [tab.asked for tab in tabs.all] == [1, 1]
+    context.close()
