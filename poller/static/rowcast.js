@@ -1,38 +1,29 @@
-/* Rows of a stream in a page, with one connection for all tabs of a browser.
+/* Rows of a stream in a page, one connection for all tabs: rowcast(url, { onRow }), <row-cast src>.
  *
- *     const source = rowcast("/stream/orders", { onRow: (row) => console.log(row) });
- *
- * or <row-cast src="/stream/orders"> with a <template> for a row. This is a classic script;
- * rowcast.mjs is the same as a module. docs/page.md explains both.
- *
- * Why not EventSource? It gives up for good after any answer but 200 (a proxy's 502, a deploy), and
- * it hides heartbeats, the retry time and the status, without which no page can say truly whether
- * it is live. A socket that died without a word looks open to it for many minutes.
+ * A classic script; rowcast.mjs is the module. docs/page.md explains both, and how tabs share.
  *
  * The invariant: a tab's id says exactly which rows it was given, and a tab takes an event only if
- * that follows directly on its id. So it does not matter which connection an event came from.
+ * that follows directly on its id. So it does not matter over which connection an event came.
  */
 (() => {
-  "use strict";
-
-  const LEAST_WAIT_MS = 200; // whatever the server says: nobody is helped by a storm of requests
-  const LONGEST_WAIT_MS = 30_000; // between attempts that failed; a server may ask for more
-  const LONGEST_TIMER_MS = 2 ** 31 - 1; // beyond, setTimeout fires at once
-  const SILENCE_MS = 40_000; // a heartbeat comes every 15 s: a connection that silent is dead
-  const LOOK_MS = 5_000; // at whether that is so, and whether the leading tab still answers
-  const ANSWER_MS = 3_000; // for a tab that is asked whether it leads
-  const KEPT = 1_000; // events for tabs that join, and rows to know again
+  const LEAST_WAIT_MS = 200; // whatever the server says
+  const MOST_WAIT_MS = 1e9; // a timer takes little more
+  const FAILED_WAIT_MS = 30_000; // at most
+  const SILENCE_MS = 40_000; // of a dead connection; heartbeats come every 15 s
+  const LOOK_MS = 5_000; // is it silent, does the leader answer?
+  const ANSWER_MS = 3_000; // that a leader has
+  const KEPT = 1_000; // events, and rows
   const KEPT_CHARS = 1_000_000;
-  const LONGEST_MET_ID = 512; // a longer one may be merged: equal ids, unequal rows
+  const LONGEST_MET_ID = 512; // a longer one may be merged: equal ids, other rows
 
-  /* The WHATWG's format, HTML standard 9.2.6: takes text in pieces of any size. */
+  /* HTML standard 9.2.6. Takes text in pieces of any size. */
   class EventParser {
     constructor({ onEvent, onRetry = () => {}, lastEventId = "" }) {
       this.onEvent = onEvent;
       this.onRetry = onRetry;
-      this.lastEventId = this.id = lastEventId; // the first one as of the last finished event
+      this.lastEventId = this.id = lastEventId;
       this.rest = this.data = this.type = "";
-      this.skipLineFeed = false; // the last piece ended with CR: an LF now belongs to it
+      this.skipLineFeed = false; // an LF now belongs to a CR before
     }
 
     push(text) {
@@ -61,8 +52,7 @@
     }
   }
 
-  /* Comes back by itself, for ever, unless the server says 204. `owner` has the id to go on from,
-   * and takes events and states. */
+  /* Comes back for ever, unless the server says 204. Its owner has the id to go on from. */
   class Connection {
     constructor(owner, url, init, silenceMs) {
       Object.assign(this, { owner, url, init, silenceMs, running: false });
@@ -91,8 +81,8 @@
     async connect() {
       const attempt = (this.attempt = new AbortController());
       this.live = false;
-      this.owner.connectionIs({ name: "connecting" });
-      this.heardAt = Date.now(); // which goes on while a laptop sleeps; timers may not
+      this.owner.show({ name: "connecting" });
+      this.heardAt = Date.now(); // timers may stop while a laptop sleeps
       this.watch = setInterval(
         () => Date.now() - this.heardAt > this.silenceMs && attempt.abort(),
         Math.min(LOOK_MS, this.silenceMs / 5),
@@ -101,17 +91,15 @@
       try {
         outcome = await this.read(attempt);
       } catch {
-        // Refused, reset, cut off, silent for too long: all the same, we come back.
+        // Refused, cut off, silent: all the same.
       }
-      if (this.attempt !== attempt) return; // stopped, or begun again
+      if (this.attempt !== attempt) return; // stopped
       this.letGo();
-      if (outcome === "over") return this.owner.connectionIs({ name: "closed" });
-      // A server that ends a stream has said when to come back. What failed waits longer each time.
+      if (outcome === "over") return this.owner.show({ name: "closed" });
       this.failures = outcome === "ended" ? 0 : this.failures + 1;
       this.wait();
     }
 
-    /* "over", "ended" by the server, "failed"; throws where the connection breaks. */
     async read(attempt) {
       const response = await fetch(this.url, {
         cache: "no-store",
@@ -122,16 +110,16 @@
       if (response.status === 204) return "over";
       const type = response.headers.get("Content-Type") ?? "";
       if (response.status !== 200 || !/^text\/event-stream(;|$)/i.test(type.trim())) {
-        return "failed"; // an error page; its text is of no use
+        return "failed"; // an error page
       }
       this.clockAheadMs = Date.parse(response.headers.get("Date") ?? "") - Date.now();
       let events = [];
       const parser = new EventParser({
         lastEventId: this.owner.id,
-        onRetry: (ms) => (this.retryMs = Math.min(Math.max(ms, LEAST_WAIT_MS), LONGEST_TIMER_MS)),
+        onRetry: (ms) => (this.retryMs = Math.min(Math.max(ms, LEAST_WAIT_MS), MOST_WAIT_MS)),
         onEvent: (event) => events.push(event),
       });
-      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader(); // strips a BOM
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { done, value } = await reader.read();
         if (this.attempt !== attempt) return "failed";
@@ -139,43 +127,43 @@
         this.heardAt = Date.now();
         parser.push(value);
         if (events.length) this.take(events);
-        if (this.attempt !== attempt) return "failed"; // stopped by who took them
+        if (this.attempt !== attempt) return "failed";
         events = [];
       }
     }
 
-    /* A server that is full answers with nothing but a time to retry: that is no event. */
+    /* A full server sends a time to retry, and no event: that is not live. */
     take(events) {
       this.failures = 0;
       this.tell("catching-up");
-      this.owner.connectionBrought(events);
+      this.owner.brought(events);
       this.live ||= events.some(({ type }) => type === "live");
       this.tell("live");
     }
 
     tell(name) {
       if (!this.running || this.live !== (name === "live")) return;
-      this.owner.connectionIs({ name, clockAheadMs: this.clockAheadMs });
+      this.owner.show({ name, clockAheadMs: this.clockAheadMs });
     }
 
     resumeHeader() {
       if (!this.owner.id) return {};
-      // Headers are bytes, and an id may be any text: its UTF-8, as EventSource sends it.
+      // Its UTF-8, as EventSource sends it.
       const bytes = new TextEncoder().encode(this.owner.id);
       return { "Last-Event-ID": String.fromCharCode(...bytes) };
     }
 
     wait() {
-      const doubled = Math.min(this.retryMs * 2 ** Math.max(0, this.failures - 1), LONGEST_WAIT_MS);
-      // Only what we chose is spread; the server spreads its own times.
+      const doubled = Math.min(this.retryMs * 2 ** Math.max(0, this.failures - 1), FAILED_WAIT_MS);
+      // A server that ended it has said when to come back, and spreads that itself.
       const waitMs = this.failures === 0 ? this.retryMs : doubled * (0.5 + Math.random() / 2);
       this.timer = setTimeout(() => this.connect(), waitMs);
       const name = navigator.onLine ? "waiting" : "offline";
-      this.owner.connectionIs({ name, until: Date.now() + waitMs });
+      this.owner.show({ name, until: Date.now() + waitMs });
     }
   }
 
-  /* The newest entries, of bounded number and size. One that is set again is the newest. */
+  /* The newest entries. */
   class Recent extends Map {
     chars = 0;
 
@@ -198,26 +186,25 @@
     }
   }
 
-  /* One call of rowcast(): what it was given so far, and where the next event comes from.
-   *
-   * The tab that holds the lock leads: it has the connection, and tells the others of each event. A
-   * tab that joins asks for what comes after its id. If the leader does not know that id, the tab
-   * reads on a connection of its own until it meets the others. A leader that is closed or crashes
-   * loses the lock, one that does not answer has it taken away; each tab goes on at its own id. */
+  /* One call of rowcast(). The tab with the lock leads: it has the connection, and tells the others
+   * each event. One that joins asks for what follows its id; if the leader does not know that, the
+   * tab has a connection of its own until it meets the others. A leader that ends loses the lock, a
+   * mute one has it stolen; each tab goes on from its own id. */
   class Source {
-    constructor(url, { from, key = "id", share = true, init, silenceMs = SILENCE_MS, ...handlers }) {
+    constructor(url, { from, key = "id", share = true, init, silenceMs, ...handlers }) {
+      silenceMs ||= SILENCE_MS;
       const address = new URL(url, document.baseURI);
       for (const name of ["lastEventId", "last_event_id"]) {
         from ??= address.searchParams.get(name);
-        address.searchParams.delete(name); // what is shared has one name
+        address.searchParams.delete(name); // one name for all tabs
       }
       Object.assign(this, { id: from ?? "", key, silenceMs, handlers, state: {} });
       this.name = `rowcast 1 ${address}`;
       this.connection = new Connection(this, address, init, silenceMs);
       this.shares = share && !init && navigator.locks && globalThis.BroadcastChannel;
       this.me = String(Math.random());
-      this.seen = new Recent(); // rows, by key
-      this.recent = new Recent(); // events that the leader told, each with the id before it
+      this.seen = new Recent();
+      this.recent = new Recent(); // the leader's events
       this.count = 0;
       this.over = new AbortController();
       this.listen();
@@ -229,9 +216,8 @@
       const on = (target, name, does) => target.addEventListener(name, does, { signal });
       const again = () => this.connection.running && this.connection.start();
       on(globalThis, "online", again);
-      on(globalThis, "offline", again); // the browser knows of the network, not of this server
-      // Aside or frozen, a page answers nobody; a fetch, channel or lock would keep it out of the
-      // back-forward cache.
+      on(globalThis, "offline", again);
+      // A page put aside answers nobody, and may hold nothing if it is to come back.
       on(globalThis, "pagehide", () => this.leave());
       on(globalThis, "pageshow", () => this.join());
       on(document, "freeze", () => this.leave());
@@ -244,7 +230,7 @@
       this.joined = true;
       this.show({ name: "connecting" });
       if (!this.shares) return this.connection.start();
-      this.tip = null; // the leader's id, once it is known
+      this.tip = null; // the leader's id
       this.heardAt = 0;
       this.channel = new BroadcastChannel(this.name);
       this.channel.onmessage = ({ data }) => this.hear(data);
@@ -270,15 +256,13 @@
       this.show({ name: "closed" });
     }
 
-    // -- who leads --------------------------------------------------------------------------
-
     queue(steal = false) {
       this.turn?.abort();
       const turn = (this.turn = new AbortController());
       navigator.locks
-        .request(this.name, steal ? { steal } : { signal: turn.signal }, () =>
-          this.turn === turn ? this.lead() : null,
-        )
+        .request(this.name, steal ? { steal } : { signal: turn.signal }, () => {
+          if (this.turn === turn) return this.lead();
+        })
         .catch((error) => this.turn === turn && this.lost(error));
     }
 
@@ -292,7 +276,7 @@
       return new Promise((release) => (this.release = release));
     }
 
-    /* Another tab took the lock, since this one did not answer; or a page may have no locks here. */
+    /* Stolen, since we did not answer; or there may be no locks here. */
     lost(error) {
       this.leave();
       if (error.name !== "AbortError") this.shares = false;
@@ -312,14 +296,14 @@
       else if (now - this.askedAt > ANSWER_MS * (1 + Math.random())) this.queue(true);
     }
 
-    /* Who looks at the page wants it now; and the timers of a leader that is hidden may be slow. */
+    /* Somebody looks, or a hidden leader's timer is late. */
     hurry() {
       if (!this.state.until) return;
       if (this.connection.running) this.connection.start();
       else this.channel?.postMessage({ hurry: true });
     }
 
-    /* Whatever a leader says has its state and its id, so that nothing missed goes unnoticed. */
+    /* With state and id each time: nothing missed goes unnoticed. */
     tell(message = {}) {
       this.channel.postMessage({ ...message, state: this.state, tip: this.tip });
     }
@@ -347,8 +331,11 @@
 
     heardEvents(events, prev) {
       if (prev !== this.tip) this.recent.clear();
-      this.id ||= prev; // "from now" is from here
       this.remember(events, prev);
+      if (!this.id && !this.connection.running) {
+        this.id = prev; // from now
+        this.inStep = true;
+      }
       if (this.inStep && prev === this.id) this.take(events);
       else this.meet();
     }
@@ -358,11 +345,10 @@
       this.recent.clear();
       this.tip = tip;
       if (events) this.remember(events, id);
-      else this.connection.start(); // until it meets the others
+      else this.connection.start();
       this.meet();
     }
 
-    /* Goes on with what the leader told, if that follows on what this tab has. */
     meet() {
       this.id ||= this.tip;
       const missed = this.after(this.id);
@@ -376,13 +362,7 @@
       }
     }
 
-    // -- events -----------------------------------------------------------------------------
-
-    connectionIs(state) {
-      this.show(state);
-    }
-
-    connectionBrought(events) {
+    brought(events) {
       if (this.leads) {
         this.remember(events, this.id);
         this.tell({ events, prev: this.id });
@@ -398,8 +378,7 @@
       }
     }
 
-    /* What the leader told after that id; null where it cannot be said. The first place counts: at a
-     * second one with the same id, rows would be missing. */
+    /* What follows that id at its first place; null if unknown. */
     after(id) {
       if (!id) return [];
       if (id.length > LONGEST_MET_ID) return null;
@@ -410,7 +389,7 @@
 
     take(events) {
       for (const event of events) {
-        if (!this.joined) return; // a handler closed it
+        if (!this.joined) return; // closed by a handler
         this.id = event.id;
         this.call(() => this.hand(event));
       }
@@ -427,7 +406,7 @@
       }
     }
 
-    /* The same row with the same values may come again after a reconnect. */
+    /* The same may come again after a reconnect. */
     isNew(key, data) {
       if (key === undefined) return true;
       const known = this.seen.get(key)?.data === data;
@@ -443,7 +422,6 @@
       if (state.name === "closed" && this.joined) this.close();
     }
 
-    /* An error of the page's own ends nothing here. */
     call(work) {
       try {
         work();
@@ -466,7 +444,6 @@
     };
   }
 
-  /* <row-cast src="…"><template><li data-field="customer"></li></template></row-cast> */
   class RowCast extends (globalThis.HTMLElement ?? Object) {
     static observedAttributes = ["src"];
 
@@ -476,16 +453,14 @@
     }
 
     disconnectedCallback() {
-      this.lastEventId = this.source?.lastEventId;
-      this.source?.close();
+      if (!this.source) return;
+      this.lastEventId = this.source.lastEventId;
+      this.source.close();
       this.source = null;
     }
 
     attributeChangedCallback(_, before) {
-      if (before === null || !this.source) return;
-      this.disconnectedCallback();
-      this.clear();
-      this.open();
+      if (before !== null && this.source) this.restart();
     }
 
     open() {
@@ -496,7 +471,7 @@
         from: this.lastEventId ?? this.getAttribute("from"),
         key: this.key,
         share: !this.hasAttribute("alone"),
-        silenceMs: Number(this.getAttribute("silence-ms")) || undefined,
+        silenceMs: Number(this.getAttribute("silence-ms")),
         onRow: (row) => this.upsert(row),
         onUnreadable: (row) => this.say("unreadable", row),
         onReset: (reason) => this.reset(reason),
@@ -515,7 +490,7 @@
       return document.querySelector(this.getAttribute("target")) ?? this;
     }
 
-    /* Rows that the server has rendered. */
+    /* What the server rendered. */
     adopt() {
       const there = [...this.place.querySelectorAll(":scope > [data-key]")];
       if (!this.hasAttribute("append")) there.reverse();
@@ -545,9 +520,12 @@
 
     reset(reason) {
       if (!this.say("reset", { reason })) return;
-      this.clear();
-      if (this.getAttribute("from") !== "0") return;
-      this.disconnectedCallback(); // and all rows again
+      if (this.getAttribute("from") === "0") this.restart();
+      else this.clear();
+    }
+
+    restart() {
+      this.disconnectedCallback();
       this.clear();
       this.open();
     }
@@ -558,14 +536,13 @@
       this.lastEventId = undefined;
     }
 
-    /* False where a listener said preventDefault(). */
     say(name, detail) {
       const how = { detail, bubbles: true, cancelable: true };
       return this.dispatchEvent(new CustomEvent(`rowcast:${name}`, how));
     }
   }
 
-  /* Text only, whatever a row holds: nothing in it can become markup. */
+  /* Text only: nothing in a row becomes markup. */
   function fill(element, row) {
     for (const one of [element, ...element.querySelectorAll("[data-field]")]) {
       const value = row[one.dataset.field];
@@ -574,7 +551,7 @@
     }
   }
 
-  if (globalThis.rowcast) return; // loaded twice, as a script and as a module
+  if (globalThis.rowcast) return; // loaded twice
   globalThis.rowcast = Object.assign(rowcast, { EventParser });
   globalThis.customElements?.define("row-cast", RowCast);
 })();

@@ -1,0 +1,2 @@
+export * from "./rowcast.js";
+export { default } from "./rowcast.js";
