@@ -1,2 +1,6 @@
-export * from "./rowcast.js";
-export { default } from "./rowcast.js";
+/* The types of rowcast.mjs. */
+import type { Rowcast } from "./rowcast.js";
+
+export type * from "./rowcast.js";
+export declare const rowcast: Rowcast;
+export default rowcast;

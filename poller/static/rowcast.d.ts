@@ -1,4 +1,4 @@
-/* The types of rowcast.js and rowcast.mjs. */
+/* The types of rowcast.js, which makes `rowcast` and `<row-cast>` known everywhere. */
 
 /** What the connection is doing. `until`: when it tries again, in ms since the epoch. */
 export type State =
@@ -55,28 +55,23 @@ declare class EventParser {
   push(text: string): void;
 }
 
-interface Rowcast {
+export interface Rowcast {
   /** Reads a stream until it is closed. */
   <Row = Record<string, unknown>>(url: string | URL, options?: Options<Row>): Source;
   EventParser: typeof EventParser;
 }
 
-export declare const rowcast: Rowcast;
-export default rowcast;
-
-/** `<row-cast>`. */
-export interface RowCastElement extends HTMLElement {}
-
 declare global {
-  /** As a classic script has it. */
   var rowcast: Rowcast;
   interface HTMLElementTagNameMap {
-    "row-cast": RowCastElement;
+    "row-cast": HTMLElement;
   }
   interface GlobalEventHandlersEventMap {
-    "rowcast:row": CustomEvent<{ row: Record<string, unknown>; element: HTMLElement }>;
+    "rowcast:row": CustomEvent<{ row: Record<string, unknown>; element?: HTMLElement }>;
     "rowcast:reset": CustomEvent<{ reason: string }>;
     "rowcast:unreadable": CustomEvent<Unreadable>;
     "rowcast:state": CustomEvent<State>;
   }
 }
+
+export {};

@@ -500,13 +500,11 @@
     upsert(row) {
       const key = String(row[this.key]);
       const known = this.rows.get(key);
-      const template = document.querySelector(this.getAttribute("template"));
-      const element =
-        known ??
-        (template ?? this.querySelector("template")).content.firstElementChild.cloneNode(true);
-      element.dataset.key = key;
-      fill(element, row);
-      if (!this.say("row", { row, element }) || known) return;
+      const named = document.querySelector(this.getAttribute("template"));
+      const template = named ?? this.querySelector("template"); // without one, events only
+      const element = known ?? template?.content.firstElementChild.cloneNode(true);
+      if (element) fill(element, row, key);
+      if (!this.say("row", { row, element }) || known || !element) return;
       if (this.hasAttribute("append")) this.place.append(element);
       else this.place.prepend(element);
       this.rows.set(key, element);
@@ -543,7 +541,8 @@
   }
 
   /* Text only: nothing in a row becomes markup. */
-  function fill(element, row) {
+  function fill(element, row, key) {
+    element.dataset.key = key;
     for (const one of [element, ...element.querySelectorAll("[data-field]")]) {
       const value = row[one.dataset.field];
       if (value === undefined) continue;
