@@ -11,7 +11,6 @@
   const FAILED_WAIT_MS = 30_000; // at most
   const SILENCE_MS = 40_000; // of a dead connection; heartbeats come every 15 s
   const LOOK_MS = 5_000; // is it silent, does the leader answer?
-  const ANSWER_MS = 3_000; // that a leader has
   const KEPT = 1_000; // events, and rows
   const KEPT_CHARS = 1_000_000;
   const LONGEST_MET_ID = 512; // a longer one may be merged: equal ids, other rows
@@ -293,7 +292,7 @@
       if (this.leads) return this.tell();
       if (now - this.heardAt < this.silenceMs / 2) return this.state.until < now && this.hurry();
       if (this.askedAt <= this.heardAt) this.ask();
-      else if (now - this.askedAt > ANSWER_MS * (1 + Math.random())) this.queue(true);
+      else if (now - this.askedAt > (this.silenceMs / 12) * (1 + Math.random())) this.queue(true);
     }
 
     /* Somebody looks, or a hidden leader's timer is late. */

@@ -50,4 +50,5 @@ def script(version: str | None, kind: str) -> Response:
     response.headers["Cache-Control"] = KEPT if version == VERSION else ASKED_FOR_AGAIN
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

@@ -83,10 +83,11 @@ def write_pages(folder: Path, packages: Path) -> None:
     for name, path in SCRIPTS.items():
         shutil.copyfile(packages / path, static / name)
     for name, (language, text) in recipes().items():
+        page = text
         if language == "jsx":
             bundle(name, text, static, packages)
-            text = BUNDLED.format(name)
-        (folder / f"{name}.html").write_text(HEAD + text, encoding="utf-8")
+            page = BUNDLED.format(name)
+        (folder / f"{name}.html").write_text(HEAD + page, encoding="utf-8")
     newer = (folder / "htmx.html").read_text(encoding="utf-8").replace("htmx.min", "htmx4.min")
     (folder / "htmx4.html").write_text(newer, encoding="utf-8")
 

@@ -79,7 +79,9 @@ def test_a_version_of_another_worker_is_answered_and_not_kept(app: Flask) -> Non
 
 
 def test_the_module_takes_the_script_of_its_own_version(app: Flask) -> None:
-    (imported,) = re.findall(r'^import "\.(.*)";$', app.test_client().get("/rowcast.mjs").text, re.M)
+    (imported,) = re.findall(
+        r'^import "\.(.*)";$', app.test_client().get("/rowcast.mjs").text, re.MULTILINE
+    )
     assert imported == rendered(app, "{{ rowcast.script_url() }}")
 
 
