@@ -1,1 +1,1 @@
-"""The recipes of docs/recipes.md in a browser, as they are written there."""
+"""The recipes of README and docs in a browser, as they are written there."""

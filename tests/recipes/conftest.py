@@ -1,4 +1,4 @@
-"""One server with a page for each recipe, made of the blocks in docs/recipes.md."""
+"""One server with a page for each recipe, made of the blocks in README and docs."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import EXERCISED
-from tests.docs.pages import PROJECT, blocks
+from tests.docs.pages import BLOCKS
 from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 
@@ -72,9 +72,11 @@ def shop(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 def recipes() -> Mapping[str, tuple[str, str]]:
-    """name → (language, text), from the page."""
-    found = blocks(PROJECT / "docs" / "recipes.md")
-    return {one.options["recipe"]: (one.language, one.text) for one in found}
+    """name → (language, text), from all pages."""
+    found = [block for block in BLOCKS if "recipe" in block.options]
+    named = {one.options["recipe"]: (one.language, one.text) for one in found}
+    assert len(named) == len(found), "two recipes have one name"
+    return named
 
 
 def write_pages(folder: Path, packages: Path) -> None:
