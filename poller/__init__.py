@@ -15,7 +15,7 @@ Where a row goes, from the table to the wire, and the room that takes it there:
        │               table in pages (backfill.py)
        ▼
     serving/           the sockets: fanout.py writes one batch to all live streams, client.py
-       │               sends; access/ says who may open one
+       │               sends, long_poll.py answers without a stream; access/ says who may open one
        ▼
     web/               the Flask routes
 

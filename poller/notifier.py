@@ -19,14 +19,14 @@ from poller.web.current import EXTENSION, service_of
 
 
 class Notifier:
-    """Serves the rows of watched tables as Server-Sent Events.
+    """Serves the rows of watched tables as Server-Sent Events, and as answers of JSON.
 
         notifier = Notifier()
         notifier.watch("posts")
         notifier.init_app(app, database=Database("sqlite:///my.db"))
 
-    adds `GET /stream` (the first watched table), `/stream/NAME`, `/healthz`, `/readyz` and
-    `/metrics` to the application.
+    adds `GET /stream` (the first watched table), `/stream/NAME`, `/rows/NAME`, `/healthz`,
+    `/readyz` and `/metrics` to the application.
     """
 
     def __init__(self) -> None:

@@ -21,6 +21,7 @@ from poller.serving.server import Server, UnfitServerError
 
 DRAIN_S = 1.0  # streams that have not ended by then are cut
 LOOK_S = 0.01  # at whether they have
+PAGES_THAT_WAIT = 2  # one place in so many may wait for rows: the others are for who does not
 
 
 class Service:
@@ -31,6 +32,13 @@ class Service:
         self.settings = settings
         self.capacity = Capacity.of_this_process(settings.max_streams)
         self.admission = Admission(self.capacity.streams, settings.max_streams_per_address)
+        # What waits in the server, and not on a socket of ours, also takes a place of a page.
+        self.waiting = Admission(
+            max(1, self.capacity.pages // PAGES_THAT_WAIT),
+            settings.max_streams_per_address,
+            of="requests that wait",
+            within=self.admission,
+        )
         self.turns = Turns()
         self.draining = False
         self.by_hand = False  # polled by its owner alone: see testing.py

@@ -24,7 +24,8 @@ LOG_AGAIN_S = 60.0  # an address that is turned away asks again every few second
 class Admission:
     """`most` places, of which one address may hold `per_address`; None: its share, 0: any number.
 
-    `clock` is monotonic, in seconds; `of` is what the places are for, in the log.
+    `clock` is monotonic, in seconds; `of` is what the places are for, in the log. Each place is
+    one of `within`, too, if that is given.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Admission:
         per_address: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         of: str = "streams",
+        within: Admission | None = None,
     ) -> None:
         self.most = most
         self.per_address = per_address
@@ -42,11 +44,14 @@ class Admission:
         self.by_client: Counter[str] = Counter()
         self._clock = clock
         self._of = of
+        self._within = within
         self._said_hidden = False
         self._log_at = float("-inf")
 
     def refusal(self, remote_addr: str | None) -> str | None:
         """Why this address gets no place now: `full`, `address`; None if it gets one."""
+        if self._within and (reason := self._within.refusal(remote_addr)):
+            return reason
         if self.taken >= self.most:
             return "full"
         client = single_client(remote_addr)
@@ -75,6 +80,8 @@ class Admission:
     def count(self, client: str | None, change: int) -> None:
         """For `Ticket`: one place more, or one less."""
         self.taken += change
+        if self._within:
+            self._within.count(client, change)
         if client:
             self.by_client[client] += change
             if not self.by_client[client]:

@@ -24,8 +24,14 @@ from prometheus_client import (
 FEED = ["feed"]
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-streams_open = Gauge("rowcast_streams_open", "Open streams.", FEED, multiprocess_mode="livesum")
+streams_open = Gauge(
+    "rowcast_streams_open",
+    "Open streams, and requests for rows that wait.",
+    FEED,
+    multiprocess_mode="livesum",
+)
 streams_total = Counter("rowcast_streams", "Streams opened.", FEED)
+rows_requests = Counter("rowcast_rows_requests", "Requests for rows without a stream.", FEED)
 rows_encoded = Counter("rowcast_rows_encoded", "Rows read by polls and encoded.", FEED)
 rows_delivered = Counter("rowcast_rows_delivered", "Rows sent, counted once for each stream.", FEED)
 values_withheld = Counter(

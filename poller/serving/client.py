@@ -84,6 +84,25 @@ class ClientSocket:
         self._watcher = gevent.get_hub().loop.io(self._socket.fileno(), READABLE)
         self._watcher.start(self._readable, self._socket, ended)
 
+    def watch_for_end(self, ended: Callable[[], None]) -> None:
+        """As `watch()`, but what the client says stays unread: it may be its next request. Then no
+        end can be seen behind it."""
+        if self._socket is None or self._hides_end:
+            return
+        self._watcher = gevent.get_hub().loop.io(self._socket.fileno(), READABLE)
+        self._watcher.start(self._look, self._socket, ended)
+
+    def _look(self, client: socket.socket, ended: Callable[[], None]) -> None:
+        try:
+            says = client.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            says = b""
+        self.unwatch()
+        if not says:
+            ended()
+
     def unwatch(self) -> None:
         """Stop watching, before the socket is closed. Without `watch()` does nothing."""
         watcher, self._watcher = self._watcher, None

@@ -23,6 +23,7 @@ from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
 from poller.serving.client import CLIENT_GONE, ClientSocket, OwnedSocket
 from poller.serving.fanout import Fanout
+from poller.serving.long_poll import Answer, LongPoll
 from poller.serving.socket_stream import SocketStream
 from poller.serving.wsgi_stream import WsgiStream
 from poller.wire import sse
@@ -34,7 +35,7 @@ from poller.wire import sse
 DRAIN_RETRY_MS = (1000, 2000)  # a client keeps the time while nobody listens: not too short
 DRAIN_RETRY_MS_PER_STREAM = 2
 
-Stream = WsgiStream | SocketStream
+Stream = WsgiStream | SocketStream | LongPoll
 
 
 class StreamRequest(NamedTuple):
@@ -48,7 +49,7 @@ class StreamRequest(NamedTuple):
 
 
 class Streams:
-    """Those of one feed in one worker. `on_first()` is called when one opens and there was none;
+    """Those of one feed in one worker. `on_first()` is called when one listens and none did;
     `why_waiting()` says why the feed is not ready, empty if it is."""
 
     def __init__(
@@ -69,8 +70,10 @@ class Streams:
         self._fanout = Fanout(feed, event_log, settings, self.ended, why_waiting)
         self._release = self._fanout.release  # one object for all streams
         self._open: dict[Stream, tuple[float, str, Ticket]] = {}
+        self._listening = 0  # of those
         self._metric_open = metrics.streams_open.labels(feed)
         self._metric_total = metrics.streams_total.labels(feed)
+        self._metric_requests = metrics.rows_requests.labels(feed)
         self._metric_rows = metrics.rows_delivered.labels(feed)
 
     def __len__(self) -> int:
@@ -89,6 +92,8 @@ class Streams:
             make, self._log, self._settings, client, self._metric_rows.inc, self._why_waiting
         )
         self._count_in(stream, asked)
+        self._listen()
+        self._metric_total.inc()
         return stream
 
     def fan_out(self, asked: StreamRequest, client: OwnedSocket) -> SocketStream:
@@ -96,8 +101,27 @@ class Streams:
         subscriber = self._subscriber(asked, self._fanout.signal, gevent.sleep)
         stream = SocketStream(subscriber, client, self._release)
         self._count_in(stream, asked)
+        self._listen()
+        self._metric_total.inc()
         self._fanout.add(stream)
         return stream
+
+    def read(self, asked: StreamRequest, client: ClientSocket, limit: int, wait_s: float) -> Answer:
+        """At most `limit` rows, after at most `wait_s` seconds if there are none. It counts as a
+        stream until it returns."""
+
+        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+            return self._subscriber(asked, signal, pause)
+
+        request = LongPoll(make, self._log, client, self._why_waiting, self._listen, limit, wait_s)
+        self._count_in(request, asked)
+        self._metric_requests.inc()
+        try:
+            answer = request.answer()
+            self._metric_rows.inc(len(answer.rows))
+            return answer
+        finally:
+            self.ended(request)
 
     def ended(self, stream: Stream) -> None:
         """Count it out. A second call does nothing."""
@@ -105,6 +129,8 @@ class Streams:
             return
         opened_at_s, client, ticket = self._open.pop(stream)
         ticket.free()
+        if not isinstance(stream, LongPoll) or stream.waited:
+            self._listening -= 1
         self._metric_open.dec()
         log.debug(
             "stream closed",
@@ -149,13 +175,16 @@ class Streams:
             asked.turn,
         )
 
-    def _count_in(self, stream: Stream, asked: StreamRequest) -> None:
-        if not self._open:
+    def _listen(self) -> None:
+        """One more listens. A request that only looks does not: each would be a poll."""
+        self._listening += 1
+        if self._listening == 1:
             self._on_first()
+
+    def _count_in(self, stream: Stream, asked: StreamRequest) -> None:
         asked.ticket.take()
         self._open[stream] = time.monotonic(), asked.client, asked.ticket
         self._metric_open.inc()
-        self._metric_total.inc()
         log.debug("stream opened", feed=self._feed, client=asked.client)
 
 

@@ -7,7 +7,13 @@ again; its `reason` is one of those below.
 
 from __future__ import annotations
 
+import msgspec
+
 from poller.wire import row, sse
+
+START_EVENT = "start"
+LIVE_EVENT = "live"
+RESET_EVENT = "reset"
 
 HISTORY_CHANGED = "history-changed"  # the table was dropped, truncated, restored or failed over
 IDS_RESTARTED = "ids-restarted"
@@ -16,17 +22,22 @@ UNKNOWN_HISTORY = "unknown-history"
 AHEAD_OF_TABLE = "ahead-of-table"
 NOT_PROVEN = "not-proven"  # too many ids of which nobody can say yet whether they will appear
 
-LIVE = sse.fields("{}", event="live")
+LIVE = sse.fields("{}", event=LIVE_EVENT)
 
 
 def start(feed: str, *, resumed: bool) -> bytes:
     """The lines of `start`. `resumed`: the client goes on where its last id says."""
-    return sse.fields(row.to_json({"feed": feed, "resumed": resumed}), event="start")
+    return sse.fields(row.to_json({"feed": feed, "resumed": resumed}), event=START_EVENT)
 
 
 def reset(reason: str) -> bytes:
     """The lines of `reset`."""
-    return sse.fields(row.to_json({"reason": reason}), event="reset")
+    return sse.fields(row.to_json({"reason": reason}), event=RESET_EVENT)
+
+
+def reason_of(data: bytes) -> str:
+    """The reason in the data of a `reset`."""
+    return str(msgspec.json.decode(data)["reason"])
 
 
 def waiting(reason: str) -> bytes:

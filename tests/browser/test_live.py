@@ -300,7 +300,7 @@ def test_a_burst_loses_nothing_and_the_page_stays_bounded(
     )
     assert ids == [*range(2500, 1500, -1)]
     assert (
-        page.locator("#older a").get_attribute("href", timeout=5000) == f"{wall.url}/?before=1501"
+        page.locator("#older a").get_attribute("href", timeout=30_000) == f"{wall.url}/?before=1501"
     )
 
 

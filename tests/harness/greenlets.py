@@ -8,7 +8,7 @@ import gevent
 
 from poller.serving import server
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 STEP_S = 0.001
 
 

@@ -78,7 +78,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         gevent.sleep(0)
         self.all_transactions_end(commits=commits)
         self.workers[which].poll_until_quiet()
-        gevent.joinall(reading, timeout=10, raise_error=True)
+        gevent.joinall(reading, timeout=60, raise_error=True)
         assert all(one.ready() for one in reading)
 
     @rule(client=st.integers(0, 9), chunks=st.integers(1, 6), cut=st.none() | st.integers(0, 80))

@@ -136,9 +136,25 @@ class Nginx(Proxy):
         places = " ".join(f"{kind}_temp_path {self.folder}/{kind};" for kind in kinds)
         (self.folder / "main.conf").write_text(
             "daemon off; master_process off; pid nginx.pid; error_log stderr;\n"
-            f"events {{}}\nhttp {{ access_log off; {places}\n{http}\n}}\n"
+            "events { worker_connections 2048; }\n"
+            f"http {{ access_log off; {places}\n{http}\n}}\n"
         )
         return ["-e", "stderr", "-p", self.folder, "-c", self.folder / "main.conf"]
+
+
+class CachingNginx(Nginx):
+    """With deploy/nginx-rows.conf, as its first lines say."""
+
+    def configure(self) -> list[object]:
+        options = super().configure()
+        rows = self.deployed("nginx-rows.conf", {"/var/cache/nginx": str(self.folder)})
+        text = rows.read_text(encoding="utf-8")
+        found = re.search(r"^# +(proxy_cache_path .*;)$", text, re.MULTILINE)
+        assert found
+        site = self.folder / "nginx.conf"
+        inside = site.read_text(encoding="utf-8").replace("server {", f"server {{ include {rows};")
+        site.write_text(f"{found[1]}\n{inside}", encoding="utf-8")
+        return options
 
 
 class Caddy(Proxy):

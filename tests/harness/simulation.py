@@ -4,11 +4,12 @@ Only the database is simulated: poller, log, delivery and wire format are the re
 is an ideal one, of holders: it does with transactions what a database's locks allow.
 """
 
+import json
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 from gevent.event import Event
@@ -24,6 +25,7 @@ from poller.reading.snapshot import Found, History, Reading, Start
 from poller.runtime.settings import Settings
 from poller.serving.client import ClientSocket, OwnedSocket
 from poller.serving.fanout import Fanout
+from poller.serving.long_poll import Answer, LongPoll
 from poller.serving.socket_stream import SocketStream
 from poller.serving.wsgi_stream import WsgiStream
 from poller.wire.row import CutOff, Row
@@ -163,6 +165,7 @@ class Worker:
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: self.listening)
         self.ended: list[SocketStream] = []
         self.problem = ""  # why the feed is not ready
+        self.waits: list[str | None] = []  # `after` of each request that began to wait
         self.fanout = Fanout(
             "test", self.log, self.settings, self.ended.append, lambda: self.problem
         )
@@ -185,6 +188,24 @@ class Worker:
         stream = SocketStream(subscriber, client, self.fanout.release)
         self.fanout.add(stream)
         return stream
+
+    def request(
+        self,
+        after: str | None,
+        limit: int = 1000,
+        wait_s: float = 0.0,
+        client: ClientSocket | None = None,
+    ) -> LongPoll:
+        """A request for rows, to be answered."""
+
+        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+            return self._subscriber(after, signal, pause)
+
+        client = client or ClientSocket(None)
+        waits = self.waits.append
+        return LongPoll(
+            make, self.log, client, lambda: self.problem, lambda: waits(after), limit, wait_s
+        )
 
     def _subscriber(
         self, last_event_id: str | None, signal: Event, pause: Callable[[float], object]
@@ -250,6 +271,50 @@ class Client:
                 self.ids.append(int(event.json["id"]))
         self._parser.events.clear()
         self.last_event_id = self._parser.last_event_id or None
+
+
+class RowsClient(Client):
+    """The same by requests for rows, few at a time, with a cache that never forgets in between.
+
+    `cache` is shared by those whose class it is: (after) → a full answer. An answer that is cut
+    does not arrive.
+    """
+
+    cache: ClassVar[dict[str | None, Answer]] = {}
+    limit: ClassVar[int] = 2
+
+    def connect(self, worker: Worker) -> None:
+        self.connected_to = worker
+
+    def take(self, chunks: int = MAX_CHUNKS, *, cut: int | None = None) -> None:
+        """So many answers, or until one says that there is nothing more."""
+        if self.connected_to is None:
+            return
+        for number in range(1, chunks + 1):
+            answer = self._ask(self.connected_to)
+            if cut is not None and (number == chunks or not answer.rows):
+                self.drop()
+                return
+            self._note_answer(answer)
+            if not answer.rows:
+                return
+
+    def drop(self) -> None:
+        self.connected_to = None
+
+    def _ask(self, worker: Worker) -> Answer:
+        if self.last_event_id in self.cache:
+            return self.cache[self.last_event_id]
+        answer = worker.request(self.last_event_id, self.limit).answer()
+        if answer.full:
+            self.cache[self.last_event_id] = answer
+        return answer
+
+    def _note_answer(self, answer: Answer) -> None:
+        assert not answer.problem
+        self.ids += [int(json.loads(one)["id"]) for one in answer.rows]
+        self.resets += [answer.reset] if answer.reset else []
+        self.last_event_id = answer.next or self.last_event_id
 
 
 class TricklingSocket(OwnedSocket):

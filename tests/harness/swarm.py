@@ -51,7 +51,7 @@ class Swarm:
     def __init__(
         self, url: str, count: int, last_event_id: str | None = None, *, reconnect: bool = True
     ) -> None:
-        _allow_descriptors(count + SPARE_DESCRIPTORS)
+        allow_descriptors(count + SPARE_DESCRIPTORS)
         parts = urlsplit(url)
         self._url = url
         self._address = (parts.hostname, parts.port or 80)
@@ -180,7 +180,7 @@ class Swarm:
         )
 
 
-def _allow_descriptors(count: int) -> None:
+def allow_descriptors(count: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < count:
         with suppress(ValueError):

@@ -18,7 +18,7 @@ CLONE_NEWNET = 0x40000000  # linux/sched.h
 HERE = Path("/proc/self/ns/net")
 SERVER_ADDRESS = "192.0.2.1"  # TEST-NET-1: nobody's
 CLIENT_ADDRESS = "192.0.2.2"
-START_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 30.0
 
 
 class Machine:

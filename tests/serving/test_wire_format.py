@@ -70,7 +70,7 @@ def test_a_client_of_http_1_0_gets_the_plain_bytes(
     start_wall: Wall, sqlite_url: str, path_settings: dict[str, str]
 ) -> None:
     wall = start_wall(sqlite_url)
-    with socket.create_connection(("127.0.0.1", wall.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", wall.port), timeout=30) as client:
         client.sendall(b"GET /stream HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
         received = b""
         while b"event: live" not in received:

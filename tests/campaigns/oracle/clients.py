@@ -1,4 +1,4 @@
-"""Eight clients in one process: `… oracle.clients FOLDER SEED MAIN_URL LAG_URL`.
+"""Nine clients in one process: `… oracle.clients FOLDER SEED MAIN_URL LAG_URL`.
 
 | client | what it does |
 |---|---|
@@ -7,6 +7,7 @@
 | slow | takes a little, pauses, has a small receive buffer |
 | hopping | goes at random, between the server and one whose worker lags behind |
 | httpx-sse | a client that nobody here wrote |
+| rows | asks `/rows` instead, at both servers (`rows_client.py`) |
 
 Each has a thread; the process is ended by SIGTERM.
 """
@@ -24,6 +25,7 @@ from pathlib import Path
 import httpx
 import httpx_sse
 
+from tests.campaigns.oracle import rows_client
 from tests.campaigns.oracle.reader import Memory, Reader
 
 STEP_S = 0.2
@@ -55,7 +57,7 @@ HABITS = (
     Habit("hopping abruptly", stay_s=(0.2, 3.0), hops=True, abrupt=True),
 )
 THIRD_PARTY = "httpx-sse"
-NAMES = (*(habit.name for habit in HABITS), THIRD_PARTY)
+NAMES = (*(habit.name for habit in HABITS), THIRD_PARTY, rows_client.NAME)
 
 
 def live(habit: Habit, memory: Memory, urls: list[str], chosen: random.Random) -> None:
@@ -114,6 +116,8 @@ def main(arguments: list[str]) -> None:
         loops.append(lambda h=habit, m=memory, c=chosen: live(h, m, urls, c))  # type: ignore[misc]
     third_party = Memory(Path(folder), THIRD_PARTY)
     loops.append(lambda: live_with_httpx(third_party, urls[0]))
+    rows, hops = Memory(Path(folder), rows_client.NAME), random.Random(f"{seed}/rows")
+    loops.append(lambda: rows_client.live(rows, urls, hops))
     for loop in loops:
         threading.Thread(target=loop, daemon=True).start()
     signal.pause()

@@ -138,3 +138,19 @@ def test_where_any_number_is_allowed_a_proxy_hides_nothing_of_interest() -> None
     with logged() as said:
         Admission(10, per_address=0).note_forwarded("127.0.0.1")
     assert not said
+
+
+def test_a_place_within_others_is_one_of_them_too() -> None:
+    all_places = Admission(3, per_address=0)
+    few = Admission(1, per_address=0, within=all_places)
+    held = take(few, ANN)
+    assert (few.taken, all_places.taken) == (1, 1)
+    assert few.refusal(BEN) == "full"
+    assert all_places.refusal(BEN) is None
+    take(all_places, BEN)
+    take(all_places, BEN)
+    held.free()
+    assert few.refusal(BEN) is None
+    take(all_places, BEN)
+    assert few.refusal(ANN) == "full"
+    assert few.taken == 0
