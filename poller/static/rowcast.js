@@ -100,12 +100,12 @@
     }
 
     async read(attempt) {
-      const response = await fetch(this.url, {
-        cache: "no-store",
-        ...this.init,
-        headers: { Accept: "text/event-stream", ...this.init?.headers, ...this.resumeHeader() },
-        signal: attempt.signal,
-      });
+      const headers = new Headers(this.init?.headers);
+      headers.set("Accept", "text/event-stream");
+      const id = new TextEncoder().encode(this.owner.id); // UTF-8, as EventSource sends it
+      if (id.length) headers.set("Last-Event-ID", String.fromCharCode(...id));
+      const { signal } = attempt;
+      const response = await fetch(this.url, { cache: "no-store", ...this.init, headers, signal });
       if (response.status === 204) return "over";
       const type = response.headers.get("Content-Type") ?? "";
       if (response.status !== 200 || !/^text\/event-stream(;|$)/i.test(type.trim())) {
@@ -143,13 +143,6 @@
     tell(name) {
       if (!this.running || this.live !== (name === "live")) return;
       this.owner.show({ name, clockAheadMs: this.clockAheadMs });
-    }
-
-    resumeHeader() {
-      if (!this.owner.id) return {};
-      // Its UTF-8, as EventSource sends it.
-      const bytes = new TextEncoder().encode(this.owner.id);
-      return { "Last-Event-ID": String.fromCharCode(...bytes) };
     }
 
     wait() {

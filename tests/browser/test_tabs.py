@@ -12,7 +12,7 @@ from itertools import count
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Page, Request
 
-from tests.browser.conftest import Wall, until
+from tests.browser.conftest import Wall, answer_stream, stream_of, until
 from tests.harness.process import wait_until
 
 pytestmark = pytest.mark.browser
@@ -290,3 +290,19 @@ def test_without_locks_each_tab_has_a_connection(wall: Wall, chromium: Browser) 
     tabs.wait_all_have()
     assert [tab.asked for tab in tabs.all] == [1, 1]
     context.close()
+
+
+def test_with_headers_of_its_own_a_tab_has_a_connection(wall: Wall, page: Page) -> None:
+    """Another login may see other rows."""
+    asked = answer_stream(page, **stream_of("retry: 60000\n", "event: live\ndata: {}\n\n"))
+    page.goto(f"{wall.url}/healthz")
+    page.evaluate(
+        """async () => {
+            const { rowcast } = await import("/rowcast.mjs");
+            const init = { headers: new Headers({ "X-Api-Key": "mine" }) };
+            window.sources = [1, 2].map(() => rowcast("/stream", { init, from: "e.1" }));
+        }"""
+    )
+    until(page, lambda: len(asked) == 2, "two connections", SOON_S)
+    assert all(headers["x-api-key"] == "mine" for headers in asked)
+    assert all(headers["last-event-id"] == "e.1" for headers in asked)
