@@ -70,11 +70,6 @@ class Tab:
     def wait_for_state(self, name: str) -> None:
         until(self.page, lambda: name in self.page.evaluate("states"), name, SOON_S)
 
-    def lifecycle(self, state: str) -> None:
-        """`frozen`, as a browser does with a tab that nobody looks at, or `active`."""
-        devtools = self.page.context.new_cdp_session(self.page)
-        devtools.send("Page.setWebLifecycleState", {"state": state})
-
 
 class Tabs:
     """All tabs of one browser, and the rows that they are to have: those of this test."""
@@ -183,32 +178,6 @@ def test_the_leading_tab_crashes(eight: Tabs) -> None:
     eight.wait_all_have()
     eight.wait_live()
     eight.wait_for_one_connection()
-
-
-def test_the_leading_tab_is_frozen_and_thawed(eight: Tabs) -> None:
-    leader, others = eight.leader, eight.all[1:]
-    eight.insert(2)
-    leader.lifecycle("frozen")
-    eight.insert(2)
-    eight.wait_all_have(others)
-    eight.wait_live(others)
-    eight.wait_for_one_connection()
-    leader.lifecycle("active")
-    eight.insert(2)
-    eight.wait_all_have()
-    eight.wait_live()
-    eight.wait_for_one_connection()
-
-
-def test_a_tab_that_follows_is_frozen_and_thawed(eight: Tabs) -> None:
-    frozen, *others = eight.all[1:]
-    frozen.lifecycle("frozen")
-    eight.insert(20)
-    eight.wait_all_have([eight.leader, *others])
-    frozen.lifecycle("active")
-    eight.wait_all_have()
-    eight.wait_for_one_connection()
-    assert not frozen.asked
 
 
 def test_a_leading_tab_that_does_not_answer_is_replaced(
