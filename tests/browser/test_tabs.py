@@ -30,6 +30,14 @@ START = """async ([from, ours, silenceMs]) => {
         onState: ({ name }) => states.push(name),
     });
 }"""
+# A channel that hears nothing while `deaf` is true.
+DEAFNESS = """
+    const channel = BroadcastChannel.prototype;
+    const { set } = Object.getOwnPropertyDescriptor(channel, "onmessage");
+    Object.defineProperty(channel, "onmessage", {
+        set(hear) { set.call(this, (event) => window.deaf || hear(event)); },
+    });
+"""
 numbers = count(1)
 
 
@@ -245,6 +253,24 @@ def test_the_server_dies_and_all_tabs_say_so(
     tabs.wait_live()
     tabs.wait_for_one_connection()
     assert all(tab.page.evaluate("states.at(-1)") == "live" for tab in tabs.all)
+    context.close()
+
+
+def test_a_tab_that_did_not_hear_the_leader_notices(wall: Wall, chromium: Browser) -> None:
+    context = chromium.new_context()
+    context.add_init_script(DEAFNESS)
+    tabs = Tabs(context, wall)
+    _, deaf = tabs.open(2)
+    tabs.wait_live()
+    tabs.insert(2)
+    tabs.wait_all_have()
+    deaf.page.evaluate("window.deaf = true")
+    tabs.insert(2)
+    tabs.wait_all_have(tabs.all[:1])
+    assert deaf.rows == tabs.written[:2]
+    deaf.page.evaluate("window.deaf = false")
+    tabs.insert(2)
+    tabs.wait_all_have()
     context.close()
 
 

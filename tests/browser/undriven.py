@@ -26,17 +26,21 @@ class Undriven:
         self._devtools.on("Target.receivedMessageFromTarget", self._receive)
         self._pump = pump
         self._answers: dict[tuple[str, int], Any] = {}
+        self._loaded: set[tuple[str, str]] = set()
         self._asked = 0
         made = self._devtools.send("Target.createBrowserContext")
         self._context = made["browserContextId"]
 
     def new_tab(self, url: str) -> UndrivenTab:
-        where = {"url": url, "browserContextId": self._context}
+        """Loaded: what is asked of a page that is about to be replaced may get no answer."""
+        where = {"url": "about:blank", "browserContextId": self._context}
         target = self._devtools.send("Target.createTarget", where)["targetId"]
         how = {"targetId": target, "flatten": False}
-        tab = UndrivenTab(self, self._devtools.send("Target.attachToTarget", how)["sessionId"])
-        self.until(lambda: tab.evaluate("location.href + document.readyState") == f"{url}complete")
-        return tab
+        session: str = self._devtools.send("Target.attachToTarget", how)["sessionId"]
+        self.ask(session, "Page.enable")
+        self.ask(session, "Page.navigate", url=url)
+        self.until(lambda: (session, url) in self._loaded)
+        return UndrivenTab(self, session)
 
     def close(self) -> None:
         self._devtools.send("Target.disposeBrowserContext", {"browserContextId": self._context})
@@ -55,9 +59,11 @@ class Undriven:
         return self._answers.pop(key)["result"]
 
     def _receive(self, event: dict[str, str]) -> None:
-        message = json.loads(event["message"])
+        session, message = event["sessionId"], json.loads(event["message"])
         if "id" in message:
-            self._answers[event["sessionId"], message["id"]] = message
+            self._answers[session, message["id"]] = message
+        elif message["method"] == "Page.frameNavigated":
+            self._loaded.add((session, message["params"]["frame"]["url"]))
 
 
 class UndrivenTab:
