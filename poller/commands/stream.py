@@ -10,8 +10,6 @@ from collections.abc import Iterator
 
 from gevent.event import Event as Signal
 
-from poller.delivery.backfill import Backfill
-from poller.delivery.subscriber import Subscriber
 from poller.feed import Feed
 from poller.wire.frames import COMMENT, Event, events
 
@@ -19,19 +17,11 @@ from poller.wire.frames import COMMENT, Event, events
 class Reader:
     """Reads a feed that polls. `last_event_id` is as a client sends it, None for "from now"."""
 
-    def __init__(self, feed: Feed, batch_rows: int, last_event_id: str | None) -> None:
+    def __init__(self, feed: Feed, last_event_id: str | None) -> None:
         self._log = feed.log
         self._signal = Signal()
-        backfill = Backfill(feed.name, feed.source.page, batch_rows, lambda: feed.log.epochs)
-        self._subscriber = Subscriber(
-            feed.name,
-            feed.log,
-            backfill,
-            last_event_id,
-            self._signal,
-            feed.problem,
-            self._signal.wait,  # ends with `stop()`
-        )
+        pause = self._signal.wait  # ends with `stop()`
+        self._subscriber = feed.streams.reader(self._signal, last_event_id, pause)
 
     def batches(self) -> Iterator[list[Event]]:
         """What comes, as it comes, until `stop()`."""

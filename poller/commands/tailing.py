@@ -73,7 +73,7 @@ class Tailing:
         except (ValueError, ImportError, SQLAlchemyError, TableError) as error:
             raise NotDone(why(error)) from None
         self._feed = Feed(watch, self._database, self._settings)
-        self._reader = Reader(self._feed, settings.batch_rows, last_event_id)
+        self._reader = Reader(self._feed, last_event_id)
         self._output = Output(sys.stdout.buffer, lambda: self._reader.stopped)
         self._printer = printer
         self._most = most

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 from flask import Flask, current_app, g, url_for
 
 from poller.feed import Delivered, Feed
-from poller.web.current import EXTENSION, service_of
+from poller.web import script
+from poller.web.current import service_of, services_of
 
 NOTED = "_rowcast_delivered"  # in `g`: by notifier and feed
 
@@ -38,11 +39,32 @@ def token(
 
 
 class Page:
-    """What templates know as `rowcast`."""
+    """What templates know as `rowcast`. If the application has several notifiers, `notifier` is the
+    name of the feed's; default: the first."""
 
     @staticmethod
-    def source(name: str, rows: Iterable[object] = (), notifier: str = EXTENSION) -> str:
+    def source(name: str, rows: Iterable[object] = (), notifier: str | None = None) -> str:
         """The address of the stream of a page that shows `rows` of the feed `name`."""
-        feed = service_of(current_app, notifier).feed(name)
-        address = url_for(f"{notifier}.stream", name=name)
-        return f"{address}?{urlencode({'last_event_id': token(feed, notifier, rows)})}"
+        of = notifier or _first()
+        address = url_for(f"{of}.stream", name=name)
+        return f"{address}?{urlencode({'last_event_id': Page.token(name, rows, of)})}"
+
+    @staticmethod
+    def token(name: str, rows: Iterable[object] = (), notifier: str | None = None) -> str:
+        """The token alone, for what resumes by other means than the address."""
+        of = notifier or _first()
+        return token(service_of(current_app, of).feed(name), of, rows)
+
+    @staticmethod
+    def script_url() -> str:
+        """The address of `rowcast.js`."""
+        return script.address(_first(), "js")
+
+    @staticmethod
+    def module_url() -> str:
+        """The address of the same as a module."""
+        return script.address(_first(), "mjs")
+
+
+def _first() -> str:
+    return next(iter(services_of(current_app)))

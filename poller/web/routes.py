@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from poller.feed import Feed
 from poller.runtime import metrics
 from poller.service import Service
-from poller.web import asked, health, rows
+from poller.web import asked, health, rows, script
 from poller.web.current import current_service, ensure_started
 from poller.web.responses import (
     DRAINING_RETRY_MS,
@@ -23,7 +23,7 @@ from poller.wire import json_lines, sse
 
 
 def blueprint(name: str) -> Blueprint:
-    """`/stream`, `/rows` and the routes for operators, for one notifier of an application."""
+    """`/stream`, `/rows`, the script for pages and the routes for operators, for one notifier."""
     routes = Blueprint(name, __name__)
     # A trailing slash must not make a native EventSource give up for good.
     first = {"name": None}
@@ -31,6 +31,7 @@ def blueprint(name: str) -> Blueprint:
     routes.add_url_rule("/stream/<name>", view_func=stream, strict_slashes=False)
     rows.add_to(routes)
     health.add_to(routes)
+    script.add_to(routes)
     return routes
 
 

@@ -29,7 +29,10 @@ def test_the_wheel_has_the_package_alone(
         f"rowcast-{poller.__version__}.dist-info",
     }
     modules = {str(path.relative_to(checkout)) for path in checkout.glob("poller/**/*.py")}
-    assert {name for name in names if name.startswith("poller/")} == modules | {"poller/py.typed"}
+    others = {"poller/py.typed"}
+    others |= {str(path.relative_to(checkout)) for path in checkout.glob("poller/static/*")}
+    assert "poller/static/rowcast.js" in others
+    assert {name for name in names if name.startswith("poller/")} == modules | others
 
 
 def test_only_what_was_asked_for_is_installed(installed: Environment) -> None:
