@@ -32,8 +32,6 @@ def add_to(blueprint: Blueprint) -> None:
     kind = "<any(js, mjs):kind>"
     blueprint.add_url_rule(f"/rowcast.{kind}", view_func=script, defaults={"version": None})
     blueprint.add_url_rule(f"/rowcast.<version>.{kind}", view_func=script)
-    # A global: a context processor would not reach macros that are imported.
-    blueprint.record(lambda made: made.app.jinja_env.globals.update(rowcast=Page))
 
 
 def script(version: str | None, kind: str) -> Response:
