@@ -11,6 +11,7 @@ import shlex
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import sqltypes
@@ -104,7 +105,7 @@ def client(database: Database) -> str:
         case "sqlite":
             return f"sqlite3 {shlex.quote(str(url.database))}"
         case "postgresql":
-            bare = url.set(drivername="postgresql", password=None, query={})
+            bare = url.set(drivername="postgresql", query={})._replace(password=None)
             return f"psql {shlex.quote(bare.render_as_string(hide_password=False))}"
         case "mysql" | "mariadb":
             given = {"-h": url.host, "-P": url.port, "-u": url.username}
@@ -166,7 +167,8 @@ def _sample(column: sa.Column[Any], dialect: str) -> str:
         return "1" if dialect == "sqlite" else "true"
     if kind == "enum" and (labels := getattr(column.type, "enums", None)):
         return _quoted(labels[0])
-    if isinstance(column.type, sa.ARRAY):
+    # MariaDB has no type for JSON: a text that must be JSON, whose check is not in its columns.
+    if isinstance(column.type, sa.ARRAY | LONGTEXT):
         return "'{}'"
     if kind in SAMPLES:
         return SAMPLES[kind]

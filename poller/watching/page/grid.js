@@ -13,7 +13,8 @@ const OTHER_WIDTH = 9.5;
 
 export class Grid {
   constructor(facts, { onOpen }) {
-    Object.assign(this, facts, { onOpen, most: facts.rows, greatest: null });
+    const { key, columns, came, rows: most } = facts;
+    Object.assign(this, { key, columns, came, most, onOpen, greatest: null });
     this.filter = new Filter(facts.columns);
     this.memory = `rowcast columns ${facts.place} ${facts.name}`;
     const hidden = kept.get(this.memory);
@@ -43,7 +44,8 @@ export class Grid {
     const widths = visible.map((column) => WIDTHS[this.kindOf(column)] ?? OTHER_WIDTH);
     const cols = visible.map((column, at) => colOf(column === this.rest ? null : widths[at]));
     $("cols").replaceChildren(colOf(WIDTHS.op), ...cols);
-    this.table.style.minWidth = `${widths.reduce((sum, one) => sum + one, WIDTHS.op)}rem`;
+    const least = widths.reduce((sum, one) => sum + one, WIDTHS.op);
+    this.table.style.setProperty("--least", `${least}rem`);
     $("head").replaceChildren(cell("th", "op"), ...visible.map((column) => this.heading(column)));
   }
 
@@ -176,10 +178,9 @@ export class Grid {
     $("nothing").hidden = this.filter.empty || found.length > 0 || !rows.length;
     $("nothing").querySelector("p").textContent =
       `None of the ${plural(rows.length, "row")} on this page. New rows that match appear as they come.`;
-    const of = plural(rows.length, "newest row", "newest rows");
-    $("count").replaceChildren(
-      ...(this.filter.empty ? [of] : [`${found.length} of the ${of} match`]),
-    );
+    const of = plural(rows.length, "newest row");
+    const told = this.filter.empty ? of : `${found.length} of the ${of} match`;
+    $("count").textContent = rows.length ? told : "No rows yet";
     if (!this.body.querySelector("[tabindex='0']:not([hidden])") && found.length) this.makeStop(found[0]);
   }
 
