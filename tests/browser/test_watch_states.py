@@ -1,4 +1,4 @@
-"""`rowcast watch` in Chromium: empty, away, another table, hostile values, every table of a shop."""
+"""`rowcast watch` in Chromium: an empty table, a database that is away, hostile values, a shop."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_values_are_shown_by_their_types(chromium: Browser, postgresql_url: str)
         INSERT INTO things (total, paid, items, ref, scan, note, big, at) VALUES
         ('1234567890.1000000000', true, '{"a": [1, 2, {"b": null}], "c": "long enough to fold"}',
         '94e4ae00-956a-4d45-a912-a047276f8838', decode(repeat('00', 3000), 'hex'), 'NULL',
-        9007199254740993, '2026-01-02 03:04:05'), 
+        9007199254740993, '2026-01-02 03:04:05'),
         (null, null, null, null, null, '', null, null);""",
     )
     with watching(postgresql_url, "things") as watch, viewing(chromium, watch.address) as page:

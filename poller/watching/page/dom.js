@@ -34,7 +34,7 @@ export function copies(button, text) {
   });
 }
 
-/* Columns of this table as [name, …] in the browser's memory, which may be switched off. */
+/* The browser's memory, which may be switched off. */
 export const kept = {
   get(key) {
     try {

@@ -215,6 +215,7 @@ function tick() {
   grid.tick();
   drawer.tell();
   meters.draw(status.isLive);
+  $("chip-delay").hidden = hold.paused;
   status.facts(meters, source);
   held();
 }
