@@ -22,7 +22,7 @@ class Reader:
     def __init__(self, feed: Feed, batch_rows: int, last_event_id: str | None) -> None:
         self._log = feed.log
         self._signal = Signal()
-        backfill = Backfill(feed.name, feed.source.page, batch_rows, lambda: feed.log.epochs)
+        backfill = Backfill(feed.name, feed.source.page, batch_rows, lambda: feed.log.names)
         self._subscriber = Subscriber(
             feed.name,
             feed.log,
