@@ -53,7 +53,8 @@ def doctor(
     """
     url, table = _url_and_table(arguments, database)
     from poller.doctor import diagnose
-    from poller.runtime.settings import Settings, SettingsError, without_wall_settings
+    from poller.runtime.environment import without_wall_settings
+    from poller.runtime.settings import Settings, SettingsError
 
     try:
         settings = Settings.from_env(without_wall_settings(os.environ))

@@ -38,6 +38,7 @@ class Report:
     place: str = ""
     fence: str = ""
     findings: Sequence[Finding] = ()
+    limits: Sequence[str] = ()
     problem: str = ""
     way_out: Sequence[str] = ()
 
@@ -63,8 +64,11 @@ class Report:
             if finding.lacking:
                 yield f"         not promised: {finding.lacking}"
                 yield f"         what to do: {finding.remedy}"
+                if finding.shown_by:
+                    yield f"         shown by: {finding.shown_by}"
         if self.findings:
             yield f"{'fence':<6} {self.fence}"
+            yield from (f"{'limit':<6} {one}" for one in self.limits)
             yield ""
         yield self._verdict()
         if self.way_out:
@@ -130,7 +134,8 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
             return Report(table.name, place, problem=duplicates)
         newest = table.start_below(connection, 0)
         table.poll(connection, Cursor.at(newest), limit=1)
-        return Report(table.name, place, table.facts.fence.name, table.facts.findings)
+        facts = table.facts
+        return Report(table.name, place, facts.fence.name, facts.findings, facts.limits)
 
     try:
         report = database.read(work)
@@ -157,4 +162,7 @@ def _why(error: Exception) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(cause, ModuleNotFoundError) and cause.name in EXTRAS:
         return f"its driver is not installed: pip install '{EXTRAS[cause.name]}'"
-    return next(iter(str(cause).splitlines()), type(cause).__name__)
+    told = next(iter(str(cause).splitlines()), type(cause).__name__)
+    if isinstance(cause, AssertionError):  # SQLAlchemy's, at a version() that it cannot read
+        return f"it is none that Rowcast knows. {told}"
+    return told

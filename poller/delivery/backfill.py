@@ -13,14 +13,14 @@ must have begun after this was certain of the id, and it is the same certainty f
   A page answers only for ids that were asked for before its query began (`Page.asked`). An id
   that came into the base later, such as a late commit in the midst of a page, is asked for anew.
 - That does not hold up to the log's floor, where a transaction that is older than the worker may
-  still bring a row. While there is a floor, clients leave those ids open; once it is gone, they
-  ask again and believe the answer, which must then be younger. So a page read under a floor is
-  nothing to those who ask without one.
+  still bring a row. While there is a floor, clients leave those ids open and ask again every
+  second; once it is gone, they ask once more and believe the answer. Each answer must be younger
+  than the one before: so a page is nothing to those who ask later.
 - In another generation of the log the same ids are other rows. The table may have become another
   one before the poller has noticed: a page whose history the log does not know yet is for nobody
   (`OtherHistory`), and the next poll says whether it is a new generation or only a new name.
 
-So the last two, the `as_of` of a question, must be the same for all who share a page. The client's
+So these, the `as_of` of a question, must be the same for all who share a page. The client's
 own set, the epoch (in ids, not in bodies) and the page's size take no part in it.
 
 What a page may be is old, by KEPT_S: a row that was changed or deleted meanwhile goes out as it
@@ -71,7 +71,7 @@ class OtherHistory(Exception):  # noqa: N818 - no fault: the next poll finds out
 
 
 PageReader = Callable[[Sequence[Range], int], FoundRows]
-AsOf = tuple[int, int]  # the log's generation and floor
+AsOf = tuple[int, ...]  # the log's generation, its floor, how often that was asked about
 Wanted = Callable[[], bool]  # whether somebody still waits for the page
 
 
@@ -128,8 +128,8 @@ class Backfill:
     def page(self, ranges: Sequence[Range], as_of: AsOf, wanted: Wanted = _always) -> Page:
         """The lowest ids of `ranges`, with at least one row, or all of them where there is none.
 
-        `as_of` is the log's generation and floor at the moment at which `ranges` were found to be
-        missing. Raises what the query raises, to all who wait for it; Unwanted when that is nobody.
+        `as_of` is the log's at the moment at which `ranges` were found to be missing. Raises what
+        the query raises, to all who wait for it; Unwanted when that is nobody.
         """
         left = ranges
         while True:

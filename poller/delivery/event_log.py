@@ -7,53 +7,29 @@ Invariants:
 - Every row that this worker delivered is in `base` or in the ring, and in `cursor`.
 - `oldest` <= every seq that can be read < `head`; both only grow, except in `begin()`, which
   starts a new generation.
-- An entry's cursor is the worker's cursor with that row: a client that was sent every frame up
-  to an entry holds exactly that set.
+- What an entry holds is the worker's set with that row: a client that was sent every frame up to
+  an entry holds exactly that.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, TypeVar, cast
 
 from gevent.event import Event
 
+from poller.delivery.entry import Batch, Entry
 from poller.ids.cursor import Cursor
+from poller.ids.named import Named
+from poller.wire import epoch as epochs
 
-ENTRY_OVERHEAD_BYTES = 300  # an Entry, its cursor and bytes object, as CPython 3.11 keeps them
-GAP_BYTES = 8  # a pointer in the cursor's tuple; the range itself is shared with its neighbours
+NO_SALT = epochs.Salt()
+NOTHING = Named.of(Cursor())
+SHARED_ANSWERS = 16  # each may be a chunk of frames
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One row: its id, the cursor that holds everything up to it, and its frame.
-
-    `id_at` is where the frame's `id:` line begins, so that a client whose own cursor differs can be
-    sent the same event under its own id.
-    """
-
-    row_id: int
-    cursor: Cursor
-    frame: bytes
-    id_at: int
-
-    @property
-    def lines(self) -> bytes:
-        """The event without its id."""
-        return self.frame[: self.id_at]
-
-
-class Batch(NamedTuple):
-    """Frames joined: what a stream at `seq` is sent, and where it stands and what it holds then."""
-
-    generation: int
-    seq: int
-    chunk: bytes
-    next_seq: int
-    cursor: Cursor
+T = TypeVar("T")
 
 
 class EventLog:
@@ -65,14 +41,18 @@ class EventLog:
         self._entries: deque[Entry] = deque()
         self._bytes = 0
         self._base_position = 0
-        self._joined = Batch(0, 0, b"", 0, Cursor())
+        self._joined = Batch(0, 0, b"", 0, NOTHING)
+        self._shared: dict[Hashable, Any] = {}
         self._listeners: set[Event] = set()
         self.epoch = ""  # in the ids of new frames
-        self.epochs: frozenset[str] = frozenset()  # in ids that clients may come back with
+        self.names: frozenset[str] = frozenset()  # of the history: see wire/epoch.py
+        self._salt = NO_SALT
+        self._lowest = 0
         self.generation = 0
         self.reset_reason = ""
-        self.cursor = Cursor()
+        self.held = NOTHING
         self.floor = 0
+        self.asked = 0  # so many times clients were to ask again for what is below the floor
         self.head = 0
         self.ready = False
         self.complete_passes = 0
@@ -81,38 +61,59 @@ class EventLog:
 
     # -- the poller's side ------------------------------------------------------------------
 
-    def begin(self, epoch: str, cursor: Cursor, reason: str = "", floor: int = 0) -> None:
-        """Start a history: empty, not ready, with everything in `cursor` counted as delivered.
+    @property
+    def cursor(self) -> Cursor:
+        """Everything that this worker has delivered, or knows that it can never appear."""
+        return self.held.cursor
 
-        Of ids up to `floor` nobody knows yet whether those that no row has can still appear.
+    def begin(
+        self, name: str, held: Named, reason: str = "", floor: int = 0, lowest: int = 0
+    ) -> None:
+        """Start a history: empty, not ready, with everything in `held` counted as delivered.
+
+        Of ids up to `floor` nobody knows yet whether those that no row has can still appear. The
+        least id that was seen is `lowest`, 0 if there is no row.
         """
         self._entries.clear()
         self._bytes = 0
-        self._base_position = cursor.position
-        self.epoch, self.cursor, self.reset_reason = epoch, cursor, reason
-        self.epochs = frozenset([epoch])
+        self._base_position = held.position
+        self._shared.clear()
+        self.held, self.reset_reason, self._lowest = held, reason, lowest
+        self.epoch, self.names = self._salt.epoch(name), frozenset([name])
         self.floor = floor
         self.generation += 1
-        self.counter = cursor.position
+        self.counter = held.position
         self.ready = False
 
-    def rename(self, epoch: str) -> None:
-        """The same history under a new name, if it is one; ids under the old ones stay valid."""
-        if epoch != self.epoch:
-            self.epoch = epoch
-            self.epochs |= {epoch}
+    def rename(self, name: str, salt: epochs.Salt = NO_SALT) -> None:
+        """The same history under a new name, if it is one; ids under the old ones stay valid.
+        `salt` is the worker's from now on."""
+        self._salt, self.epoch = salt, salt.epoch(name)
+        if name not in self.names:
+            self.names |= {name}
 
-    def extend(self, entries: Iterable[Entry], cursor: Cursor, floor: int = 0) -> None:
-        """Append a batch; `cursor` is the worker's after it, dead gaps retired."""
+    def extend(self, entries: Iterable[Entry], held: Named, floor: int = 0) -> None:
+        """Append a batch; `held` is the worker's set after it, dead gaps retired."""
         before = self.head, self.floor
         for entry in entries:
             self._entries.append(entry)
-            self._bytes += _size_bytes(entry)
+            self._bytes += entry.size_bytes
             self.head += 1
-        self.cursor, self.floor = cursor, floor
+        self._shared.clear()  # for the memory: whoever asks next has another place
+        self.held, self.floor = held, floor
         self._evict()
         if (self.head, self.floor) != before:
             self.notify()
+
+    def ask_below_floor(self) -> None:
+        """Let clients ask the table again for the ids below the floor that it did not show."""
+        self.asked += 1
+        self.notify()
+
+    @property
+    def as_of(self) -> tuple[int, ...]:
+        """What must be the same for two who share an answer of the table: see `backfill.py`."""
+        return self.generation, self.floor, self.asked if self.floor else 0
 
     def passed(self, counter: int | None) -> None:
         """A pass ended that its limit did not cut off: all that it could see is in the log.
@@ -133,7 +134,7 @@ class EventLog:
             len(self._entries) > self._capacity_rows or self._bytes > self._capacity_bytes
         ):
             gone = self._entries.popleft()
-            self._bytes -= _size_bytes(gone)
+            self._bytes -= gone.size_bytes
             # A late row below the base position is in `cursor`, so it is in `base`; its docstring
             # says why.
             self._base_position = max(self._base_position, gone.row_id)
@@ -159,16 +160,34 @@ class EventLog:
         """
         return self.cursor.upto(self._base_position)
 
-    def locate(self, cursor: Cursor) -> int | None:
-        """The seq at which a client with exactly this cursor goes on, None if there is none."""
-        if cursor == self.cursor:
-            return self.head
-        after = bisect_right(self._entries, cursor.position, key=_position)
-        while after and self._entries[after - 1].cursor.position == cursor.position:
-            if self._entries[after - 1].cursor == cursor:
-                return self.oldest + after
+    def locate(self, position: int, mark: int) -> tuple[int, Named] | None:
+        """Where a client with exactly this set goes on, and the set; None if it is none of ours.
+
+        Its mark decides. What its token names does not: two sets may be merged to the same.
+        """
+        if mark == self.held.mark:
+            return self.head, self.held
+        after = bisect_right(self._entries, position, key=_position)
+        while after and (entry := self._entries[after - 1]).position == position:
+            if entry.mark == mark:
+                return self.oldest + after, entry.held
             after -= 1  # a late row leaves the position as it is
         return None
+
+    def shared(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """What `answer()` gives, once for all streams that ask the same: of hundreds that come back
+        at once most hold the same. The question says all that its answer is made of.
+        """
+        if question not in self._shared:
+            found = answer()
+            while len(self._shared) >= SHARED_ANSWERS:
+                del self._shared[next(iter(self._shared))]
+            self._shared[question] = found
+        return cast("T", self._shared[question])
+
+    def knows(self, epoch: str, position: int) -> bool:
+        """Whether ids of this epoch, up to this position, are of the present history."""
+        return epochs.is_valid(epoch, position, self.names, self._salt, self._lowest)
 
     def entries(self, seq: int, limit: int) -> list[Entry]:
         """At most `limit` entries from `seq`, which must not be below `oldest`."""
@@ -193,8 +212,8 @@ class EventLog:
                 break
             parts.append(entry.frame)
         next_seq = seq + len(parts)
-        cursor = self._entries[next_seq - 1 - self.oldest].cursor
-        batch = Batch(self.generation, seq, b"".join(parts), next_seq, cursor)
+        held = self._entries[next_seq - 1 - self.oldest].held
+        batch = Batch(self.generation, seq, b"".join(parts), next_seq, held)
         if next_seq == self.head:
             self._joined = batch
         return batch
@@ -218,9 +237,5 @@ class EventLog:
             listener.set()
 
 
-def _size_bytes(entry: Entry) -> int:
-    return len(entry.frame) + ENTRY_OVERHEAD_BYTES + GAP_BYTES * len(entry.cursor.holes)
-
-
 def _position(entry: Entry) -> int:
-    return entry.cursor.position
+    return entry.position

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from gevent.lock import BoundedSemaphore
 
-from poller.ids.cursor import Cursor
+from poller.ids.named import Named
 from poller.ids.ranges import Range, clip, contains, ranges_of, subtract
 from poller.ids.steps import Steps
 from poller.runtime.hub import in_slices
@@ -39,7 +39,7 @@ class Page:
             + 2 * bodies
         )
         self._framing = BoundedSemaphore(1)
-        self._framed: tuple[object, bytes, Cursor] | None = None
+        self._framed: tuple[object, bytes, Named] | None = None
 
     @property
     def upto(self) -> int:
@@ -62,7 +62,7 @@ class Page:
         absent = subtract(((1, self.upto),), asked)
         return Page(asked, [row for row in self.rows if not contains(absent, row[0])])
 
-    def framed(self, epoch: str, held: Cursor, unproven: Sequence[Range]) -> tuple[bytes, Cursor]:
+    def framed(self, epoch: str, held: Named, unproven: Sequence[Range]) -> tuple[bytes, Named]:
         """The rows' frames for a client that holds `held`, each under an id made of its own set;
         and what it holds after them.
 
@@ -78,17 +78,17 @@ class Page:
                 self._framed = (key, *self._frame(epoch, held, unproven))
             return self._framed[1:]
 
-    def _frame(self, epoch: str, held: Cursor, unproven: Sequence[Range]) -> tuple[bytes, Cursor]:
-        after = held.retire(subtract(self.asked, unproven))
+    def _frame(self, epoch: str, held: Named, unproven: Sequence[Range]) -> tuple[bytes, Named]:
+        ids = ranges_of(row_id for row_id, _ in self.rows)
+        taken = subtract(self.asked, subtract(unproven, ids))
         if not self.rows:
-            return b"", after
-        after = after.retire(ranges_of(row_id for row_id, _ in self.rows))
-        steps = Steps(held, after, self.rows[0][0], self.rows[-1][0])
+            return b"", held.then(taken)
+        steps = Steps(held, taken, self.rows[0][0], self.rows[-1][0])
         frames = [
             event_id.frame_under(epoch, steps.token(row_id), body)
             for row_id, body in in_slices(self.rows)
         ]
-        return b"".join(frames), after
+        return b"".join(frames), steps.change.after
 
 
 def paged(asked: Sequence[Range], rows: Sequence[Body]) -> list[Page]:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from gevent.event import Event
 
 from poller.delivery.event_log import EventLog
-from poller.ids.cursor import Cursor
 from poller.wire import event_id, notices
 
 # Hundreds of gaps take milliseconds to read: not in the hub's round, nor many at once.
@@ -15,13 +14,13 @@ LONG_ID_CHARS = 200
 
 
 class Asked(NamedTuple):
-    """The client's cursor, None for "from now"; or a `reason` for a reset.
+    """Where the client resumes, None for "from now"; or a `reason` for a reset.
 
     `unsure`: the client knows more than this worker, a greater id or another name of the history.
     Another worker may have been quicker; only a pass that begins later can tell.
     """
 
-    cursor: Cursor | None
+    resume: event_id.Resume | None
     reason: str = ""
     unsure: bool = False
 
@@ -34,11 +33,11 @@ def asked(event_log: EventLog, last_event_id: str | None) -> Asked:
         return Asked(None, notices.MALFORMED_ID)
     if resume is None:
         return Asked(None)
-    if resume.epoch is not None and resume.epoch not in event_log.epochs:
+    if resume.epoch and not event_log.knows(resume.epoch, resume.cursor.position):
         return Asked(None, notices.UNKNOWN_HISTORY, unsure=True)
     if resume.cursor.position > event_log.counter:
         return Asked(None, notices.AHEAD_OF_TABLE, unsure=True)
-    return Asked(resume.cursor)
+    return Asked(resume)
 
 
 class Resuming:

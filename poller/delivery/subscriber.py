@@ -19,24 +19,24 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 
 import gevent
 from gevent.event import Event
 
 from poller.delivery.backfill import Backfill, Unwanted
-from poller.delivery.event_log import Batch, EventLog
-from poller.delivery.replay import CHUNK_BYTES, replay
+from poller.delivery.entry import Batch
+from poller.delivery.event_log import EventLog
+from poller.delivery.place import Place
+from poller.delivery.replay import CHUNK_BYTES
 from poller.delivery.resuming import Resuming
-from poller.ids.cursor import Cursor
-from poller.ids.ranges import Range, clip, intersect, subtract
+from poller.ids.named import Named
+from poller.ids.ranges import Range, clip
 from poller.runtime import metrics
 from poller.runtime.hub import yield_now
 from poller.wire import event_id, notices, sse
 
-REPLAY_ENTRIES = 256  # entries looked at before others get their turn
 BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
-NOTHING = Cursor()
 DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the log's floor
 
 
@@ -61,26 +61,20 @@ class Subscriber:
     _turn: Callable[[], AbstractContextManager[None]] = nullcontext
     rows: int = 0
     stopped: bool = False
-    _placed_in: int = 0  # the log's generation; 0: not placed yet
-    _epoch: str = ""  # that generation's; while a page is read the log's may change
+    _place: Place = field(init=False)
     _resuming: Resuming | None = None  # until the client is placed
-    _live: bool = False
-    _seq: int = 0
-    _held: Cursor = NOTHING  # what the client has: while live, as of `seq`
-    _unproven: tuple[Range, ...] = ()  # see `_missing()`
-    _waits_for: tuple[Range, ...] = ()  # what of it the table did not show
     _caught_up: bool = False  # at the last step
     _said_live: bool = False
     _said_waiting: str = ""
 
     def __post_init__(self, last_event_id: str | None, signal: Event) -> None:
+        self._place = Place(self._log)
         self._resuming = Resuming(self._log, last_event_id, signal)
 
     @property
     def is_live(self) -> bool:
         """Whether the next chunk, if there is one, are the log's own bytes."""
-        here = self._placed_in == self._log.generation
-        return here and self._live and self._seq >= self._log.oldest
+        return self._place.is_live
 
     # -- what to send -----------------------------------------------------------------------
 
@@ -92,8 +86,7 @@ class Subscriber:
 
     @property
     def _takes_long(self) -> bool:
-        catches_up = self._placed_in == self._log.generation
-        return catches_up or bool(self._resuming and self._resuming.takes_long)
+        return self._place.is_here or bool(self._resuming and self._resuming.takes_long)
 
     def next_chunk(self) -> bytes:
         """What is there to send, empty where there is nothing now."""
@@ -101,10 +94,10 @@ class Subscriber:
             if self.is_live:
                 return self._take()
             if not self._takes_long:
-                return self._place()
+                return self._place_client()
             if chunk := self._in_turn():
                 return chunk
-            if not self._live and (self._resuming or self._caught_up):
+            if not self._place.live and (self._resuming or self._caught_up):
                 return b""
         return self._waiting()
 
@@ -118,30 +111,33 @@ class Subscriber:
 
     # -- beginning in a history -------------------------------------------------------------
 
-    def _place(self) -> bytes:
+    def _place_client(self) -> bytes:
         """Find where the client stands in the log's present history."""
-        if self._placed_in:
+        if self._place.generation:
             return self._reset(self._log.reset_reason)
         if self._resuming is None or (asked := self._resuming.asked()) is None:
             return b""
         if asked.reason:
             return self._reset(asked.reason)
-        if asked.cursor is not None:
-            return self._resume(asked.cursor)
-        self._begin(self._log.cursor, self._log.head)
+        if asked.resume is not None:
+            return self._resume(asked.resume)
+        self._begin(self._log.held, self._log.head)
         return self._start(resumed=False)
 
-    def _resume(self, cursor: Cursor) -> bytes:
-        seq = self._log.locate(cursor)
-        self._begin(cursor.named() if seq is None else cursor, seq)
-        self._unproven = clip(cursor.holes, high=self._log.floor)
-        kind = "log" if self._live else "table" if self._missing() else "ring"
+    def _resume(self, resume: event_id.Resume) -> bytes:
+        named = Named.of(resume.cursor)
+        # Only a client that has exactly what the worker had may go on with the log's own bytes.
+        mark = named.mark if resume.mark is None else resume.mark
+        seq, held = self._log.locate(named.position, mark) or (None, named)
+        self._begin(held, seq)
+        self._place.unproven = clip(held.cursor.holes, high=self._log.floor)
+        kind = "log" if self._place.live else "table" if self._place.missing() else "ring"
         metrics.resumes.labels(self._feed, kind).inc()
         return self._start(resumed=True)
 
     def _start(self, *, resumed: bool) -> bytes:
         start = self._frame(notices.start(self._feed, resumed=resumed))
-        return start + (self._live_event() if self._live else b"")
+        return start + (self._live_event() if self._place.live else b"")
 
     def _reset(self, reason: str) -> bytes:
         """Tell the client to load the rows again; the stream goes on from now.
@@ -149,64 +145,51 @@ class Subscriber:
         At its beginning `start` has no id: dropped before the reset, the client is to get it again.
         """
         metrics.resets.labels(self._feed, reason).inc()
-        lines = b"" if self._placed_in else notices.start(self._feed, resumed=False)
+        lines = b"" if self._place.generation else notices.start(self._feed, resumed=False)
         start = lines and sse.without_id(lines)
-        self._begin(self._log.cursor, self._log.head)
+        self._begin(self._log.held, self._log.head)
         return start + self._frame(notices.reset(reason)) + self._live_event()
 
-    def _begin(self, held: Cursor, seq: int | None) -> None:
-        """`seq` is where the client is live, None if it is not."""
+    def _begin(self, held: Named, seq: int | None) -> None:
         self._resuming = None
-        self._placed_in, self._epoch = self._log.generation, self._log.epoch
-        self._held, self._live, self._unproven, self._waits_for = held, seq is not None, (), ()
-        self._seq = self._log.oldest if seq is None else seq
+        self._place.begin(held, seq)
 
     def _frame(self, lines: bytes) -> bytes:
-        return event_id.frame(self._epoch, self._held, lines)
+        return event_id.frame(self._place.epoch, self._place.held, lines)
 
     # -- live -------------------------------------------------------------------------------
 
     def _take(self) -> bytes:
-        batch = self._log.take(self._seq, CHUNK_BYTES)
+        batch = self._log.take(self._place.seq, CHUNK_BYTES)
         if batch is None:
             return self._live_event()
         return batch.chunk if self.advance(batch) else b""
 
     def _live_event(self) -> bytes:
         """Said once, when the client has everything: a page can then show that it is complete."""
-        if self._said_live or self._seq != self._log.head:
+        if self._said_live or not self._place.at_head:
             return b""
         self._said_live = True
         return self._frame(notices.LIVE)
 
     def advance(self, batch: Batch) -> bool:
         """Count `batch` as sent, if it is what a live client lacks. Runs for every delivery."""
-        if self._seq != batch.seq or not self._live or self._placed_in != batch.generation:
+        place = self._place
+        if place.seq != batch.seq or not place.live or place.generation != batch.generation:
             return False
         self.rows += batch.next_seq - batch.seq
-        self._seq, self._held = batch.next_seq, batch.cursor
+        place.seq, place.held = batch.next_seq, batch.held
         return True
 
     # -- catching up ------------------------------------------------------------------------
-
-    def _missing(self) -> tuple[Range, ...]:
-        """What the client lacks of the rows that have left the ring.
-
-        Ids that the table does not show can never appear, and then count as delivered. Not so below
-        the log's floor, where a transaction older than this worker may still bring them: they stay
-        open in the client's cursor, and are asked for once more when the floor is gone.
-        """
-        if not self._log.floor:
-            self._unproven = self._waits_for = ()
-        return subtract(self._log.base.difference(self._held), self._waits_for)
 
     def _in_turn(self) -> bytes:
         """What takes time to find out: where a long id stands, and the next rows of a catch-up."""
         with self._turn():
             if self.stopped or not self._log.ready:
                 return b""
-            placed = self._placed_in == self._log.generation  # a reset may have come meanwhile
-            chunk = self._catch_up() if placed else self._place()
+            # A reset may have come meanwhile.
+            chunk = self._catch_up() if self._place.is_here else self._place_client()
         if chunk is None:
             self._pause(random.uniform(*BACKFILL_RETRY_S))
             return sse.HEARTBEAT
@@ -216,35 +199,32 @@ class Subscriber:
 
     def _catch_up(self) -> bytes | None:
         """The next rows that the client lacks; None where the table could not be asked."""
-        self._live = self._caught_up = False  # if it was live, it was too slow for the ring
-        if missing := self._missing():
+        place = self._place
+        place.live = self._caught_up = False  # if it was live, it was too slow for the ring
+        if missing := place.missing():
             return self._read_page(missing)
-        self._seq = max(self._seq, self._log.oldest)
-        entries = self._log.entries(self._seq, REPLAY_ENTRIES)
-        chunk, self._held, seen, rows = replay(self._epoch, self._held, entries, self._waits_for)
-        self._seq += seen
-        self.rows += rows
-        if self._seq == self._log.head:
-            # The client has every row. What else the worker's cursor holds is dead.
-            self._held = self._held.union(self._log.cursor).without(self._waits_for)
-            self._live, self._caught_up = self._held == self._log.cursor, True
-            chunk += self._live_event()
-        return chunk
+        if (replayed := place.take_replay()) is None:
+            return b""
+        self.rows += replayed.rows
+        if not place.at_head:
+            return replayed.chunk
+        place.settle()
+        self._caught_up = True
+        return replayed.chunk + self._live_event()
 
     def _read_page(self, missing: Sequence[Range]) -> bytes | None:
-        # Nothing may yield between `_missing()` and here: see backfill.py for what `as_of` says.
-        as_of = self._placed_in, self._log.floor
+        # Nothing may yield between `missing()` and here: see backfill.py for what `as_of` says.
+        as_of = self._log.as_of
         try:
             page = self._backfill.page(missing, as_of, lambda: not self.stopped)
         except Unwanted:
             return b""
         except Exception:  # noqa: BLE001 - logged there, once for all who waited
             return None
-        if self._placed_in != self._log.generation:
+        if not self._place.is_here:
             return b""  # a reset overtook the query: these may be rows of the new history
-        chunk, self._held = page.framed(self._epoch, self._held, self._unproven)
-        self._waits_for = intersect(self._unproven, clip(self._held.holes, high=page.upto))
-        if len(self._waits_for) > DOUBTS and self._placed_in == self._log.generation:
+        chunk = self._place.take_page(page, as_of)
+        if len(self._place.waits_for) > DOUBTS and self._place.is_here:
             return self._reset(notices.NOT_PROVEN)
         self.rows += len(page.rows)
         return chunk

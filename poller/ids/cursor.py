@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from poller.ids.cursor_token import FEW_GAPS, format_token, nameable_gaps, parse_token
+from poller.ids.cursor_token import Parsed, format_token, parse_token
 from poller.ids.ranges import (
     MAX_ID,
     Range,
@@ -56,6 +56,10 @@ class Cursor:
     def gaps(self) -> tuple[Range, ...]:
         """The ranges below the position that were not delivered."""
         return self.holes[:-1]
+
+    def with_gaps(self, gaps: Sequence[Range]) -> Cursor:
+        """The same position with the sorted `gaps`, which must be below it and not touch it."""
+        return Cursor((*gaps, self.holes[-1]))
 
     def __contains__(self, row_id: int) -> bool:
         return not contains(self.holes, row_id)
@@ -105,21 +109,16 @@ class Cursor:
             return Cursor((*gaps[:-1], (gaps[-1][0], MAX_ID)))
         return Cursor((*gaps, (position + 1, MAX_ID)))
 
-    def nameable(self) -> Cursor:
-        """This cursor; or one that holds less, if a token has no room for it and for more rows."""
-        return Cursor((*nameable_gaps(self.position, self.gaps), self.holes[-1]))
-
-    def named(self) -> Cursor:
-        """The set that `token()` names: this one, or less where no token is long enough."""
-        few = len(self.gaps) <= FEW_GAPS
-        return self if few else Cursor.parse(self.token())
-
     def token(self) -> str:
         """This cursor as text; if none that fits is exact, the text of one that holds less."""
         return format_token(self.position, self.gaps)
 
     @classmethod
     def parse(cls, token: str) -> Cursor:
-        """The cursor of a token. Raises ValueError if it is malformed or out of range."""
-        position, gaps = parse_token(token)
-        return cls((*gaps, *cls.at(position).holes))
+        """What a token names. Raises ValueError if it is malformed or out of range."""
+        return cls.of(parse_token(token))
+
+    @classmethod
+    def of(cls, said: Parsed) -> Cursor:
+        """What a token that was parsed names. Raises ValueError if it is out of range."""
+        return cls((*said.gaps, *cls.at(said.position).holes))

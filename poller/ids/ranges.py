@@ -68,6 +68,12 @@ def clip(ranges: Sequence[Range], *, high: int) -> tuple[Range, ...]:
     return kept if not kept or kept[-1][1] <= high else (*kept[:-1], (kept[-1][0], high))
 
 
+def above(ranges: Sequence[Range], position: int) -> tuple[Range, ...]:
+    """The part of `ranges` above `position`."""
+    left = tuple(ranges[index_at_or_above(ranges, position + 1) :])
+    return ((position + 1, left[0][1]), *left[1:]) if left and left[0][0] <= position else left
+
+
 def contains(ranges: Sequence[Range], row_id: int) -> bool:
     """Whether `row_id` is in one of `ranges`."""
     at = index_at_or_above(ranges, row_id)

@@ -11,27 +11,28 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import gevent
 from gevent.event import Event
 
-from poller.delivery.event_log import Entry, EventLog
+from poller.delivery.event_log import EventLog
 from poller.ids.cursor import Cursor
 from poller.ids.gaps import Gaps, Judge
-from poller.ids.ranges import MAX_ID, Range, ranges_of
+from poller.ids.named import Named
+from poller.ids.ranges import MAX_ID, ranges_of, subtract
+from poller.polling.encoding import Encoder
 from poller.polling.identity import Identity, TableReader
 from poller.polling.report import PollReport
-from poller.reading.fence import Evidence, Fence
-from poller.reading.snapshot import History, Reading, Start
-from poller.runtime.hub import in_slices
+from poller.reading.fence import Evidence, Fence, Pass
+from poller.reading.snapshot import Start
 from poller.runtime.settings import Settings
-from poller.wire import event_id, notices, row
-from poller.wire.row import Row
+from poller.wire import notices, row
 
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
+FLOOR_ASKED_EVERY_S = 1.0
 
 
 class Source(TableReader, Protocol):
@@ -39,10 +40,8 @@ class Source(TableReader, Protocol):
 
     @property
     def fence(self) -> Fence: ...
-    @property
-    def exceptions(self) -> int: ...
     def open(self) -> Start: ...
-    def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]: ...
+    def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass: ...
 
 
 class Poller:
@@ -69,9 +68,12 @@ class Poller:
         self._listening = listening
         self._clock = clock
         self._report = PollReport(name)
-        self._cursor: Cursor | None = None
+        self._encoder = Encoder(event_log, self._report)
+        self._held: Named | None = None  # every id delivered, or known never to appear
+        self._floor_asked_at = float("-inf")
         self._gaps = Gaps()
-        self._identity = Identity(source, History("", ""))
+        self._given: int | None = None
+        self._identity = Identity(source)
         self._reset_reason = ""
         self._failures = 0
         self._share = _share()
@@ -88,21 +90,27 @@ class Poller:
         Raises what the source raises; nothing is lost by it, the next pass reads the same again.
         """
         began = self._clock()
-        cursor = self._cursor or self._open()
-        if self._failures and self._is_another(self._source.describe()):
+        held = self._held or self._open()
+        if self._failures and self._identity.is_another(self._source.describe(), held.cursor):
             return self._reset(notices.HISTORY_CHANGED)
         limit = self._settings.batch_rows
-        evidence, reading = self._source.read(cursor, limit, look=bool(self._gaps.all))
-        if self._is_another(reading.history):
-            return self._reset(notices.HISTORY_CHANGED)
-        if reading.counter is not None and max(0, reading.counter) < cursor.position:
-            return self._reset(notices.IDS_RESTARTED)
+        asked = self._clock()
+        seen = self._source.read(held.cursor, self._gaps, limit)
+        reading, read_s = seen.reading, self._clock() - asked
+        if reason := self._identity.reset_reason(reading, held.cursor):
+            return self._reset(reason)
+        self._log.rename(self._identity.name, self._identity.salt)
         full = row.is_cut_off(reading.rows, limit)
-        self._advance(cursor, evidence, reading.rows, full=full)
+        self._advance(held, seen, full=full)
         if not full:
             self._log.passed(reading.counter)
-        self._report.polled(self._clock() - began, self._source.exceptions, self._log)
-        return 0.0 if full else self.interval_s
+        now = self._clock()
+        self._report.polled(now - began, self._log)
+        if full:
+            return 0.0
+        self._report.found_all(read_s, reading.counter, self._log.held.position, now)
+        # A read that takes long leaves the database alone for as long.
+        return max(self.interval_s, read_s)
 
     @property
     def interval_s(self) -> float:
@@ -110,23 +118,19 @@ class Poller:
         interval = self._settings.poll_interval_s
         return interval if self._listening() else max(interval, self._settings.idle_interval_s)
 
-    def _open(self) -> Cursor:
+    def _open(self) -> Named:
         start = self._source.open()
-        self._cursor = start.cursor
-        self._identity = Identity(self._source, start.history)
+        self._held = held = Named.of(start.cursor)
+        self._identity.begin(start.history)
+        self._given = start.given
         self._gaps = Gaps.at_start(start.cursor.gaps, start.floor, self._judge(None), self._clock())
-        self._log.begin(start.history.epoch, start.cursor, self._reset_reason, start.floor)
-        return start.cursor
+        history = start.history.epoch
+        self._log.begin(history, held, self._reset_reason, start.floor, start.lowest)
+        return held
 
     def _judge(self, evidence: Evidence | None) -> Judge:
         fence = self._source.fence
         return lambda gap, witness: fence.judge(gap, witness, evidence)
-
-    def _is_another(self, seen: History) -> bool:
-        if self._identity.is_another(seen, self._log.cursor.position):
-            return True
-        self._log.rename(self._identity.epoch)
-        return False
 
     def _reset(self, reason: str) -> float:
         """Begin again with the table as it is now; every stream will be told.
@@ -134,49 +138,34 @@ class Poller:
         At once, but not twice in a row without a pause.
         """
         self._report.reset(reason)
-        self._cursor, self._reset_reason = None, reason
+        self._held, self._reset_reason = None, reason
         return 0.0 if self._log.ready else self.interval_s
 
-    def _advance(self, cursor: Cursor, evidence: Evidence, rows: list[Row], *, full: bool) -> None:
+    def _advance(self, held: Named, seen: Pass, *, full: bool) -> None:
         """Append the rows and retire the gaps that this pass proved dead.
 
-        A read cut off by its limit proves nothing beyond its last row.
+        A read cut off by its limit proves nothing beyond its last row. No pass proves anything of
+        an id that its look came too early for: one that nobody had taken by then. Where ids
+        are told as they are given out, those are above what the pass before was told.
         """
+        rows, given = seen.reading.rows, seen.reading.given
         covered = rows[-1].id if full else MAX_ID
-        reached = cursor.retire(ranges_of(new.id for new in rows))
-        now = self._clock()
-        gaps, dead = self._gaps.after_pass(reached.gaps, covered, self._judge(evidence), now)
-        late = sum(new.id < cursor.position for new in rows)
-        entries, cursor = self._encode(rows, cursor, dead)
-        # From here to the end nothing yields: cursor, gaps and log change together.
-        self._cursor, self._gaps = cursor, gaps
+        if given is not None:
+            covered = min(covered, self._given or 0)
+        found = ranges_of(one.id for one in rows)
+        new = subtract(((held.position + 1, found[-1][1]),), found) if found else ()
+        judge, now = self._judge(seen.evidence), self._clock()
+        gaps, dead = self._gaps.after_pass(found, new, covered, judge, now, seen.unread)
+        late = sum(one.id < held.position for one in rows)
+        entries, held = self._encoder.encode(rows, held, sorted((*found, *dead)))
+        # From here to the end nothing yields: set, gaps and log change together.
+        self._held, self._gaps, self._given = held, gaps, given
         self._identity.remember(rows)
-        self._log.extend(entries, cursor, floor=gaps.floor.high if gaps.floor else 0)
+        self._log.extend(entries, held, floor=gaps.floor_top)
+        if gaps.floor and now - self._floor_asked_at >= FLOOR_ASKED_EVERY_S:
+            self._floor_asked_at = now
+            self._log.ask_below_floor()
         self._report.gaps(gaps, len(dead), late, self._source.fence.holders, now)
-
-    def _encode(
-        self, rows: list[Row], cursor: Cursor, dead: Sequence[Range]
-    ) -> tuple[list[Entry], Cursor]:
-        """The rows as entries of the log, each under the cursor that holds everything up to it, and
-        the cursor after them. The dead are retired as the rows pass them: no id names them."""
-        entries: list[Entry] = []
-        named = cursor.nameable()
-        passed = 0
-        for new in in_slices(rows):
-            while passed < len(dead) and dead[passed][1] < new.id:
-                cursor = cursor.retire(dead[passed : passed + 1])
-                named = named.retire(dead[passed : passed + 1])
-                passed += 1
-            cursor, named = cursor.add(new.id), named.add(new.id)
-            entries.append(self._entry(new, cursor, named))
-        return entries, cursor.retire(dead[passed:])
-
-    def _entry(self, new: Row, cursor: Cursor, named: Cursor) -> Entry:
-        """`named` is `cursor`, or the part of it that a token has room for."""
-        body, problem = row.body(new)
-        self._report.encoded(new, problem, news=self._log.ready)
-        frame = event_id.frame(self._log.epoch, named, body)
-        return Entry(new.id, cursor, frame, len(body))
 
     # -- the loop ---------------------------------------------------------------------------
 

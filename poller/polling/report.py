@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 
 from poller.delivery.event_log import EventLog
 from poller.delivery.losses import Losses
-from poller.ids.gaps import Gap, Gaps, Witness
+from poller.ids.gaps import Gaps, Part, Witness
 from poller.runtime import log, metrics
 from poller.wire.row import Problem, Row
 
 LONG_OPEN_S = 60.0  # a gap that is open for longer is logged, once
+SLOW_READ_S = 0.5  # as long as a poll waits; so long a read that finds all there is costs others
+SLOW_LOGGED_EVERY_S = 60.0
 
 Holders = Callable[[Witness], Iterable[str]]
 
@@ -23,16 +25,28 @@ class PollReport:
         self._feed = feed
         self._losses = Losses(feed)
         self._logged_since = float("-inf")  # gaps known since then or earlier were logged
+        self._slow_logged_at = float("-inf")
 
     # -- passes -----------------------------------------------------------------------------
 
-    def polled(self, seconds: float, exceptions: int, event_log: EventLog) -> None:
-        """A pass succeeded. `exceptions`: reasons why the promise does not hold in full."""
+    def polled(self, seconds: float, event_log: EventLog) -> None:
+        """A pass succeeded."""
         metrics.polls.labels(self._feed).inc()
         metrics.poll_seconds.labels(self._feed).observe(seconds)
-        metrics.degraded.labels(self._feed).set(exceptions)
         metrics.log_rows.labels(self._feed).set(event_log.head - event_log.oldest)
         metrics.log_bytes.labels(self._feed).set(event_log.size_bytes)
+
+    def found_all(self, seconds: float, counter: int | None, position: int, now: float) -> None:
+        """A read took so long, though it came to the end of what there is.
+
+        What it walks over and cannot see is rows that are not committed yet: as many, at most, as
+        ids were given out above the newest row.
+        """
+        if seconds < SLOW_READ_S or now - self._slow_logged_at < SLOW_LOGGED_EVERY_S:
+            return
+        self._slow_logged_at = now
+        unseen = None if counter is None else max(0, counter - position)
+        log.warning("poll takes long", feed=self._feed, seconds=round(seconds, 2), ids_above=unseen)
 
     def failed(self, error: Exception, *, first: bool) -> None:
         """A pass failed, `first` if the one before did not."""
@@ -66,28 +80,33 @@ class PollReport:
         """After a pass: the gaps that are open, how many it proved dead, how many rows it found in
         gaps. `now` is monotonic, in seconds."""
         known = gaps.all
-        oldest = min((gap.since for gap in known), default=now)
-        names = {name for witness in {gap.witness for gap in known} for name in holders(witness)}
-        metrics.open_gaps.labels(self._feed).set(len(known))
+        oldest = min((part.since for part in known), default=now)
+        names = _names(known, holders)
+        metrics.open_gaps.labels(self._feed).set(sum(len(part.ranges) for part in known))
         metrics.oldest_gap_seconds.labels(self._feed).set(now - oldest)
         metrics.gap_holders.labels(self._feed).set(len(names))
         metrics.gaps_dead.labels(self._feed).inc(dead)
         metrics.rows_late.labels(self._feed).inc(late)
-        self._log_long_open([gap for gap in known if now - gap.since > LONG_OPEN_S], holders)
+        self._log_long_open([part for part in known if now - part.since > LONG_OPEN_S], holders)
 
-    def _log_long_open(self, long_open: list[Gap], holders: Holders) -> None:
-        new = [gap for gap in long_open if gap.since > self._logged_since]
+    def _log_long_open(self, long_open: list[Part], holders: Holders) -> None:
+        new = [part for part in long_open if part.since > self._logged_since]
         if not new:
             return
-        self._logged_since = max(gap.since for gap in new)
+        self._logged_since = max(part.since for part in new)
+        gaps = [one for part in new for one in part.ranges]
         log.warning(
             "gap stays open",
             feed=self._feed,
-            ids=[[gap.low, gap.high] for gap in new[:10]],
-            gaps=len(new),
+            ids=[[*one] for one in gaps[:10]],
+            gaps=len(gaps),
             seconds=LONG_OPEN_S,
-            holders=sorted({name for gap in new for name in holders(gap.witness)}),
+            holders=sorted(_names(new, holders)),
         )
+
+
+def _names(parts: Iterable[Part], holders: Holders) -> set[str]:
+    return {name for witness in {part.witness for part in parts} for name in holders(witness)}
 
 
 def _moment(value: object) -> datetime | None:

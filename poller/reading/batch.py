@@ -18,23 +18,24 @@ from sqlalchemy import Connection
 from poller.ids.ranges import Range
 from poller.reading.database import raise_if_away
 from poller.reading.description import Description
-from poller.reading.dialects.facts import TableFacts
+from poller.reading.dialects.facts import HISTORY_COLUMNS, TableFacts
 from poller.reading.questions import Questions
 from poller.reading.retrieval import Retrieval, upto_bytes
 from poller.reading.snapshot import History, HistoryMoved
 from poller.wire.row import CutOff, Row
 
-STATUS_COLUMNS = 3  # place, version, counter: see dialects/
-COUNTER = 2
+STATUS_COLUMNS = 6  # see `facts.status()`
 MAX_ROWS = 2**31
 
 
 class Batch(NamedTuple):
-    """Rows, lowest ids first; `counter` is that of a poll."""
+    """Rows, lowest ids first; what follows is told to a poll."""
 
     history: History
     counter: int | None
     rows: list[Row]
+    given: int | None
+    minute: int
 
 
 class Beside(NamedTuple):
@@ -47,12 +48,13 @@ class Beside(NamedTuple):
 class Batches:
     """Those of a described table."""
 
-    def __init__(self, description: Description, facts: TableFacts) -> None:
+    def __init__(self, dialect: str, description: Description, facts: TableFacts) -> None:
+        self._dialect = dialect
         self._description = description
         self._facts = facts
         self.polls = self._asked_with(facts.status, few_rows=True)
         self.pages = self._asked_with(facts.identity, few_rows=False)
-        self._ids = Questions(description.key, ())
+        self._ids = Questions(dialect, description.key, ())
         self._rows_that_fit = MAX_ROWS  # into a batch's bytes, by the last batches
 
     def read(
@@ -84,12 +86,18 @@ class Batches:
         """Which history of the table this is."""
         return self._history(connection.execute(self._facts.identity).one())
 
+    def status(self, connection: Connection) -> Batch:
+        """The history and the counters, without rows."""
+        return self._batch(connection.execute(self._facts.status).one(), [])
+
     # -- statements -------------------------------------------------------------------------
 
     def _asked_with(self, status: sa.Select[Any], *, few_rows: bool) -> Beside:
         key, columns = self._description.key, self._description.columns.at_once
         with_status = partial(self._beside, status)
-        return Beside(status, Questions(key, columns, with_status, few_rows=few_rows))
+        return Beside(
+            status, Questions(self._dialect, key, columns, with_status, few_rows=few_rows)
+        )
 
     def _beside(self, status: sa.Select[Any], of_rows: sa.Select[Any]) -> sa.Select[Any]:
         """The outer join yields the status also if there is no row."""
@@ -122,11 +130,12 @@ class Batches:
             raise HistoryMoved(f"{name} became another table while it was read")
 
     def _history(self, status: Sequence[Any]) -> History:
-        return self._facts.history(*status[:COUNTER])
+        return self._facts.history(*status[:HISTORY_COLUMNS])
 
     def _batch(self, status: Sequence[Any], rows: list[Row]) -> Batch:
-        counter = None if status[COUNTER] is None else int(status[COUNTER])
-        return Batch(self._history(status), counter, rows)
+        told = status[HISTORY_COLUMNS:STATUS_COLUMNS]
+        counter, given, minute = (None if one is None else int(one) for one in told)
+        return Batch(self._history(status), counter, rows, given, minute or 0)
 
     # -- rows that one statement cannot bring -----------------------------------------------
 

@@ -116,11 +116,12 @@ class Describer:
         reflected = not isinstance(_table_of(self._source), sa.Table)
         columns = [table.c[name] for name in names]
         values = values_of(columns, key, dialect, reflected=reflected)
-        return Columns(values, self._max_value_bytes)
+        gone = [name for name in self._first_columns if name not in table.c]
+        return Columns(values, self._max_value_bytes, gone)
 
     def _names(self, table: sa.Table) -> Sequence[str]:
-        """What was asked for, or what the table had when it was first looked at: a column that is
-        added later may be nobody's business. One that was dropped is left out."""
+        """What was asked for, or what the table had when it was first looked at, as far as it is
+        there: a column that is added later may be nobody's business."""
         if self._column_names is not None:
             return self._column_names
         if not self._first_columns:

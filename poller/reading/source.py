@@ -7,16 +7,20 @@ first, then the rows, each statement with its own snapshot.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
 from poller.ids.cursor import Cursor
-from poller.ids.ranges import Range
+from poller.ids.gaps import NOBODY, Gaps
+from poller.ids.ranges import Range, above
+from poller.reading.ahead import Ahead
 from poller.reading.database import Database
-from poller.reading.fence import Evidence, Fence, FenceVoid
-from poller.reading.snapshot import Found, History, Reading, Start
+from poller.reading.dialects.facts import outlying
+from poller.reading.fence import Fence, FenceVoid, HolderFence, HoldersSeen, Pass
+from poller.reading.snapshot import Found, History, Start
 from poller.reading.table import Table
-from poller.runtime import log
+from poller.runtime import log, metrics
 from poller.runtime.settings import Settings
 
 
@@ -40,17 +44,14 @@ class Source:
         self._database = database
         self._history_rows = settings.history_rows
         self._prepare = prepare
-        self._logged: list[str] = []
+        self._told: list[str] = []
+        self._said_limits = False
+        self._ahead = Ahead()
 
     @property
     def fence(self) -> Fence:
         """That of the table as it was last looked at; nothing is judged before the first look."""
         return self.table.facts.fence
-
-    @property
-    def exceptions(self) -> int:
-        """How many reasons there are why the promise does not hold in full."""
-        return len(self.table.facts.exceptions)
 
     def open(self) -> Start:
         """Look at the table, perhaps again, and say where to start."""
@@ -62,23 +63,55 @@ class Source:
             # file, and any other the server that was a primary until now.
             self._database.dispose()
         start = self._database.read(self._open, polling=True)
-        self._log_exceptions()
+        self._tell_exceptions()
         return start
 
-    def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]:
-        """One pass. The fence is asked only while gaps are open: if `look` says so."""
+    def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
+        """One pass. `gaps` are the cursor's; only while there are any the fence is asked, and says
+        which of them to read."""
 
-        def work(connection: Connection) -> tuple[Evidence, Reading]:
-            # The order is the safety argument: see fence.py.
-            evidence = self.fence.look(connection, cursor.gaps) if look else None
-            return evidence, self.table.poll(connection, cursor, limit)
+        ahead, self._ahead = self._ahead.beyond(cursor.position), Ahead()  # unknown after a fault
+
+        def work(connection: Connection) -> Pass:
+            seen, self._ahead = self._pass(connection, cursor, gaps, ahead, limit)
+            return seen
 
         try:
-            return self._database.read(work, polling=True)
+            seen = self._database.read(work, polling=True)
         except FenceVoid as reason:
             log.warning("fence void", feed=self._feed, reason=str(reason))
             self.describe()
-            return self.read(cursor, limit, look=False)
+            return self._database.read(
+                lambda c: self._without_fence(c, cursor, limit), polling=True
+            )
+
+        if outlying(seen.reading.counter, seen.reading.given) != self.table.facts.outlying:
+            self.describe()  # so that it is said, or said no more
+        return seen
+
+    def _pass(
+        self, connection: Connection, cursor: Cursor, gaps: Gaps, ahead: Ahead, limit: int
+    ) -> tuple[Pass, Ahead]:
+        fence, evidence = self.fence, None
+        # The order is the safety argument: see fence.py.
+        if gaps.all or ahead.gaps.open:
+            evidence = fence.look(connection, cursor.gaps)
+        unread, passed_over = (
+            some.unchanged(lambda witness: fence.must_read(witness, evidence))
+            for some in (gaps, ahead.gaps)
+        )
+        asked = cursor.with_gaps(gaps.ranges(but=unread)) if unread else cursor
+        reading = self.table.poll(connection, ahead.asked(asked, passed_over), limit)
+        if isinstance(evidence, HoldersSeen) and reading.counter is not None:
+            evidence.counted(reading.counter)
+        seen = Pass(evidence, unread, reading)
+        if not (isinstance(fence, HolderFence) and fence.keys_last):
+            return seen, Ahead()
+        judge = partial(fence.judge, evidence=evidence)
+        return seen, ahead.after(reading, cursor.position, limit, judge, passed_over)
+
+    def _without_fence(self, connection: Connection, cursor: Cursor, limit: int) -> Pass:
+        return Pass(None, NOBODY, self.table.poll(connection, cursor, limit))
 
     def describe(self) -> History:
         """Look at the table again, as after a failure; its history."""
@@ -88,7 +121,7 @@ class Source:
             return self.table.history(connection)
 
         history = self._database.read(work, polling=True)
-        self._log_exceptions()
+        self._tell_exceptions()
         return history
 
     def page(self, ranges: Sequence[Range], limit: int) -> Found:
@@ -98,19 +131,31 @@ class Source:
     def _open(self, connection: Connection) -> Start:
         self.table.describe(connection)
         # The history first: should the table be recreated in between, the next poll sees it.
-        history = self.table.history(connection)
+        status = self.table.status(connection)
+        history, given = status.history, status.given
         start = self.table.start_below(connection, self._history_rows)
         # After the start is known, and before the gaps are: an id below the start was taken before
         # it, so that if nobody holds one now, each is committed, and seen from here on, or dead.
-        if not start or self.fence.idle(self.fence.look(connection, ())):
-            return Start(history, Cursor.at(start))
+        lowest = start or self.table.lowest(connection)
+        idle = not start or self.fence.idle(self.fence.look(connection, ()))
+        if idle and (given is None or given >= start):
+            return Start(history, Cursor.at(start), given=given, lowest=lowest)
         gaps, floor = self.table.gaps_below(connection, start)
-        return Start(history, Cursor.at(start, gaps), floor)
+        if idle and given is not None:  # but for those that the sequence has yet to give out
+            gaps, floor = [*above(gaps, given)], floor if floor > given else 0
+        return Start(history, Cursor.at(start, gaps), floor, given, lowest)
 
-    def _log_exceptions(self) -> None:
-        """Say what is not promised, once."""
+    def _tell_exceptions(self) -> None:
+        """Say what is not promised: once in the log, and before any row is sent."""
         exceptions = [str(finding) for finding in self.table.facts.exceptions]
-        if exceptions != self._logged:
-            self._logged = exceptions
+        metrics.degraded.labels(self._feed).set(len(exceptions))
+        if exceptions != self._told:
+            self._told = exceptions
             for note in exceptions:
                 log.warning("degraded", feed=self._feed, fence=self.fence.name, note=note)
+        if not self._said_limits:
+            self._said_limits = True
+            limits = self.table.facts.limits
+            metrics.limits.labels(self._feed).set(len(limits))
+            for note in limits:
+                log.info("limit", feed=self._feed, note=note)

@@ -70,7 +70,8 @@ class Table:
         with own_types_expected():
             found = self._describer.describe(connection)
             facts = examine(connection, found.table, found.key, self._grace_s)
-        self._seen = _Look(found, facts, Batches(found, facts))
+        batches = Batches(connection.dialect.name, found, facts)
+        self._seen = _Look(found, facts, batches)
 
     @property
     def described(self) -> bool:
@@ -81,6 +82,11 @@ class Table:
     def facts(self) -> TableFacts:
         """What the database told at the last look."""
         return self._last_look().facts
+
+    @property
+    def key_column(self) -> str:
+        """The name of the id column, as the last look found it."""
+        return str(self._last_look().description.key.name)
 
     @property
     def _key(self) -> ColumnElement[int]:
@@ -107,8 +113,15 @@ class Table:
 
     def start_below(self, connection: Connection, rows: int) -> int:
         """The position with `rows` rows above it, or 0 if the table has no more than that."""
-        newest = sa.select(self._key).order_by(self._key.desc()).offset(rows).limit(1)
+        # A greater id cannot be named, nor followed. The bound is beyond an INTEGER.
+        named = sa.type_coerce(self._key, sa.BigInteger) < MAX_ID
+        newest = sa.select(self._key).where(named).order_by(self._key.desc())
+        newest = newest.offset(rows).limit(1)
         return max(0, connection.scalar(newest) or 0)
+
+    def lowest(self, connection: Connection) -> int:
+        """The least id, 0 if there is no row. No longer a walk than that of `start_below()`."""
+        return connection.scalar(sa.select(sa.func.min(self._key))) or 0
 
     def gaps_below(self, connection: Connection, position: int) -> tuple[list[Range], int]:
         """The ranges of ids up to `position`, which a row has, that no row has; lowest first.
@@ -151,6 +164,10 @@ class Table:
             f"{self.name}.{self._key.name} is not unique: several rows have {value}, of which only "
             "one would be streamed; name a unique integer column (key=, --key)"
         )
+
+    def status(self, connection: Connection) -> Reading:
+        """A poll without rows."""
+        return Reading(*self._last_look().batches.status(connection))
 
     def history(self, connection: Connection) -> History:
         """Which history of the table this is."""

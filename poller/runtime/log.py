@@ -19,6 +19,7 @@ from typing import Any
 LOGGER = logging.getLogger("rowcast")
 # All that some reader of logs takes for the end of a line, and what commands a terminal.
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+MAX_TEXT = 2_000  # characters of one value; a driver's error brings its whole statement along
 _our_level = logging.NOTSET  # what `configure()` set last
 EVENT, VALUES = "rowcast_event", "rowcast_values"  # attributes of our records
 
@@ -118,8 +119,17 @@ def _write(
 ) -> None:
     if LOGGER.isEnabledFor(level):
         with contextlib.suppress(Exception):
+            values = {name: _shortened(value) for name, value in values.items()}
             # repr() escapes control characters, so that no value can forge a line.
             shown = "".join(f" {name}={value!r}" for name, value in values.items())
             LOGGER.log(
                 level, "%s%s", event, shown, exc_info=exc_info, extra={EVENT: event, VALUES: values}
             )
+
+
+def _shortened(value: object) -> object:
+    """Without its middle if it is a long text: the ends tell the error and what it is about."""
+    if not isinstance(value, str) or len(value) <= MAX_TEXT:
+        return value
+    half = MAX_TEXT // 2
+    return f"{value[:half]} … {value[-half:]}"

@@ -23,24 +23,15 @@ _MODULE = (FOLDER / "rowcast.mjs").read_text(encoding="utf-8")
 TEXTS = {"js": _CLASSIC, "mjs": _MODULE.replace("./rowcast.js", f"./rowcast.{VERSION}.js")}
 
 
-class Page:
-    """What templates know as `rowcast`."""
-
-    @staticmethod
-    def script_url() -> str:
-        return url_for("rowcast.script", version=VERSION, kind="js")
-
-    @staticmethod
-    def module_url() -> str:
-        return url_for("rowcast.script", version=VERSION, kind="mjs")
-
-
 def add_to(blueprint: Blueprint) -> None:
     kind = "<any(js, mjs):kind>"
     blueprint.add_url_rule(f"/rowcast.{kind}", view_func=script, defaults={"version": None})
     blueprint.add_url_rule(f"/rowcast.<version>.{kind}", view_func=script)
-    # A global: a context processor would not reach macros that are imported.
-    blueprint.record(lambda made: made.app.jinja_env.globals.update(rowcast=Page))
+
+
+def address(notifier: str, kind: str) -> str:
+    """Under which browsers keep the script, of kind `js` or `mjs`."""
+    return url_for(f"{notifier}.script", version=VERSION, kind=kind)
 
 
 def script(version: str | None, kind: str) -> Response:

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 
 from poller.ids.cursor import Cursor
+from poller.ids.cursor_token import parse_token
+from poller.ids.named import Named
 from poller.wire import sse
 
 MAX_CHARS = 1024  # of the header; a longer one is not an id of ours
@@ -18,27 +20,31 @@ _EPOCH_AND_TOKEN = re.compile(r"([0-9a-f]{4,16})\.([0-9A-Za-z!,_-]+)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where a client resumes: a cursor of one epoch, or of any (`epoch` None)."""
+    """Where a client resumes: a cursor of one epoch, or of any (`epoch` None).
+
+    If its token had no room for all that it has, there is a `mark` of the whole: see `ids/marks`.
+    """
 
     epoch: str | None
     cursor: Cursor
+    mark: int | None = None
 
 
 FROM_THE_BEGINNING = Resume(None, Cursor())
 
 
-def format_event_id(epoch: str, cursor: Cursor) -> str:
+def format_event_id(epoch: str, held: Named) -> str:
     """The text of the `id` field."""
-    return f"{epoch}.{cursor.token()}"
+    return f"{epoch}.{held.token()}"
 
 
-def frame(epoch: str, cursor: Cursor, lines: bytes) -> bytes:
-    """The frame of an event under the id of `cursor`: what the client holds after it."""
-    return frame_under(epoch, cursor.token(), lines)
+def frame(epoch: str, held: Named, lines: bytes) -> bytes:
+    """The frame of an event under the id of `held`: what the client has after it."""
+    return frame_under(epoch, held.token(), lines)
 
 
 def frame_under(epoch: str, token: str, lines: bytes) -> bytes:
-    """As `frame()`, for a cursor's token."""
+    """As `frame()`, for the token of what the client has."""
     return sse.under_id(f"{epoch}.{token}", lines)
 
 
@@ -55,4 +61,5 @@ def parse_last_event_id(text: str | None) -> Resume | None:
     match = _EPOCH_AND_TOKEN.fullmatch(text) if len(text) <= MAX_CHARS else None
     if match is None:
         raise ValueError("not an id of this stream")
-    return Resume(match[1], Cursor.parse(match[2]))
+    said = parse_token(match[2])
+    return Resume(match[1], Cursor.of(said), said.mark)

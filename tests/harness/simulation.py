@@ -18,9 +18,10 @@ from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
 from poller.ids.cursor import Cursor
+from poller.ids.gaps import Gaps
 from poller.ids.ranges import Range, ranges_of
 from poller.polling.loop import Poller
-from poller.reading.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen
+from poller.reading.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen, Pass
 from poller.reading.snapshot import Found, History, Reading, Start
 from poller.runtime.settings import Settings
 from poller.serving.client import ClientSocket, OwnedSocket
@@ -54,6 +55,7 @@ class SimulatedLocks(HolderFence):
     """The real bookkeeping of holders, over the simulated table's open transactions."""
 
     name = "holders"
+    keys_last = True  # a transaction's number is never used again
 
     def __init__(self, table: "SimulatedTable") -> None:
         self._table = table
@@ -107,10 +109,9 @@ class SimulatedSource:
     def __init__(self, table: SimulatedTable, history_rows: int = 1000) -> None:
         self.table = table
         self.fence: Fence = SimulatedLocks(table)
-        self.exceptions = 0
         self.fail: Exception | None = None
         self.history_rows = history_rows
-        self.reads = 0
+        self.reads: list[int] = []  # how many gaps each asked for
         self.reads_of_pages: list[int] = []  # how many ranges each asked for
 
     def open(self) -> Start:
@@ -118,11 +119,11 @@ class SimulatedSource:
         newest = sorted(self.table.committed, reverse=True)
         start = newest[self.history_rows] if len(newest) > self.history_rows else 0
         if not start or self.fence.idle(self.fence.look(NO_CONNECTION, ())):
-            return Start(self._history, Cursor.at(start))
+            return Start(self._history, Cursor.at(start), given=self.table.last_id)
         # It lists the newest gap; of what is missing below, nobody knows.
         missing = ranges_of(i for i in range(1, start) if i not in self.table.committed)
         floor = missing[-2][1] if len(missing) > 1 else 0
-        return Start(self._history, Cursor.at(start, missing[-1:]), floor)
+        return Start(self._history, Cursor.at(start, missing[-1:]), floor, self.table.last_id)
 
     def describe(self) -> History:
         self._fail()
@@ -132,12 +133,14 @@ class SimulatedSource:
     def _history(self) -> History:
         return History(self.table.history, self.table.history + self.table.version)
 
-    def read(self, cursor: Cursor, limit: int, *, look: bool) -> tuple[Evidence, Reading]:
+    def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
         self._fail()
-        self.reads += 1
-        evidence = self.fence.look(NO_CONNECTION, cursor.gaps) if look else None
-        rows = self.table.rows_in(cursor.holes, limit)
-        return evidence, Reading(self._history, self.table.last_id, rows)
+        evidence = self.fence.look(NO_CONNECTION, cursor.gaps) if gaps.all else None
+        unread = gaps.unchanged(lambda witness: self.fence.must_read(witness, evidence))
+        asked = cursor.with_gaps(gaps.ranges(but=unread))
+        self.reads.append(len(asked.gaps))
+        last_id, rows = self.table.last_id, self.table.rows_in(asked.holes, limit)
+        return Pass(evidence, unread, Reading(self._history, last_id, rows, given=last_id))
 
     def page(self, ranges: Sequence[Range], limit: int) -> Found:
         self._fail()
@@ -159,7 +162,7 @@ class Worker:
         self.source = SimulatedSource(table, self.settings.history_rows)
         self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
         self.backfill = Backfill(
-            "test", self.source.page, self.settings.batch_rows, lambda: self.log.epochs
+            "test", self.source.page, self.settings.batch_rows, lambda: self.log.names
         )
         self.listening = True  # whether any stream is open
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: self.listening)

@@ -10,9 +10,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from poller.doctor import EXCEPTIONS, NOT_WATCHED, WHOLE, Report, diagnose
 from poller.reading.dialects.facts import Finding
+from poller.reading.dialects.product import not_postgresql
 from poller.runtime.settings import Settings
 from tests.harness import sql
 from tests.harness.mariadb import MariaDB
@@ -22,6 +24,7 @@ from tests.harness.postgres import Postgres, Standby
 from wall.settings import PROJECT
 
 SETTINGS = Settings()
+YUGABYTE = "PostgreSQL 15.2-YB-2025.1.2.0-b0 on x86_64-pc-linux-gnu, compiled by clang, 64-bit"
 
 
 def verdict(url: str, table: str = "notes", key: str | None = None) -> Report:
@@ -54,6 +57,22 @@ SQLITE: dict[str, Case] = {
         EXCEPTIONS,
         "does not number",
     ),
+    "below 1": (
+        [
+            "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, b)",
+            "INSERT INTO notes (id) VALUES (0)",
+        ],
+        EXCEPTIONS,
+        "notes.id has values below 1 or above 2^63 - 2, such as 0",
+    ),
+    "the greatest": (
+        [
+            "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, b)",
+            "INSERT INTO notes (id) VALUES (9223372036854775807)",
+        ],
+        EXCEPTIONS,
+        "such as 9223372036854775807",
+    ),
     "no primary key": (["CREATE TABLE notes (id int, b)"], NOT_WATCHED, "no primary key"),
     "text key": (["CREATE TABLE notes (id TEXT PRIMARY KEY)"], NOT_WATCHED, "not an integer"),
     "view": (["CREATE VIEW notes AS SELECT 1 AS id"], NOT_WATCHED, "no primary key"),
@@ -77,6 +96,57 @@ POSTGRESQL: dict[str, Case] = {
         [f"CREATE TABLE notes ({IDENTITY.format('(INCREMENT 50)')})"],
         EXCEPTIONS,
         "has INCREMENT 50",
+    ),
+    "from the bottom of an integer": (
+        [f"CREATE TABLE notes ({IDENTITY.format('(MINVALUE -2147483648 START -2147483648)')})"],
+        EXCEPTIONS,
+        "the sequence notes_id_seq is at -2147483649",
+    ),
+    "below 1": (
+        [
+            "CREATE TABLE notes (id bigserial PRIMARY KEY)",
+            "INSERT INTO notes VALUES (-7)",
+        ],
+        EXCEPTIONS,
+        "notes.id has values below 1 or above 2^63 - 2, such as -7",
+    ),
+    "imported": (
+        [
+            "CREATE TABLE notes (id bigserial PRIMARY KEY)",
+            "INSERT INTO notes VALUES (1000)",
+        ],
+        EXCEPTIONS,
+        "the sequence notes_id_seq is below the greatest id",
+    ),
+    "set back": (
+        [
+            "CREATE TABLE notes (id bigserial PRIMARY KEY, b text)",
+            "INSERT INTO notes (b) SELECT 'x' FROM generate_series(1, 9)",
+            "SELECT setval('notes_id_seq', 4)",
+        ],
+        EXCEPTIONS,
+        "the sequence notes_id_seq is below the greatest id",
+    ),
+    "no default": (
+        ["CREATE TABLE notes (id bigint PRIMARY KEY)", "CREATE SEQUENCE own OWNED BY notes.id"],
+        EXCEPTIONS,
+        "notes.id has no default",
+    ),
+    "made from a sequence": (
+        [
+            "CREATE SEQUENCE own",
+            "CREATE TABLE notes (id bigint PRIMARY KEY DEFAULT nextval('own') * 1000)",
+        ],
+        EXCEPTIONS,
+        "notes.id is made from a sequence",
+    ),
+    "cast to an integer": (
+        [
+            'CREATE SEQUENCE "it\'s own"',
+            "CREATE TABLE notes (id int PRIMARY KEY DEFAULT nextval('\"it''s own\"')::int)",
+        ],
+        WHOLE,
+        "",
     ),
     "several sequences": (
         [
@@ -102,6 +172,22 @@ POSTGRESQL: dict[str, Case] = {
 AUTO_INCREMENT = "CREATE TABLE notes (id bigint AUTO_INCREMENT PRIMARY KEY, b text)"
 MARIADB: dict[str, Case] = {
     "AUTO_INCREMENT": ([AUTO_INCREMENT], EXCEPTIONS, "performance_schema is off"),
+    "beyond a signed one": (
+        [
+            "CREATE TABLE notes (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, b text)",
+            "INSERT INTO notes VALUES (9223372036854775813, 'x')",
+        ],
+        EXCEPTIONS,
+        "notes.id has values below 1 or above 2^63 - 2, such as 9223372036854775813",
+    ),
+    "soon beyond a signed one": (
+        [
+            "CREATE TABLE notes (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, b text)",
+            "ALTER TABLE notes AUTO_INCREMENT = 9223372036854775808",
+        ],
+        EXCEPTIONS,
+        "AUTO_INCREMENT of notes has reached 9223372036854775807",
+    ),
     "MyISAM": ([f"{AUTO_INCREMENT} ENGINE = MyISAM"], EXCEPTIONS, "engine MyISAM"),
     "set by hand": (["CREATE TABLE notes (id int PRIMARY KEY)"], EXCEPTIONS, "not AUTO_INCREMENT"),
     "no primary key": (["CREATE TABLE notes (id int)"], NOT_WATCHED, "no primary key"),
@@ -115,6 +201,8 @@ def assert_verdict(url: str, case: Case) -> None:
     report = verdict(made(url, *statements))
     assert report.status == status, list(report.lines())
     assert said in (report.problem or lacking(report))
+    for finding in report.exceptions:  # the SQL can be executed as it is
+        assert sql.execute(url, finding.shown_by), finding
 
 
 @pytest.mark.parametrize("case", SQLITE.values(), ids=SQLITE)
@@ -139,6 +227,22 @@ def test_mariadb_that_shows_its_metadata_locks_gives_the_whole_promise(
     assert (report.status, report.fence) == (WHOLE, "metadata locks"), list(report.lines())
 
 
+UNIQUE = "CREATE TABLE notes ({} int PRIMARY KEY, id bigint NOT NULL AUTO_INCREMENT UNIQUE)"
+
+
+def test_a_key_that_is_not_the_primary_key_is_named_where_locks_are_not_seen(
+    mariadb_url: str, mariadb_mdl_url: str
+) -> None:
+    """There an INSERT of one row may wait in the primary index, its id taken, before its row is in
+    the index of the key."""
+    report = verdict(made(mariadb_url, UNIQUE.format("number")), key="id")
+    assert "and the key is not the primary key" in lacking(report)
+    assert report.exceptions[0].lacking.startswith("an INSERT that takes longer than 5 s")
+    assert verdict(made(mariadb_mdl_url, UNIQUE.format("number")), key="id").status == WHOLE
+    sql.execute(mariadb_url, "DROP TABLE notes")
+    assert "not the primary key" not in lacking(verdict(made(mariadb_url, AUTO_INCREMENT)))
+
+
 def test_mariadb_that_interleaves_ids_is_named() -> None:
     with MariaDB("--innodb-autoinc-lock-mode=2") as server:
         report = verdict(made(server.create_database(), AUTO_INCREMENT))
@@ -155,11 +259,24 @@ def test_a_hot_standby_is_named(postgresql_url: str, postgres_server: Postgres) 
     assert "this is a hot standby" in lacking(report)
 
 
-@pytest.mark.parametrize("named", ["CACHE", "CYCLE"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        "CACHE",
+        "CYCLE",
+        "imported",
+        "set back",
+        "no default",
+        "set by hand",
+        "from the bottom of an integer",
+    ],
+)
 def test_the_remedy_for_a_sequence_gives_the_whole_promise(postgresql_url: str, named: str) -> None:
     made(postgresql_url, *POSTGRESQL[named][0])
     remedy = verdict(postgresql_url).exceptions[0].remedy
-    sql.execute(postgresql_url, remedy.split(",")[0])
+    if named == "set by hand":
+        remedy = "ALTER TABLE notes ALTER id ADD GENERATED BY DEFAULT AS IDENTITY"
+    sql.execute(postgresql_url, remedy)
     assert verdict(postgresql_url).status == WHOLE
 
 
@@ -383,6 +500,19 @@ def test_a_sequence_that_may_not_be_read_is_named_until_the_remedy(postgresql_ur
         assert verdict(reader_url).status == WHOLE
 
 
+def test_a_cluster_that_cannot_be_told_from_others_is_named_until_the_remedy(
+    postgresql_url: str,
+) -> None:
+    made(postgresql_url, *POSTGRESQL["identity"][0])
+    with reader(postgresql_url) as reader_url:
+        sql.execute(postgresql_url, "GRANT SELECT ON notes, notes_id_seq TO reader")
+        sql.execute(postgresql_url, "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+        report = verdict(reader_url)
+        assert lacking(report).startswith("this user may not call pg_control_system()")
+        sql.execute(postgresql_url, report.exceptions[0].remedy.replace("this user", "reader"))
+        assert verdict(reader_url).status == WHOLE
+
+
 def test_what_may_not_be_read_on_mariadb_is_named_until_the_remedy(mariadb_mdl_url: str) -> None:
     made(mariadb_mdl_url, AUTO_INCREMENT)
     with reader(mariadb_mdl_url) as reader_url:
@@ -395,6 +525,23 @@ def test_what_may_not_be_read_on_mariadb_is_named_until_the_remedy(mariadb_mdl_u
         ):
             assert f"GRANT {granted} to this user" in finding.remedy
             sql.execute(mariadb_mdl_url, f"GRANT {granted} TO reader@'%'")
+        assert verdict(reader_url).status == WHOLE
+
+
+def test_rows_that_a_policy_may_hide_are_named_until_the_remedy(postgresql_url: str) -> None:
+    made(
+        postgresql_url,
+        *POSTGRESQL["serial"][0],
+        "ALTER TABLE notes ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY shown ON notes USING (b <> 'hidden')",
+    )
+    assert verdict(postgresql_url).status == WHOLE  # the owner sees every row
+    with reader(postgresql_url) as reader_url:
+        made(postgresql_url, "GRANT SELECT ON notes, notes_id_seq TO reader")
+        report = verdict(reader_url)
+        assert lacking(report) == "row-level security may hide rows of notes from this user"
+        assert sql.execute(reader_url, report.exceptions[0].shown_by) == [(True,)]
+        sql.execute(postgresql_url, "ALTER ROLE reader BYPASSRLS")
         assert verdict(reader_url).status == WHOLE
 
 
@@ -421,6 +568,39 @@ def test_a_database_that_is_away_is_said_without_the_password(scheme: str) -> No
     assert report.status == NOT_WATCHED
     assert report.problem.startswith("the database cannot be asked: ")
     assert "geheim" not in "".join(report.lines())
+
+
+def test_a_server_that_is_not_what_the_url_says_is_named(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy does not connect to CockroachDB; here PostgreSQL answers with its version."""
+
+    class CockroachDB:
+        def exec_driver_sql(self, _: str) -> "CockroachDB":
+            return self
+
+        def scalar(self) -> str:
+            return "CockroachDB CCL v24.3.5 (x86_64-pc-linux-gnu, built 2025/02/03 17:28:15)"
+
+    read: Callable[..., object] = PGDialect._get_server_version_info
+    monkeypatch.setattr(
+        PGDialect, "_get_server_version_info", lambda self, _: read(self, CockroachDB())
+    )
+    report = verdict(postgresql_url)
+    assert report.status == NOT_WATCHED
+    assert report.problem.startswith("the database cannot be asked: it is none that Rowcast knows.")
+    assert "CockroachDB CCL v24.3.5" in report.problem
+
+
+def test_a_product_that_only_speaks_the_protocol_is_watched_without_proof(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "poller.reading.dialects.product.not_postgresql", lambda _: not_postgresql(YUGABYTE)
+    )
+    report = verdict(made(postgresql_url, *POSTGRESQL["identity"][0]))
+    assert (report.status, report.fence) == (EXCEPTIONS, "grace period")
+    assert lacking(report) == "this is YugabyteDB, with rules of its own"
 
 
 @pytest.mark.parametrize("url", ["posts.db", "postgresql://me:ge/heim@localhost/shop", "foo://x/y"])
@@ -458,8 +638,8 @@ def test_an_sqlite_file_in_use_by_others_is_read(sqlite_url: str) -> None:
 # -- the report -----------------------------------------------------------------------------------
 
 
-def test_a_lacking_finding_says_what_is_not_promised_and_what_to_do() -> None:
-    cache = Finding("the sequence has CACHE 10", "late rows", "ALTER SEQUENCE")
+def test_a_lacking_finding_says_what_is_not_promised_what_to_do_and_what_shows_it() -> None:
+    cache = Finding("the sequence has CACHE 10", "late rows", "ALTER SEQUENCE", "SELECT seqcache")
     report = Report("notes", "sqlite:///x", "grace period", [Finding("all is well"), cache])
     assert list(report.lines()) == [
         "notes in sqlite:///x",
@@ -468,6 +648,7 @@ def test_a_lacking_finding_says_what_is_not_promised_and_what_to_do() -> None:
         "lacks  the sequence has CACHE 10",
         "         not promised: late rows",
         "         what to do: ALTER SEQUENCE",
+        "         shown by: SELECT seqcache",
         "fence  grace period",
         "",
         "notes can be watched, with the exception named above.",

@@ -1,4 +1,8 @@
-"""The key's own qualities, asked in the same way of every database: indexed, unique, never NULL."""
+"""The key's own qualities, asked in the same way of every database: indexed, unique, never NULL,
+within the ids that can be streamed.
+"""
+
+# ruff: noqa: S608 - the statements are shown to a person, not executed
 
 from __future__ import annotations
 
@@ -8,12 +12,19 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
+from poller.ids.ranges import MAX_ID
 from poller.reading.dialects.facts import Finding, quoted_name
 
 # Marks of an index that a poll cannot walk: a partial one, one of another kind than a tree, one
 # that could not be completed.
 UNFIT = ("sqlite_where", "postgresql_where", "postgresql_using", "postgresql_invalid")
 
+SHOW_INDEXES = {
+    "sqlite": "PRAGMA index_list('{}')",
+    "postgresql": "SELECT indexdef FROM pg_indexes WHERE tablename = '{}'",
+    "mysql": "SHOW INDEX FROM `{}`",
+}
+SHOW_INDEXES["mariadb"] = SHOW_INDEXES["mysql"]
 PARTITIONED_BY = {
     "postgresql": "SELECT pg_get_partkeydef(to_regclass(:name))",
     "mysql": "SELECT max(partition_expression) FROM information_schema.partitions"
@@ -27,13 +38,13 @@ def examine_key(connection: Connection, table: sa.Table, key: ColumnElement[int]
     inspector = sa.inspect(connection)
     if table.name in inspector.get_view_names(table.schema):
         return []
-    name = f"{table.name}.{key.name}"
+    beyond = _beyond(connection, table, key)
     if inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"] == [key.name]:
-        return [Finding(f"{name} is the primary key")]
+        return [Finding(f"{table.name}.{key.name} is the primary key"), *beyond]
     columns = inspector.get_columns(table.name, table.schema)
     nullable = any(one["name"] == key.name and one["nullable"] for one in columns)
     index = _index(inspector, table, key, partitioned_by(connection, table))
-    return [index, *([_null(name)] if nullable else [])]
+    return [index, *beyond, *([_null(connection, table, key)] if nullable else [])]
 
 
 def partitioned_by(connection: Connection, table: sa.Table) -> str | None:
@@ -68,11 +79,12 @@ def _index(
             f"give {key.name} an index, and let the database number every row, so that none is "
             "duplicated"
         )
+    shown_by = SHOW_INDEXES.get(inspector.dialect.name, "").format(table.name)
     if any(columns[:1] == [key.name] for columns in indexed):
-        return Finding(f"{name} has an index, but not a unique one of its own", lacking, remedy)
-    return Finding(
-        f"{name} has no index", f"each poll walks the whole table, and {lacking}", remedy
-    )
+        fact = f"{name} has an index, but not a unique one of its own"
+        return Finding(fact, lacking, remedy, shown_by)
+    lacking = f"each poll walks the whole table, and {lacking}"
+    return Finding(f"{name} has no index", lacking, remedy, shown_by)
 
 
 def _indexes(inspector: sa.Inspector, table: sa.Table) -> tuple[list[Any], list[Any]]:
@@ -88,5 +100,29 @@ def _indexes(inspector: sa.Inspector, table: sa.Table) -> tuple[list[Any], list[
     return unique, [*unique, *(one["column_names"] for one in indexes), primary]
 
 
-def _null(name: str) -> Finding:
-    return Finding(f"{name} may be NULL", "rows without it are not streamed", "make it NOT NULL")
+def _beyond(connection: Connection, table: sa.Table, key: ColumnElement[int]) -> list[Finding]:
+    """Whether there are rows that no cursor can name."""
+    extremes = [sa.select(which(key)).scalar_subquery() for which in (sa.func.min, sa.func.max)]
+    lowest, greatest = connection.execute(sa.select(*extremes)).one()
+    if lowest is None or (lowest >= 1 and greatest < MAX_ID):
+        return []
+    quoted = connection.dialect.identifier_preparer.quote(key.name)
+    example = lowest if lowest < 1 else greatest
+    return [
+        Finding(
+            f"{table.name}.{key.name} has values below 1 or above 2^63 - 2, such as {example}",
+            "rows with such an id are not streamed",
+            "give these rows other ids, or watch another key",
+            f"SELECT min({quoted}), max({quoted}) FROM {quoted_name(connection, table)}",
+        )
+    ]
+
+
+def _null(connection: Connection, table: sa.Table, key: ColumnElement[int]) -> Finding:
+    quoted = connection.dialect.identifier_preparer.quote(key.name)
+    return Finding(
+        f"{table.name}.{key.name} may be NULL",
+        "rows without it are not streamed",
+        "make it NOT NULL",
+        f"SELECT count(*) FROM {quoted_name(connection, table)} WHERE {quoted} IS NULL",
+    )

@@ -9,78 +9,77 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
+from poller.reading.after_grace import AfterGrace
 from poller.reading.database import raise_if_away
 from poller.reading.dialects import mysql_findings as findings
 from poller.reading.dialects.facts import NOT_TOLD, Finding, TableFacts, status
-from poller.reading.dialects.mysql_fences import LOCKS, DirtyRead, MetadataLocks
+from poller.reading.dialects.mysql_fences import DirtyRead, MetadataLocks, locks_of
+from poller.reading.dialects.mysql_ground import Ground, ground_of
 from poller.reading.fence import Fence, GracePeriod
 
-VARIABLES = sa.text("""
-SHOW VARIABLES WHERE variable_name IN
-  ('innodb_autoinc_lock_mode', 'read_only', 'wsrep_on', 'performance_schema',
-   'auto_increment_increment')
-""")
-STATUS = sa.text("""
-SHOW GLOBAL STATUS WHERE variable_name IN
-  ('Slaves_running', 'Performance_schema_metadata_lock_lost')
-""")
-# Apart: joined, they take ten times as long.
-TABLE = sa.text("""
-SELECT table_type, engine FROM information_schema.tables
-WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :table
-""")
-COLUMN = sa.text("""
-SELECT extra FROM information_schema.columns
-WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :table AND column_name = :key
-""")
 # InnoDB writes names as those of files: "my-table" is "my@002dtable".
 INNODB_ID = """
 SELECT table_id FROM information_schema.{}
 WHERE name = CONCAT(CAST(CONVERT(COALESCE(:schema, DATABASE()) USING filename) AS BINARY), '/',
   CAST(CONVERT(:table USING filename) AS BINARY))
 """
+TABLES = sa.table(
+    "tables",
+    *map(sa.column, ("table_schema", "table_name", "create_time", "auto_increment")),
+    schema="information_schema",
+)
 
 
 def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
 ) -> TableFacts:
-    names = {"schema": table.schema, "table": table.name}
-    kind, engine = connection.execute(TABLE, names).one()
-    extra = connection.scalar(COLUMN, {**names, "key": key.name})
-    generated = "auto_increment" in (extra or "").lower()
-    told = [findings.generator(f"{table.name}.{key.name}", generated=generated)]
+    ground = ground_of(connection, table, key.name)
+    told = [findings.generator(table.name, key.name, ground, grace)]
     if not _is_mariadb(connection):
         told.append(findings.IS_MYSQL)
     innodb_id = _innodb_id(connection, table)
-    if engine == "InnoDB" and not innodb_id:
+    if ground.engine == "InnoDB" and not innodb_id:
         told.append(findings.NO_INNODB_ID)
-    counted = generated and _is_mariadb(connection)
-    fence, seen = _fence(connection, table, key, grace, (kind, engine))
-    return TableFacts(_status(table, innodb_id, counted=counted), fence, [*told, seen])
-
-
-def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]:
-    """`counted`: the table's counter is that of the key, and told in time."""
-    names = ("table_schema", "table_name", "create_time", "auto_increment")
-    tables = sa.table("tables", *(sa.column(name) for name in names), schema="information_schema")
-    here = sa.and_(
-        tables.c.table_schema == (table.schema or sa.func.database()),
-        tables.c.table_name == table.name,
+    mariadb = _is_mariadb(connection)
+    told += findings.exhausted(table.name, connection.scalar(sa.select(_counter(table))))
+    fence, seen = _fence(connection, table, key, grace, ground)
+    return TableFacts(
+        _status(table, innodb_id, counted=ground.numbered and mariadb, mariadb=mariadb),
+        fence,
+        [*told, seen],
+        limits=findings.NOT_KNOWN,
     )
+
+
+def _status(table: sa.Table, innodb_id: str, *, counted: bool, mariadb: bool) -> sa.Select[Any]:
+    """`counted`: the table's counter is that of the key, and told in time."""
+    # MariaDB has no lasting id of a server. Its host name is another for each container that is
+    # created from the same data.
+    server = ["@@server_id"] if mariadb else ["@@server_uuid", "@@server_id"]
     place = sa.func.concat_ws(
         "/",
-        sa.literal_column("@@hostname"),
-        sa.literal_column("@@server_id"),
+        *map(sa.literal_column, server),
         sa.func.database(),
         sa.literal(table.name),
     )
-    version = sa.func.concat_ws(
-        "/",
-        sa.select(tables.c.create_time).where(here).scalar_subquery(),
-        sa.literal(innodb_id),
+    created = _of_catalogue(table, TABLES.c.create_time)
+    version = sa.func.concat_ws("/", created, sa.literal(innodb_id))
+    counter = _counter(table) if counted else NOT_TOLD
+    minute: ColumnElement[Any] = sa.literal_column("UNIX_TIMESTAMP() DIV 60")
+    return status(place, version, counter=counter, minute=minute)
+
+
+def _counter(table: sa.Table) -> ColumnElement[Any]:
+    """The newest id that InnoDB gave out, or was shown by an INSERT or UPDATE."""
+    return _of_catalogue(table, TABLES.c.auto_increment - 1)
+
+
+def _of_catalogue(table: sa.Table, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    here = sa.and_(
+        TABLES.c.table_schema == (table.schema or sa.func.database()),
+        TABLES.c.table_name == table.name,
     )
-    counter = sa.select(tables.c.auto_increment - 1).where(here).scalar_subquery()
-    return status(place, version, counter if counted else NOT_TOLD)
+    return sa.select(column).where(here).scalar_subquery()
 
 
 def _innodb_id(connection: Connection, table: sa.Table) -> str:
@@ -108,29 +107,37 @@ def _fence(
     table: sa.Table,
     key: ColumnElement[Any],
     grace: GracePeriod,
-    made: tuple[str, str | None],
+    ground: Ground,
 ) -> tuple[Fence, Finding]:
-    """`made`: the table's kind and engine."""
-    told = [*connection.execute(VARIABLES), *connection.execute(STATUS)]
-    variables = {str(name): str(value) for name, value in told}
-    if unseen := findings.unseen(table, *made, variables):
-        fact, remedy = unseen
-        return grace, Finding(fact, grace.lacks, remedy)
-    if not (refusal := _refusal(connection, table, variables)):
-        return MetadataLocks(table, key), findings.LOCKS_SEEN
-    return DirtyRead(key, grace), findings.uncommitted(refusal, variables, grace)
+    if unseen := findings.unseen(table, ground):
+        fact, remedy, shown_by = unseen
+        return grace, Finding(fact, grace.lacks, remedy, shown_by)
+    if refusal := _refusal(connection, table, ground):
+        first = _clustered_by(connection, table) in (None, key.name)
+        told = findings.uncommitted(refusal, ground, grace, rows_first=first)
+        return DirtyRead(table, key, grace, ground), told
+    locks = MetadataLocks(table, key, ground)
+    fence = locks if ground.numbered else AfterGrace(grace, locks)
+    return fence, findings.LOCKS_SEEN
 
 
-def _refusal(connection: Connection, table: sa.Table, variables: dict[str, str]) -> str:
+def _clustered_by(connection: Connection, table: sa.Table) -> str | None:
+    """The column by which InnoDB keeps the rows. An INSERT writes there before any index."""
+    primary = sa.inspect(connection).get_pk_constraint(table.name, table.schema)
+    return next(iter(primary["constrained_columns"]), None)
+
+
+def _refusal(connection: Connection, table: sa.Table, ground: Ground) -> str:
     """Why metadata locks cannot be read; empty if they can."""
-    if variables.get("performance_schema") != "ON":
+    if ground.variables.get("performance_schema") != "ON":
         return "performance_schema is off"
-    if variables.get("Performance_schema_metadata_lock_lost", "0") != "0":
+    if ground.variables.get("performance_schema_metadata_lock_lost", "0") != "0":
         return "performance_schema has lost metadata locks, for want of memory"
     try:
-        locks = connection.execute(LOCKS, {"schema": table.schema, "table": table.name}).all()
+        locks = locks_of(connection, table)
     except DBAPIError as error:
         raise_if_away(error)
         return "this user may not read the tables of performance_schema"
-    enabled = bool(locks) and locks[0].enabled
-    return "" if enabled else "the instrument wait/lock/metadata/sql/mdl or its consumer is off"
+    if locks.shown:
+        return ""
+    return "the instrument wait/lock/metadata/sql/mdl or its consumer is off"

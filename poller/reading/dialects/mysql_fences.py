@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -19,22 +19,26 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.gaps import Witness
 from poller.ids.ranges import MAX_ID, Range
-from poller.reading.conditions import selects
+from poller.reading.dialects.mysql_ground import Ground, ground_of
 from poller.reading.fence import Evidence, FenceVoid, GracePeriod, Holder, HolderFence, HoldersSeen
+from poller.reading.questions import Questions
 
 PENDING_IDS = 1000  # looked at in one pass; beyond the last of them every gap counts as pending
 
 # A ticket (an address) and its thread: no later transaction of the thread has the same while this
-# one is open. Locks that only read are left out.
+# one is open. Locks that only read are left out, but for those on this very table of locks, which
+# whoever asks has himself: where none is shown, nobody's is.
 LOCKS = sa.text("""
 SELECT enabled = 'YES' AND 'YES' = (
     SELECT enabled FROM performance_schema.setup_consumers WHERE name = 'global_instrumentation'
-  ) AND NOT @@read_only AS enabled, owner_thread_id AS thread, object_instance_begin AS ticket
+  ) AS enabled, object_schema = 'performance_schema' AS own,
+  owner_thread_id AS thread, object_instance_begin AS ticket
 FROM performance_schema.setup_instruments LEFT JOIN performance_schema.metadata_locks
-  ON object_type = 'TABLE' AND object_schema = COALESCE(:schema, DATABASE())
-  AND object_name = :table AND lock_status = 'GRANTED'
-  AND lock_type NOT IN ('INTENTION_EXCLUSIVE', 'SHARED', 'SHARED_HIGH_PRIO', 'SHARED_READ',
-    'SHARED_READ_ONLY')
+  ON object_type = 'TABLE' AND lock_status = 'GRANTED'
+  AND (object_schema = 'performance_schema' AND object_name = 'metadata_locks'
+    OR object_schema = COALESCE(:schema, DATABASE()) AND object_name = :table
+    AND lock_type NOT IN ('INTENTION_EXCLUSIVE', 'SHARED', 'SHARED_HIGH_PRIO', 'SHARED_READ',
+      'SHARED_READ_ONLY'))
 WHERE name = 'wait/lock/metadata/sql/mdl'
 """)
 # Apart from the locks: these tables have no index to join by.
@@ -44,6 +48,19 @@ THREADS = sa.text(
 )
 # For the next transaction only, which is the next statement.
 DIRTY = sa.text("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+
+
+class Locks(NamedTuple):
+    """`held` are those on the table. `shown`: whether any that are held would be."""
+
+    shown: bool
+    held: Sequence[Any]
+
+
+def locks_of(connection: Connection, table: sa.Table) -> Locks:
+    found = connection.execute(LOCKS, {"schema": table.schema, "table": table.name}).all()
+    shown = any(lock.enabled and lock.own for lock in found)
+    return Locks(shown, [lock for lock in found if lock.own == 0])
 
 
 class Pending:
@@ -72,15 +89,23 @@ class DirtyRead:
 
     name = "uncommitted rows"
 
-    def __init__(self, key: ColumnElement[Any], grace: GracePeriod) -> None:
-        self._key = key
+    def __init__(
+        self, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod, ground: Ground
+    ) -> None:
+        self._table, self._key = table, key
+        self._ids = _of_gaps(key)
         self._grace = grace
+        self._ground = ground
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
-        return pending(connection, self._key, gaps)
+        _check(connection, self._table, self._key, self._ground)
+        return pending(connection, self._ids, gaps)
 
     def idle(self, evidence: Evidence) -> bool:
         return False
+
+    def must_read(self, witness: Witness, evidence: Evidence | None) -> bool:
+        return True
 
     def judge(
         self, gap: Range, witness: Witness | None, evidence: Evidence | None
@@ -103,15 +128,17 @@ class MetadataLocks(HolderFence):
 
     name = "metadata locks"
 
-    def __init__(self, table: sa.Table, key: ColumnElement[Any]) -> None:
-        self._names = {"schema": table.schema, "table": table.name}
-        self._key = key
+    def __init__(self, table: sa.Table, key: ColumnElement[Any], ground: Ground) -> None:
+        self._table, self._key = table, key
+        self._ground = ground
+        self._ids = _of_gaps(key)
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
-        locks = connection.execute(LOCKS, self._names).all()
-        if not locks or not locks[0].enabled:
-            raise FenceVoid("the instrument of metadata locks is off, or the server is read only")
-        held = [lock for lock in locks if lock.thread is not None]
+        shown, held = locks_of(connection, self._table)
+        if not shown:
+            raise FenceVoid("metadata locks are not shown any more")
+        # After the locks: one that was lost for want of memory is counted by then.
+        _check(connection, self._table, self._key, self._ground)
         connections: dict[int, int] = {}
         if held:
             connections = {thread: number for thread, number in connection.execute(THREADS)}  # noqa: C416
@@ -119,7 +146,7 @@ class MetadataLocks(HolderFence):
             Holder(f"{lock.thread}/{lock.ticket}", f"connection {connections.get(lock.thread)}")
             for lock in held
         )
-        return holders, pending(connection, self._key, gaps)
+        return holders, pending(connection, self._ids, gaps)
 
     def idle(self, evidence: Evidence) -> bool:
         return False  # a prepared transaction may be left
@@ -135,15 +162,29 @@ class MetadataLocks(HolderFence):
         return left or (frozenset() if uncommitted.touches(gap) else None)
 
 
-def pending(connection: Connection, key: ColumnElement[Any], gaps: Sequence[Range]) -> Pending:
+def _check(
+    connection: Connection, table: sa.Table, key: ColumnElement[Any], ground: Ground
+) -> None:
+    """Raises FenceVoid unless the ground is still what it was."""
+    if ground_of(connection, table, key.name) != ground:
+        raise FenceVoid("the server's settings, its role or the table have changed")
+
+
+def pending(connection: Connection, asked: Questions, gaps: Sequence[Range]) -> Pending:
     """The ids in `gaps` whose rows are there, committed or not."""
     ids: list[int] = []
     try:
-        for statement in selects(key, [], gaps, PENDING_IDS):
+        for statement, bounds in asked.about(gaps, PENDING_IDS):
             connection.execute(DIRTY)
-            ids += connection.scalars(statement).all()
+            ids += connection.scalars(statement, bounds).all()
+            if len(ids) >= PENDING_IDS:  # those of the next statements are above these
+                break
     except BaseException:
         connection.invalidate()  # a statement that was refused leaves the level to the next one
         raise
     ids = sorted(ids)[:PENDING_IDS]
     return Pending(ids, MAX_ID if len(ids) < PENDING_IDS else ids[-1])
+
+
+def _of_gaps(key: ColumnElement[Any]) -> Questions:
+    return Questions("mysql", key, (), few_rows=True)

@@ -16,7 +16,7 @@ Nothing of this is in the product: `mutant_app.py` plants one, chosen by the env
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gevent
@@ -25,7 +25,9 @@ from sqlalchemy import Connection
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
 from poller.ids.cursor import Cursor
+from poller.ids.gaps import NOBODY, Gaps
 from poller.polling.loop import Poller
+from poller.reading.fence import Pass
 from poller.reading.source import Source
 from poller.wire import event_id
 
@@ -51,16 +53,16 @@ def patch(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
 
 def naive_cursor() -> None:
     def make(_: Any) -> Any:
-        return lambda self, row_id: Cursor.at(max(self.position, row_id))
+        return lambda self, dead: Cursor.at(max(self.position, dead[-1][1]))
 
-    patch(Cursor, "add", make)
+    patch(Cursor, "retire", make)
 
 
 def _replay_shifted(by: int) -> Callable[[], None]:
     def make(locate: Any) -> Any:
-        def located(self: EventLog, cursor: Cursor) -> int | None:
-            seq: int | None = locate(self, cursor)
-            return seq if seq is None or seq == self.head else seq + by
+        def located(self: EventLog, position: int, mark: int) -> Any:
+            found = locate(self, position, mark)
+            return found if found is None or found[0] == self.head else (found[0] + by, found[1])
 
         return located
 
@@ -70,8 +72,9 @@ def _replay_shifted(by: int) -> Callable[[], None]:
 def drop_when_slow() -> None:
     def make(next_chunk: Any) -> Any:
         def chunk(self: Subscriber) -> Any:
-            if self._live and self._seq < self._log.oldest:
-                self._seq, self._held = self._log.head, self._log.cursor
+            place = self._place
+            if place.live and place.seq < self._log.oldest:
+                place.seq, place.held = self._log.head, self._log.held
             return next_chunk(self)
 
         return chunk
@@ -87,16 +90,15 @@ def last_event_id_ignored() -> None:
 
 
 def gap_closed_by_time() -> None:
-    seen_s: dict[tuple[int, int], float] = {}
-
     def make(advance: Any) -> Any:
         def advanced(self: Poller, *arguments: Any, **options: Any) -> None:
             advance(self, *arguments, **options)
-            assert self._cursor is not None
-            now_s = time.monotonic()
-            gaps = self._cursor.gaps
-            dead = [one for one in gaps if now_s - seen_s.setdefault(one, now_s) > CLOSED_AFTER_S]
-            self._cursor = self._log.cursor = self._cursor.retire(dead)
+            assert self._held is not None
+            old = time.monotonic() - CLOSED_AFTER_S
+            dead = Gaps(tuple(part for part in self._gaps.open if part.since < old))
+            kept = tuple(part for part in self._gaps.open if part.since >= old)
+            self._gaps = replace(self._gaps, open=kept)
+            self._held = self._log.held = self._held.then(dead.ranges())
 
         return advanced
 
@@ -105,11 +107,12 @@ def gap_closed_by_time() -> None:
 
 def fence_read_after_the_rows() -> None:
     def make(_: Any) -> Any:
-        def read(self: Source, cursor: Cursor, limit: int, *, look: bool) -> Any:
-            def work(connection: Connection) -> Any:
+        def read(self: Source, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
+            def work(connection: Connection) -> Pass:
                 reading = self.table.poll(connection, cursor, limit)
                 gevent.sleep(WIDENED_RACE_S)
-                return self.fence.look(connection, cursor.gaps) if look else None, reading
+                evidence = self.fence.look(connection, cursor.gaps) if gaps.all else None
+                return Pass(evidence, NOBODY, reading)
 
             return self._database.read(work)
 
@@ -121,7 +124,7 @@ def fence_read_after_the_rows() -> None:
 def reset_swallowed() -> None:
     def make(_: Any) -> Any:
         def swallowed(self: Subscriber, _reason: str) -> bytes:
-            self._begin(self._log.cursor, self._log.head)
+            self._begin(self._log.held, self._log.head)
             return self._start(resumed=False)
 
         return swallowed

@@ -3,17 +3,20 @@
 Real poller, log and delivery; the table is simulated, so that every interleaving can be had.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import gevent
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from poller.delivery import page, subscriber
+from poller.delivery import page, place, replay, subscriber
 from poller.delivery.subscriber import Subscriber
+from poller.polling import loop
 from poller.reading.dialects.sqlite import SingleWriter
 from poller.wire import event_id, notices, sse
 from tests.harness.interleaving import AnyInterleaving
+from tests.harness.little_room import little_room
 from tests.harness.simulation import (
     SILENCE,
     Client,
@@ -88,6 +91,30 @@ def test_a_reset_is_not_held_back_by_a_page_without_rows() -> None:
     stream = iter(worker.open_stream("abcd.8"))
     sent = b"".join(next(stream) for _ in range(3))
     assert b"event: reset" in sent
+
+
+def test_a_reset_that_overtakes_a_replay_comes_before_anything_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Others have their turn while rows of the ring are framed: the poller, too."""
+    table = table_with(9)
+    worker = worker_with(table, log_capacity_rows=100)
+
+    def recreated_meanwhile(items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            if worker.log.generation == 1:
+                table.recreate()
+                table.insert(2)
+                worker.poll_until_quiet()
+            yield item
+
+    monkeypatch.setattr(replay, "in_slices", recreated_meanwhile)
+    stream = iter(worker.open_stream("abcd.3!1,1"))
+    sent = b"".join(next(stream) for _ in range(3))
+    before, reset, _ = sent.partition(b"event: reset")
+    assert reset
+    assert b"event: live" not in before
+    assert b'"id":' not in before
 
 
 def test_a_feed_that_is_not_ready_says_why_each_reason_once() -> None:
@@ -202,7 +229,7 @@ def test_a_client_ahead_of_a_lagging_worker_gets_only_what_it_lacks() -> None:
 def test_a_replay_in_several_steps_leaves_out_what_the_client_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(subscriber, "REPLAY_ENTRIES", 2)
+    monkeypatch.setattr(place, "REPLAY_ENTRIES", 2)
     client = Client("abcd.10!1,8")
     client.read(worker_with(table_with(10), log_capacity_rows=100))
     assert client.ids == [2, 3, 4, 5, 6, 7, 8, 9]
@@ -217,7 +244,7 @@ def test_a_replay_over_ids_that_never_came_needs_no_gaps() -> None:
         table.roll_back(table.begin())
         table.insert()
     worker.poll_until_quiet()
-    assert {entry.cursor.gaps for entry in worker.log.entries(0, 1000)} == {()}
+    assert {entry.held.cursor.gaps for entry in worker.log.entries(0, 1000)} == {()}
     client = Client("abcd.3")
     client.connect(worker)
     client.take(3, cut=1000)
@@ -266,6 +293,55 @@ def test_a_gap_older_than_the_worker_is_filled_by_its_commit() -> None:
     client.take()
     assert worker.log.floor == 0
     assert (client.ids, client.last_event_id) == ([5, 7, 8, 9, 10, 4], "abcd.10!4,1")
+
+
+def test_a_row_below_the_floor_does_not_wait_for_other_old_transactions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "FLOOR_ASKED_EVERY_S", 0.0)
+    table = table_with(3)
+    late, other = table.begin(), table.begin()
+    table.insert()
+    table.roll_back(table.begin())
+    table.insert(4)
+    worker, client = restarted_worker(table), Client("abcd.3")
+    assert worker.log.floor == 5
+    client.connect(worker)
+    client.take()
+    assert client.ids == [6, 8, 9, 10, 11]
+    table.commit(late)
+    worker.poll_until_quiet()
+    client.take()
+    assert (client.ids[5:], worker.log.floor) == ([4], 5)
+    table.commit(other)
+    worker.poll_until_quiet()
+    client.take()
+    assert (client.ids[6:], worker.log.floor) == ([5], 0)
+    assert client.last_event_id == "abcd.11!4,1"  # the worker has not proved that one dead
+
+
+def test_the_table_is_asked_about_ids_below_the_floor_every_second_and_not_at_every_poll(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = table_with(3)
+    table.begin()
+    table.insert()
+    table.roll_back(table.begin())
+    table.insert(4)
+    monkeypatch.setattr(loop, "FLOOR_ASKED_EVERY_S", float("inf"))
+    worker, client = restarted_worker(table), Client("abcd.3")
+    client.connect(worker)
+    client.take()
+    asked = len(worker.source.reads_of_pages)
+    for _ in range(3):
+        worker.poll_until_quiet()
+        client.take()
+    assert len(worker.source.reads_of_pages) == asked
+    monkeypatch.setattr(loop, "FLOOR_ASKED_EVERY_S", 0.0)
+    for _ in range(3):
+        worker.poll_until_quiet()
+        client.take()
+    assert len(worker.source.reads_of_pages) == asked + 3
 
 
 def test_unknown_ids_below_the_floor_stay_open_in_the_cursor() -> None:
@@ -439,7 +515,113 @@ def test_an_ended_stream_leaves_nothing_attached_to_the_log() -> None:
     assert worker.log._listeners == set()
 
 
+# -- tokens without room for all gaps -------------------------------------------------------
+
+
+def gaps_at(table: SimulatedTable, worker: Worker, count: int) -> list[int]:
+    """So many transactions, each overtaken by a row."""
+    pending = []
+    for _ in range(count):
+        pending.append(table.begin())
+        table.insert()
+    worker.poll_until_quiet()
+    return pending
+
+
+@pytest.mark.parametrize("rows_after", [0, 2])
+def test_a_client_that_comes_back_with_a_merged_token_is_sent_nothing_twice(
+    rows_after: int,
+) -> None:
+    with little_room(24):
+        table = table_with(1)
+        worker, client = worker_with(table, log_capacity_rows=100, batch_rows=500), Client()
+        client.connect(worker)
+        client.take()
+        pending = gaps_at(table, worker, 40)
+        client.take()
+        client.drop()
+        said = event_id.parse_last_event_id(client.last_event_id)
+        assert said is not None
+        assert said.mark == worker.log.held.mark
+        assert worker.log.cursor.difference(said.cursor)  # it says less than the client has
+        table.insert(rows_after)
+        table.commit(pending[7])
+        worker.poll_until_quiet()
+        client.read(worker)
+        assert sorted(client.ids) == sorted({*table.committed} - {1})
+
+
+def test_two_sets_that_are_merged_to_the_same_are_not_taken_for_one() -> None:
+    """What one worker has and the other lacks is hidden by the merging."""
+    with little_room(24):
+        table = table_with(1)
+        lagging = worker_with(table, log_capacity_rows=100, batch_rows=500)
+        quick = worker_with(table, log_capacity_rows=100, batch_rows=500)
+        client = Client()
+        client.connect(quick)
+        client.take()
+        pending = gaps_at(table, lagging, 40)
+        quick.poll_until_quiet()
+        hull = max(lagging.log.held.gaps, key=lambda one: one[1] - one[0])
+        inside = next(t for t in pending if hull[0] < table.open[t][0] < hull[1])
+        late = table.open[inside][0]
+        table.commit(inside)
+        quick.poll_until_quiet()
+        assert quick.log.held.gaps == lagging.log.held.gaps
+        client.take()
+        assert late in client.ids
+        other = Client()
+        other.connect(lagging)
+        other.take()
+        other.read(quick)
+        assert other.ids == [late]
+
+
+@pytest.mark.parametrize("rows", [300, 600])
+def test_clients_that_hold_the_same_have_their_rows_framed_once(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_with(3)
+    worker = worker_with(table, log_capacity_rows=2_000, batch_rows=500)
+    gaps_at(table, worker, rows - 1)
+    replayed: list[int] = []
+
+    def noted(*arguments: Any) -> Any:
+        replayed.append(1)
+        return replay.replay(*arguments)
+
+    monkeypatch.setattr(place, "replay", noted)
+    clients = [Client("abcd.3!1,1") for _ in range(10)]
+    for client in clients:
+        client.read(worker)
+    assert all(len(client.ids) == rows for client in clients)
+    assert len(replayed) == -(-rows // place.REPLAY_ENTRIES)
+
+
 TestAnyInterleaving = AnyInterleaving.TestCase
 TestAnyInterleaving.settings = hypothesis_settings(
     max_examples=200, stateful_step_count=40, deadline=None
+)
+
+
+class LittleRoom(AnyInterleaving):
+    """With tokens that name less: rows may come twice, and none may be missed."""
+
+    repeats = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.room = little_room(24)
+        self.room.__enter__()
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+        finally:
+            self.room.__exit__(None, None, None)
+
+
+TestLittleRoom = LittleRoom.TestCase
+TestLittleRoom.settings = hypothesis_settings(
+    max_examples=50, stateful_step_count=30, deadline=None
 )

@@ -1,7 +1,5 @@
 """`Cursor` against a plain Python set."""
 
-from random import Random
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,21 +166,3 @@ def test_hostile_text_never_does_more_than_raise_value_error(text: str) -> None:
 def test_an_id_out_of_range_is_refused(row_id: int) -> None:
     with pytest.raises(ValueError, match="id"):
         Cursor().add(row_id)
-
-
-def test_a_nameable_cursor_holds_less_and_its_tokens_are_exact() -> None:
-    random = Random(7)
-    missing = sorted(random.sample(range(1, 12_000), 4_000))
-    cursor = Cursor.at(12_000, ranges_of(set(missing)))
-    named = cursor.nameable()
-    assert cursor.difference(named)
-    assert not named.difference(cursor)
-    for row_id in range(12_001, 12_400):
-        if row_id % 8:
-            named = named.add(row_id)
-        assert Cursor.parse(named.token()) == named
-
-
-def test_a_cursor_that_a_token_can_say_is_nameable_as_it_is() -> None:
-    cursor = Cursor.at(900, [(n, n) for n in range(10, 900, 10)])
-    assert cursor.nameable() == cursor

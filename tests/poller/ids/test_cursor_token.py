@@ -39,8 +39,8 @@ def gaps_of(ids: set[int]) -> list[Range]:
 
 
 def cursor_of(token: str) -> Cursor:
-    position, gaps = parse_token(token)
-    return Cursor.at(position, gaps)
+    said = parse_token(token)
+    return Cursor.at(said.position, said.gaps)
 
 
 def random_ids(count: int, *, among: int, seed: int) -> set[int]:
@@ -62,7 +62,7 @@ def test_any_gaps_are_read_back_or_merged_where_too_many(runs: list[int], lowest
     assert len(token) <= MAX_TOKEN_CHARS
     assert re.fullmatch(r"[A-Za-z0-9_!,-]+", token)
     if cursor_token._text(position, gaps) == token:
-        assert parse_token(token) == (position, gaps)
+        assert parse_token(token) == (position, gaps, None)
     else:
         assert cursor_of(token).position == position
         assert cursor_of(token).difference(Cursor.at(position, gaps)) == ()
@@ -106,7 +106,7 @@ def test_1500_of_the_newest_5500_ids_and_a_few_far_below_fit(
 ) -> None:
     far = set(random.Random(seed).sample(range(POSITION - 10**9, POSITION - 10**6), 5))
     gaps = gaps_of(choose(1500, among=5500, seed=seed) | far)
-    assert parse_token(format_token(POSITION, gaps)) == (POSITION, gaps)
+    assert parse_token(format_token(POSITION, gaps)) == (POSITION, gaps, None)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_1500_of_the_newest_5500_ids_and_a_few_far_below_fit(
 )
 def test_random_gaps_of_any_density_fit(count: int, among: int) -> None:
     gaps = gaps_of(random_ids(count, among=among, seed=1))
-    assert parse_token(format_token(POSITION, gaps)) == (POSITION, gaps)
+    assert parse_token(format_token(POSITION, gaps)) == (POSITION, gaps, None)
 
 
 def test_forty_huge_gaps_fit() -> None:
@@ -123,7 +123,7 @@ def test_forty_huge_gaps_fit() -> None:
     ends = sorted(chance.sample(range(1, MAX_ID - 1), 80))
     gaps = list(zip(ends[::2], ends[1::2], strict=True))
     token = format_token(MAX_ID - 1, gaps)
-    assert parse_token(token) == (MAX_ID - 1, gaps)
+    assert parse_token(token) == (MAX_ID - 1, gaps, None)
 
 
 # -- what does not --------------------------------------------------------------------------
@@ -149,6 +149,14 @@ def test_a_hundred_thousand_gaps_are_merged_too() -> None:
     assert len(format_token(gaps[-1][1] + 1, gaps)) <= MAX_TOKEN_CHARS
 
 
+@given(runs_below, st.integers(0, 2**64 - 1))
+def test_a_mark_is_read_back_and_has_room(runs: list[int], mark: int) -> None:
+    token = format_token(sum(runs), gaps_of_runs(sum(runs), runs), mark)
+    assert len(token) <= MAX_TOKEN_CHARS
+    assert re.fullmatch(r"[A-Za-z0-9_!,-]+", token)
+    assert parse_token(token).mark == mark
+
+
 # -- hostile text ---------------------------------------------------------------------------
 
 
@@ -163,6 +171,11 @@ def test_a_hundred_thousand_gaps_are_merged_too() -> None:
         "5!-AAf",  # an odd number of runs
         "5!-AAA",  # six runs of one
         "9!-AAA!-AAA",
+        "9!-AAA!",
+        "9!AAAAAAAAAAA",
+        "9!-AAA!AAAAAAAAAAB",  # two bits too many
+        "9!-AAA!AAAAAAAAAAAA",
+        "9!-AAA!AAAAAAAAAAA!AAAAAAAAAAA",
         "9!-AAA=",
         "9!-AAA+",
         "9!-AA\u0663",
@@ -183,9 +196,9 @@ def test_malformed_bits_and_digits_are_refused(token: str) -> None:
 @given(st.one_of(st.text(), *(token_text.map(start.__add__) for start in ("", "999!-", "999!+"))))
 def test_any_text_is_refused_or_means_ids_below_its_position(text: str) -> None:
     try:
-        position, gaps = parse_token(text)
+        position, gaps, mark = parse_token(text)
     except ValueError:
         return
     assert all(1 <= low <= high < position for low, high in gaps)
     assert all(left[1] + 1 < right[0] for left, right in pairwise(gaps))
-    assert parse_token(format_token(position, gaps)) == (position, gaps)
+    assert parse_token(format_token(position, gaps, mark)) == (position, gaps, mark)

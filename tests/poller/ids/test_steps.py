@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 
 from poller.ids import cursor_token, runs, steps
 from poller.ids.cursor import Cursor
+from poller.ids.cursor_token import parse_token
+from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.ids.steps import Steps
+from tests.harness.little_room import little_room
 
 TOP = 60
 id_sets = st.frozensets(st.integers(1, TOP))
@@ -24,6 +27,11 @@ def ids_of(cursor: Cursor) -> frozenset[int]:
     return frozenset(i for i in range(1, TOP + 1) if i in cursor)
 
 
+def way_of(before: frozenset[int], rows: frozenset[int], dead: frozenset[int]) -> Steps:
+    taken = ranges_of(sorted((rows | dead) - before))
+    return Steps(Named.of(cursor_of(before)), taken, min(rows), max(rows))
+
+
 @given(id_sets, some_ids, id_sets)
 def test_each_token_is_the_new_set_up_to_its_row_and_the_old_one_above(
     before: frozenset[int], rows: frozenset[int], dead: frozenset[int]
@@ -31,15 +39,16 @@ def test_each_token_is_the_new_set_up_to_its_row_and_the_old_one_above(
     rows -= before
     if not rows:
         return
-    held, after = cursor_of(before), cursor_of(before | rows | dead)
-    way = Steps(held, after, min(rows), max(rows))
+    way = way_of(before, rows, dead)
     for row_id in sorted(rows):
-        told = ids_of(Cursor.parse(way.token(row_id)))
         known = before | {i for i in rows | dead if i <= row_id}
-        assert told == known, row_id
+        assert ids_of(Cursor.parse(way.token(row_id))) == known, row_id
+        assert parse_token(way.token(row_id)).mark is None
+        assert way.change.at(row_id, way.mark(row_id)) == Named.of(cursor_of(known))
+        assert way.change.position_at(row_id) == max(known)
 
 
-@pytest.mark.parametrize("most", [12, 20, 40])
+@pytest.mark.parametrize("most", [24, 30, 40])
 @given(id_sets, some_ids, id_sets)
 def test_a_token_without_room_names_less_and_always_its_own_row(
     most: int, before: frozenset[int], rows: frozenset[int], dead: frozenset[int]
@@ -47,20 +56,18 @@ def test_a_token_without_room_names_less_and_always_its_own_row(
     rows -= before
     if not rows:
         return
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cursor_token, "ROOM_CHARS", 2)
-        patch.setattr(cursor_token, "FEW_GAPS", 1)
-        for module in (cursor_token, steps):
-            patch.setattr(module, "MAX_TOKEN_CHARS", most)
-            patch.setattr(module, "PLAIN_GAPS", 1)
-        held, after = cursor_of(before).named(), cursor_of(before | rows | dead)
-        way = Steps(held, after, min(rows), max(rows))
+    with little_room(most):
+        way = way_of(before, rows, dead)
         for row_id in sorted(rows):
             token = way.token(row_id)
             assert len(token) <= most
+            known = before | {i for i in rows | dead if i <= row_id}
             told = ids_of(Cursor.parse(token))
             assert row_id in told
-            assert told <= before | {i for i in rows | dead if i <= row_id}
+            assert told <= known
+            mark = parse_token(token).mark
+            assert mark in (None, Named.of(cursor_of(known)).mark)
+            assert mark is not None or told == known or "!" not in token
 
 
 def test_a_row_costs_no_more_codes_however_many_gaps_there_are(
@@ -70,6 +77,7 @@ def test_a_row_costs_no_more_codes_however_many_gaps_there_are(
     top = 100_000
     held = Cursor.at(top, [(i, i) for i in range(top - 2 * 2_970, top, 2)])
     rows = [low for low, _ in held.gaps]
+    named = Named.of(held)
     written: list[int] = []
     code, codes = runs.code, runs.codes
 
@@ -84,7 +92,7 @@ def test_a_row_costs_no_more_codes_however_many_gaps_there_are(
     monkeypatch.setattr(steps, "code", noted_code)
     for module in (steps, cursor_token):
         monkeypatch.setattr(module, "codes", noted_codes)
-    way = Steps(held, Cursor.at(top), rows[0], rows[-1])
+    way = Steps(named, held.gaps, rows[0], rows[-1])
     tokens = [way.token(row_id) for row_id in rows]
     assert len(set(tokens)) == len(rows)
     assert sum(written) < 4 * len(rows)

@@ -5,12 +5,16 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from poller.ids.cursor import Cursor
+from poller.ids.gaps import NOTHING_KNOWN
 from poller.ids.ranges import Range
+from poller.reading.after_grace import AfterGrace
 from poller.reading.database import Database
-from poller.reading.fence import Evidence, FenceVoid, GracePeriod, HoldersSeen
+from poller.reading.dialects.mysql_ground import ground_of
+from poller.reading.fence import Evidence, FenceVoid, HoldersSeen
 from poller.reading.table import Table
 from tests.harness import sql
 
@@ -102,6 +106,44 @@ def test_on_postgresql_a_transaction_with_an_id_is_a_holder(
         assert notes.fence.idle(notes.look())
 
 
+def test_on_postgresql_a_holder_has_one_key_while_it_is_open_and_the_next_another(
+    postgresql_url: str, watch: Watch
+) -> None:
+    """Also in the same slot and process, where only the count tells them apart."""
+    sql.execute(postgresql_url, POSTGRESQL_TABLES["serial"][0])
+    notes = watch(postgresql_url)
+    seen: list[Any] = []
+    with transaction(postgresql_url) as connection:
+        for _ in range(3):
+            for _ in range(2):
+                connection.execute("INSERT INTO notes (b) VALUES ('x')")
+                seen.append(notes.look())
+            connection.commit()
+    first, again, second, _, third, _ = (evidence.keys for evidence in seen)
+    assert first == again
+    assert len(first | second | third) == 3
+    assert not notes.fence.must_read(first, seen[1])
+    assert notes.fence.must_read(first, seen[2])
+
+
+def test_on_postgresql_a_prepared_holder_is_read_again_and_then_left_alone(
+    postgresql_url: str, watch: Watch
+) -> None:
+    sql.execute(postgresql_url, POSTGRESQL_TABLES["serial"][0])
+    notes = watch(postgresql_url)
+    with transaction(postgresql_url, "INSERT INTO notes (b) VALUES ('x')") as connection:
+        before = notes.look()
+        witness = notes.fence.judge((1, 1), NOTHING_KNOWN, before)
+        connection.execute("PREPARE TRANSACTION 'left over'")
+    after = notes.look()
+    assert notes.fence.must_read(witness, after)
+    witness = notes.fence.judge((1, 1), witness, after)
+    assert not notes.fence.must_read(witness, notes.look())
+    autocommit(postgresql_url, "COMMIT PREPARED 'left over'")
+    assert notes.fence.must_read(witness, notes.look())
+    assert notes.fence.judge((1, 1), witness, notes.look()) is None
+
+
 @pytest.mark.parametrize(
     "statements",
     [
@@ -148,11 +190,12 @@ def test_on_postgresql_table_locks_count_where_no_sequence_does(
 ) -> None:
     sql.execute(postgresql_url, "CREATE TABLE notes (id bigint PRIMARY KEY, b text)")
     notes = watch(postgresql_url)
-    assert notes.fence.name == "table locks"
+    assert notes.fence.name == "grace period, then table locks"
     assert "no sequence" in str(notes.table.facts.exceptions[0])
     with transaction(postgresql_url, "INSERT INTO notes VALUES (7, 'x')"):
-        assert not notes.fence.idle(notes.look())
-    assert notes.fence.idle(notes.look())
+        assert len(notes.look().keys) == 1
+    assert not notes.look().keys
+    assert not notes.fence.idle(notes.look())  # an id may be on its way to its INSERT
 
 
 def test_on_postgresql_a_sequence_that_begins_to_cache_voids_the_proof(
@@ -164,7 +207,7 @@ def test_on_postgresql_a_sequence_that_begins_to_cache_voids_the_proof(
     with pytest.raises(FenceVoid):
         notes.look()
     notes.database.read(notes.table.describe)
-    assert isinstance(notes.fence, GracePeriod)
+    assert isinstance(notes.fence, AfterGrace)
 
 
 def test_on_postgresql_a_changed_source_of_ids_is_seen(postgresql_url: str, watch: Watch) -> None:
@@ -173,6 +216,9 @@ def test_on_postgresql_a_changed_source_of_ids_is_seen(postgresql_url: str, watc
     sql.execute(postgresql_url, "CREATE SEQUENCE other START 50")
     sql.execute(postgresql_url, "ALTER SEQUENCE notes_id_seq OWNED BY NONE")
     sql.execute(postgresql_url, "ALTER TABLE notes ALTER id SET DEFAULT nextval('other')")
+    with pytest.raises(FenceVoid):
+        notes.look()
+    notes.database.read(notes.table.describe)
     with transaction(postgresql_url, "INSERT INTO notes (b) VALUES ('x')"):
         assert not notes.fence.idle(notes.look())
 
@@ -188,6 +234,9 @@ def test_on_postgresql_a_replaced_table_is_another_history(
         connection.execute("ALTER TABLE notes RENAME TO old")
         connection.execute("ALTER TABLE successor RENAME TO notes")
     assert notes.database.read(notes.table.history).place != before.place
+    with pytest.raises(FenceVoid):
+        notes.look()
+    notes.database.read(notes.table.describe)
     with transaction(postgresql_url, "INSERT INTO notes (b) VALUES ('x')"):
         assert not notes.fence.idle(notes.look())
 
@@ -205,7 +254,7 @@ def test_on_postgresql_several_sequences_and_wide_steps_are_named(
     told = " ".join(map(str, notes.table.facts.exceptions))
     assert "several sequences" in told
     assert "INCREMENT 50" in told
-    assert isinstance(notes.fence, GracePeriod)
+    assert isinstance(notes.fence, AfterGrace)
 
 
 MARIADB_TABLE = "CREATE TABLE notes (id bigint AUTO_INCREMENT PRIMARY KEY, b text)"
@@ -262,10 +311,12 @@ def test_on_mariadb_a_prepared_transaction_left_over_is_pending(
 
 
 def test_on_mariadb_a_look_that_fails_leaves_its_level_to_nobody(
-    mariadb_url: str, watch: Watch
+    mariadb_url: str, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sql.execute(mariadb_url, MARIADB_TABLE)
     notes = watch(mariadb_url)
+    as_before = notes.database.read(lambda c: ground_of(c, sa.Table("notes", sa.MetaData()), "id"))
+    monkeypatch.setattr("poller.reading.dialects.mysql_fences.ground_of", lambda *_: as_before)
     sql.execute(mariadb_url, "RENAME TABLE notes TO away")
     with pytest.raises(DBAPIError):
         notes.look((1, 3))

@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 
 from poller.ids.cursor import Cursor
+from poller.ids.gaps import NOTHING_KNOWN, Gaps, Part
 from poller.ids.ranges import Range
 from poller.reading.database import Database
 from poller.reading.dialects.facts import TableFacts
-from poller.reading.fence import FenceVoid, HolderFence, HoldersSeen
+from poller.reading.fence import FenceVoid, Holder, HolderFence, HoldersSeen
 from poller.reading.snapshot import History, Reading
 from poller.reading.source import Source
 from poller.reading.table import Table
 from poller.runtime.settings import Settings
 from tests.harness import sql
+
+# A cursor and its gaps, as a poller keeps them.
+OPEN = Cursor.at(6, [(3, 4)]), Gaps((Part(((3, 4),), NOTHING_KNOWN, 0.0),))
 
 
 class Recorded(HolderFence):
@@ -65,6 +69,10 @@ class RecordedTable(Table):
         self._fence.steps.append("gaps_below")
         return super().gaps_below(*arguments)
 
+    def status(self, *arguments: Any) -> Reading:
+        self._fence.steps.append("status")
+        return super().status(*arguments)
+
     def history(self, *arguments: Any) -> History:
         self._fence.steps.append("history")
         return super().history(*arguments)
@@ -86,10 +94,10 @@ def test_the_holders_are_read_before_the_rows(recorded: tuple[Source, Recorded])
     source, fence = recorded
     source.open()
     fence.steps.clear()
-    source.read(Cursor.at(6, [(3, 4)]), 9, look=True)
+    source.read(*OPEN, 9)
     assert fence.steps == ["holders", "poll"]
     fence.steps.clear()
-    source.read(Cursor.at(9), 9, look=False)
+    source.read(Cursor.at(9), Gaps(), 9)
     assert fence.steps == ["poll"]
 
 
@@ -99,7 +107,7 @@ def test_a_start_knows_where_it_begins_before_it_asks_who_is_there(
     """A transaction that takes an id below the start after the look would be overlooked."""
     source, fence = recorded
     opening = source.open()
-    assert fence.steps == ["describe", "history", "start_below", "holders"]
+    assert fence.steps == ["describe", "status", "start_below", "holders"]
     assert (opening.cursor, opening.floor) == (Cursor.at(6), 0)
 
 
@@ -111,7 +119,7 @@ def test_a_start_with_holders_looks_for_the_gaps_afterwards(
     fence.held = [("t1", "pid 1", False)]
     fence.look = lambda *_: fence.steps.append("holders")  # type: ignore[method-assign,assignment]
     opening = source.open()
-    assert fence.steps == ["describe", "history", "start_below", "holders", "gaps_below"]
+    assert fence.steps == ["describe", "status", "start_below", "holders", "gaps_below"]
     assert (opening.cursor, opening.floor) == (Cursor.at(6, [(3, 4)]), 2)
 
 
@@ -122,7 +130,27 @@ def test_a_void_proof_has_the_table_looked_at_again_and_proves_nothing(
     source.open()
     fence.steps.clear()
     fence.void = True
-    evidence, reading = source.read(Cursor.at(6, [(3, 4)]), 9, look=True)
+    fence.keys_last = True
+    seen = source.read(*OPEN, 9)
     assert fence.steps == ["holders", "describe", "history", "poll"]
-    assert evidence is None
-    assert [row.id for row in reading.rows] == [9]
+    assert (seen.evidence, seen.unread) == (None, frozenset())
+    assert [row.id for row in seen.reading.rows] == [9]
+
+
+def test_a_gap_is_not_asked_for_while_all_of_its_holders_are_there(
+    recorded: tuple[Source, Recorded],
+) -> None:
+    source, fence = recorded
+    source.open()
+    fence.keys_last = True
+    fence.held = [Holder("t1", "pid 1")]
+    held, other = frozenset({"t1"}), frozenset({"t1", "t2"})
+    gaps = Gaps((Part(((1, 1), (5, 5)), held, 0.0), Part(((2, 2),), other, 0.0)))
+    cursor = Cursor.at(6, gaps.ranges())
+    seen = source.read(cursor, gaps, 9)
+    assert seen.unread == {held}
+    assert [row.id for row in seen.reading.rows] == [2, 9]
+    fence.keys_last = False
+    seen = source.read(cursor, gaps, 9)
+    assert seen.unread == frozenset()
+    assert [row.id for row in seen.reading.rows] == [2, 5, 9]

@@ -1,6 +1,9 @@
 """The queries, on each database."""
 
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +15,9 @@ from poller.reading.description import TableError
 from poller.reading.questions import Questions
 from poller.reading.snapshot import Found, HistoryMoved
 from poller.reading.table import Table
-from tests.harness.sql import KEY_TYPES
+from tests.harness.sql import KEY_TYPES, Transaction
+
+ANALYZE = {"postgresql": "ANALYZE notes", "mysql": "ANALYZE TABLE notes"}
 
 
 @pytest.fixture
@@ -35,6 +40,13 @@ def insert(database: Database, *ids: int) -> None:
                 {"id": i, "body": f"note {i}"},
             )
         )
+
+
+def write_ids(database: Database, ids: Iterable[int]) -> None:
+    rows = [{"id": row_id} for row_id in ids]
+    database.write(
+        lambda c: c.execute(sa.text("INSERT INTO notes (id, body) VALUES (:id, 'x')"), rows)
+    )
 
 
 def described(database: Database, **options: object) -> Table:
@@ -259,7 +271,8 @@ def test_a_column_added_later_stays_hidden_when_looked_at_again(
     database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes DROP COLUMN body"))
     database.read(table.describe)
     rows = database.read(lambda c: table.page(c, [(1, 1)], 1).rows)
-    assert rows[0].columns == {"id": 1}
+    assert rows[0].columns == {"id": 1, "body": None}
+    assert rows[0].withheld == {"body": "the table no longer has this column"}
 
 
 def test_hundreds_of_ranges_of_any_size_bring_just_their_rows(database: Database) -> None:
@@ -292,6 +305,118 @@ def test_a_key_of_any_size_is_polled(database_url: str, kind: str) -> None:
     database.close()
 
 
+def test_gaps_between_ids_that_are_far_apart_are_found_filled(database: Database) -> None:
+    """As many single ids and ranges beside each other as there are."""
+    sparse, dense = range(1_000, 401_000, 1_000), range(500_000, 500_400, 2)
+    late = [1_001, 200_500, 400_999, 500_001, 500_399]
+    write_ids(database, [*sparse, *dense, *late, 600_000])
+    table = described(database)
+    gaps = [*((i + 1, i + 999) for i in sparse), *((i + 1, i + 1) for i in dense)]
+    cursor = Cursor.at(500_400, gaps)
+    assert polled(database, table, cursor, 1_000) == [*late, 600_000]
+    assert polled(database, table, cursor, 2) == late[:2]
+    filled = cursor.retire([(i, i) for i in late])
+    assert polled(database, table, filled) == [600_000]
+
+
+def test_a_key_of_any_name_is_read(database_url: str) -> None:
+    database = Database(database_url)
+    name = {"postgresql": '"i{}d %s"', "sqlite": '"i{}d %s"'}.get(database.dialect, "`i{}d %s`")
+    name_sent = name.replace("%", "%%") if not database.is_sqlite else name
+    database.write(
+        lambda c: c.exec_driver_sql(
+            f"CREATE TABLE notes ({name_sent} {KEY_TYPES[database.dialect]}, body VARCHAR(9))"
+        )
+    )
+    for _ in range(9):
+        database.write(lambda c: c.exec_driver_sql("INSERT INTO notes (body) VALUES ('x')"))
+    table = described(database)
+    gaps = [(2, 2), (5, 5), (100, 199), (300, 399)]
+    assert polled(database, table, Cursor.at(500, gaps)) == [2, 5]
+    database.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("gaps", [1, 1_000])
+def test_gaps_are_read_by_the_index_of_the_key(database: Database, gaps: int) -> None:
+    """Each is one short walk, and the planner does not take them for a lot of work: PostgreSQL
+    would compile the statement first (JIT), from a cost of 100,000 on."""
+    write_ids(database, range(100, 1_000_000, 100))
+    database.write(lambda c: c.exec_driver_sql(ANALYZE[database.dialect]))
+    table = described(database)
+    cursor = Cursor.at(
+        1_000_000, [(i + 1, i + 99) for i in range(500_000, 500_000 + 100 * gaps, 100)]
+    )
+    plan = database.read(lambda c: explained(c, lambda: table.poll(c, cursor, 500)))
+    if database.dialect == "postgresql":
+        assert "Seq Scan on notes " not in plan  # that on its sequence is one row
+        assert max(float(cost) for cost in re.findall(r"cost=[0-9.]+\.\.([0-9.]+)", plan)) < 10_000
+    else:
+        assert "'notes', 'range', 'PRIMARY'" in plan
+        assert "'notes', 'index'" not in plan
+        assert "'notes', 'ALL'" not in plan
+
+
+def test_the_counter_walks_no_deleted_rows(postgresql_url: str) -> None:
+    """A queue's: each poll went over the index entries of all that had been taken from it."""
+    database = Database(postgresql_url)
+    database.write(
+        lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {KEY_TYPES['postgresql']})")
+    )
+    with Transaction(postgresql_url) as other:
+        other.execute("SELECT txid_current()")  # keeps VACUUM from them
+        insert_50_000 = "INSERT INTO notes SELECT FROM generate_series(1, 50000)"
+        database.write(lambda c: c.exec_driver_sql(insert_50_000))
+        database.write(lambda c: c.exec_driver_sql("DELETE FROM notes"))
+        table = described(database)
+        plan = database.read(
+            lambda c: explained(
+                c, lambda: table.poll(c, Cursor.at(50_000), 500), "EXPLAIN (ANALYZE, BUFFERS)"
+            )
+        )
+        read = re.search(r"Buffers: shared hit=(\d+)", plan)
+        assert read is not None
+        assert int(read[1]) < 100
+        assert database.read(lambda c: table.poll(c, Cursor(), 500)).counter == 50_000
+    database.close()
+
+
+def test_rows_set_by_hand_above_the_sequence_count(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    database.write(
+        lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {KEY_TYPES['postgresql']}, body TEXT)")
+    )
+    table = described(database)
+
+    def counter() -> int | None:
+        return database.read(lambda c: table.poll(c, Cursor(), 9)).counter
+
+    assert counter() == 0
+    write_ids(database, [7, 900])
+    assert counter() == 900
+    database.write(lambda c: c.exec_driver_sql("INSERT INTO notes (body) VALUES ('x')"))
+    assert counter() == 900
+    database.write(lambda c: c.exec_driver_sql("DELETE FROM notes WHERE id > 1"))
+    assert counter() == 1
+    database.close()
+
+
+def explained(
+    connection: sa.Connection, work: Callable[[], object], explain_sql: str = "EXPLAIN"
+) -> str:
+    """The plan of the one statement that `work` executes."""
+    plans: list[str] = []
+
+    def explain(_: object, cursor: Any, sql: str, bounds: Any, *rest: object) -> None:
+        cursor.execute(f"{explain_sql} {sql}", bounds)
+        plans.append(str(cursor.fetchall()))
+
+    sa.event.listen(connection, "before_cursor_execute", explain)
+    work()
+    (plan,) = plans
+    return plan
+
+
 def test_on_sqlite_no_range_walks_the_table(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.write(lambda c: c.exec_driver_sql(f"CREATE TABLE notes (id {KEY_TYPES['sqlite']})"))
@@ -300,7 +425,7 @@ def test_on_sqlite_no_range_walks_the_table(sqlite_url: str) -> None:
 
     def plan(connection: sa.Connection) -> str:
         columns = table._last_look().description.columns.at_once
-        questions = Questions(table._key, columns, few_rows=True)
+        questions = Questions("sqlite", table._key, columns, few_rows=True)
         ((statement, bounds),) = questions.about(ranges, 100)
         told = statement.params(bounds)
         sql = str(told.compile(connection, compile_kwargs={"literal_binds": True}))
@@ -381,3 +506,11 @@ def test_sqlite_without_autoincrement_is_named(sqlite_url: str) -> None:
     table = described(database)
     assert "AUTOINCREMENT" in str(table.facts.exceptions[0])
     database.close()
+
+
+def test_the_minute_is_that_of_the_database(database: Database) -> None:
+    """Of UTC, since 1970. It runs on this machine, so that their clocks agree."""
+    table = described(database)
+    before = time.time() // 60
+    minute = database.read(lambda c: table.poll(c, Cursor.at(0), 1)).minute
+    assert before <= minute <= time.time() // 60

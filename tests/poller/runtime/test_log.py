@@ -213,3 +213,12 @@ def test_lines_about_one_stream_are_for_debugging() -> None:
         and call.args[0].value in ("stream opened", "stream closed")
     }
     assert levels == {"debug"}
+
+
+def test_a_statement_of_a_megabyte_is_not_written_out() -> None:
+    """The gaps of a poll are in its statement, which is part of its error."""
+    with logged() as lines:
+        log.error("poll failed", feed="posts", detail="no such table: SELECT " + "1 OR " * 9_999)
+    (line,) = lines
+    assert len(str(line)) < 2 * log.MAX_TEXT
+    assert "no such table" in str(line)

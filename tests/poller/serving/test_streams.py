@@ -13,8 +13,10 @@ import pytest
 from gevent import monkey
 
 from poller.access.admission import Admission
-from poller.delivery.event_log import Entry, EventLog
+from poller.delivery.entry import Entry
+from poller.delivery.event_log import EventLog
 from poller.ids.cursor import Cursor
+from poller.ids.named import Change, Named
 from poller.reading.snapshot import Found, History
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
@@ -39,10 +41,11 @@ class Bench:
         self.streams = Streams("bench", self.log, lambda _r, _n: none, settings, lambda: None, str)
 
     def row(self, row_id: int, size_bytes: int = 50) -> None:
-        cursor = self.log.cursor.add(row_id)
+        change = Change(self.log.held, self.log.held.then([(row_id, row_id)]))
         lines = b"data: " + b"x" * size_bytes + b"\n"
         frame = lines + b"id: %s.%d\n\n" % (EPOCH.encode(), row_id)
-        self.log.extend([Entry(row_id, cursor, frame, len(lines))], cursor)
+        entry = Entry(row_id, change, 1, change.after.mark, frame, len(lines))
+        self.log.extend([entry], change.after)
 
     def open(self, last_event_id: str | None = None) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -81,7 +84,7 @@ def received(client: socket.socket) -> bytes:
 
 
 def test_a_client_that_is_ahead_gets_heartbeats(bench: Bench) -> None:
-    bench.log.begin(EPOCH, Cursor.at(50))
+    bench.log.begin(EPOCH, Named.of(Cursor.at(50)))
     bench.log.passed(1000)
     client = bench.open(f"{EPOCH}.1000")
     until(lambda: received(client), "its greeting")
@@ -97,7 +100,7 @@ def test_a_client_that_is_ahead_gets_heartbeats(bench: Bench) -> None:
 def test_first_row_after_a_time_without_streams_takes_one_round(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.log.begin(EPOCH, Cursor.at(0))
+    bench.log.begin(EPOCH, Named.of(Cursor.at(0)))
     for row_id in range(1, 2000):
         bench.row(row_id, 2000)
     bench.log.passed(None)
