@@ -9,7 +9,7 @@ TESTS ?=
 PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test clients torture soak lint bench bench-compare format clean test-parts
+.PHONY: help run check test clients torture held soak lint bench bench-compare format clean test-parts
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -31,9 +31,14 @@ clients: $(VENV)/clients.stamp test-parts  ## every client through every cut; wr
 DATABASES ?= postgresql mariadb mariadb-mdl sqlite
 SEEDS ?= 1 2 3 4 5
 SECONDS_EACH ?= 60
+HOLD_SECONDS ?= 120
 torture: $(VENV)/dev.stamp test-parts  ## writers, clients and faults on real databases; writes docs/torture.md
 	@$(BIN)/python -m tests.campaigns.oracle --databases $(DATABASES) --seeds $(SEEDS) \
-	--seconds $(SECONDS_EACH) --write docs/torture.md </dev/null
+	--seconds $(SECONDS_EACH) --hold $(HOLD_SECONDS) --write docs/torture.md </dev/null
+
+held: $(VENV)/dev.stamp test-parts  ## is anybody delayed by a transaction that stays open for HOLD_SECONDS?
+	@$(BIN)/python -m tests.campaigns.oracle --databases $(filter-out sqlite,$(DATABASES)) --seeds \
+	--hold $(HOLD_SECONDS) </dev/null
 
 SOAK_MINUTES ?= 30
 SOAK_PATH ?= fanout

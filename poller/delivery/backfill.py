@@ -17,8 +17,8 @@ must have begun after this was certain of the id, and it is the same certainty f
   second; once it is gone, they ask once more and believe the answer. Each answer must be younger
   than the one before: so a page is nothing to those who ask later.
 - In another generation of the log the same ids are other rows. The table may have become another
-  one before the poller has noticed: a page whose history the log does not know yet is for nobody
-  (`OtherHistory`), and the next poll says whether it is a new generation or only a new name.
+  one before the poller has noticed: a page whose history the log does not know, or whose counter is
+  below what was asked for, is for nobody (`OtherHistory`); the next poll says what it is now.
 
 So these, the `as_of` of a question, must be the same for all who share a page. The client's
 own set, the epoch (in ids, not in bodies) and the page's size take no part in it.
@@ -58,16 +58,23 @@ QUESTION_RANGES = 500
 
 
 class FoundRows(Protocol):
-    """What the query found: the rows, and the name of the history that they are of."""
+    """The rows, the name of their history, and the greatest id that it had, if that is told."""
 
     @property
     def epoch(self) -> str: ...
+    @property
+    def counter(self) -> int | None: ...
     @property
     def rows(self) -> list[Row]: ...
 
 
 class OtherHistory(Exception):  # noqa: N818 - no fault: the next poll finds out
     """The table is not, or not by this name, the one that is being streamed."""
+
+
+def _began_again(found: FoundRows, asked: Sequence[Range]) -> bool:
+    """Whether the ids started again. All that is asked for was delivered, so the table had it."""
+    return found.counter is not None and found.counter < asked[-1][1]
 
 
 PageReader = Callable[[Sequence[Range], int], FoundRows]
@@ -192,7 +199,7 @@ class Backfill:
     def _read(self, ranges: Sequence[Range]) -> list[Page]:
         limit = self._query_rows
         found = self._read_page(ranges, limit)
-        if found.epoch not in self._epochs():
+        if found.epoch not in self._epochs() or _began_again(found, ranges):
             raise OtherHistory
         rows = found.rows
         bodies: list[Body] = [(new.id, self._body(new)) for new in in_slices(rows)]

@@ -29,7 +29,7 @@ MAX_ROWS = 2**31
 
 
 class Batch(NamedTuple):
-    """Rows, lowest ids first; what follows is told to a poll."""
+    """Rows, lowest ids first, and what is told beside them."""
 
     history: History
     counter: int | None
@@ -53,7 +53,7 @@ class Batches:
         self._description = description
         self._facts = facts
         self.polls = self._asked_with(facts.status, few_rows=True)
-        self.pages = self._asked_with(facts.identity, few_rows=False)
+        self.pages = self._asked_with(facts.status, few_rows=False)
         self._ids = Questions(dialect, description.key, ())
         self._rows_that_fit = MAX_ROWS  # into a batch's bytes, by the last batches
 

@@ -55,10 +55,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The rows of some ranges of ids, in id order, and the history whose rows they are."""
+    """The rows of some ranges of ids, in id order, and the history whose rows they are.
+
+    `counter` is that of `Reading`: ids that started again may have no other trace.
+    """
 
     history: History
     rows: list[Row]
+    counter: int | None = None
 
     @property
     def epoch(self) -> str:

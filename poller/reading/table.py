@@ -109,7 +109,7 @@ class Table:
         """At most `limit` rows whose ids are in `ranges`, lowest first."""
         batches = self._last_look().batches
         read = batches.read(connection, batches.pages, ranges, limit)
-        return Found(read.history, read.rows)
+        return Found(read.history, read.rows, read.counter)
 
     def start_below(self, connection: Connection, rows: int) -> int:
         """The position with `rows` rows above it, or 0 if the table has no more than that."""

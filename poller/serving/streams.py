@@ -106,12 +106,18 @@ class Streams:
         self._fanout.add(stream)
         return stream
 
-    def reader(self, signal: Event) -> Subscriber:
-        """A position in the log, from now on, for the application itself: it has no client, and
-        takes no place."""
-        return Subscriber(
-            self._feed, self._log, self._backfill, None, signal, self._why_waiting, gevent.sleep
-        )
+    def reader(
+        self,
+        signal: Event,
+        last_event_id: str | None = None,
+        pause: Callable[[float], object] = gevent.sleep,
+    ) -> Subscriber:
+        """A position in the log for this process itself: it has no client, and takes no place.
+
+        Its arguments are those of `Subscriber`.
+        """
+        asked_by = self._feed, self._log, self._backfill, last_event_id
+        return Subscriber(*asked_by, signal, self._why_waiting, pause)
 
     def read(self, asked: StreamRequest, client: ClientSocket, limit: int, wait_s: float) -> Answer:
         """At most `limit` rows, after at most `wait_s` seconds if there are none. It counts as a

@@ -14,7 +14,7 @@ from flask import Flask, current_app, g, url_for
 
 from poller.feed import Delivered, Feed
 from poller.web import script
-from poller.web.current import EXTENSION, service_of, services_of
+from poller.web.current import service_of, services_of
 
 NOTED = "_rowcast_delivered"  # in `g`: by notifier and feed
 
@@ -29,7 +29,7 @@ def add_to(app: Flask, notifier: str) -> None:
 
     app.before_request(note)
     # A global: a context processor would not reach macros that are imported.
-    app.jinja_env.globals["rowcast"] = Page
+    app.jinja_env.globals.update(rowcast=Page)
 
 
 def token(
@@ -40,21 +40,32 @@ def token(
 
 
 class Page:
-    """What templates know as `rowcast`."""
+    """What templates know as `rowcast`. If the application has several notifiers, `notifier` is the
+    name of the feed's; default: the first."""
 
     @staticmethod
-    def source(name: str, rows: Iterable[object] = (), notifier: str = EXTENSION) -> str:
+    def source(name: str, rows: Iterable[object] = (), notifier: str | None = None) -> str:
         """The address of the stream of a page that shows `rows` of the feed `name`."""
-        feed = service_of(current_app, notifier).feed(name)
-        address = url_for(f"{notifier}.stream", name=name)
-        return f"{address}?{urlencode({'last_event_id': token(feed, notifier, rows)})}"
+        of = notifier or _first()
+        address = url_for(f"{of}.stream", name=name)
+        return f"{address}?{urlencode({'last_event_id': Page.token(name, rows, of)})}"
+
+    @staticmethod
+    def token(name: str, rows: Iterable[object] = (), notifier: str | None = None) -> str:
+        """The token alone, for what resumes by other means than the address."""
+        of = notifier or _first()
+        return token(service_of(current_app, of).feed(name), of, rows)
 
     @staticmethod
     def script_url() -> str:
-        """The address of `rowcast.js`, with its hash. Every notifier serves the same."""
-        return script.address(next(iter(services_of(current_app))), "js")
+        """The address of `rowcast.js`."""
+        return script.address(_first(), "js")
 
     @staticmethod
     def module_url() -> str:
-        """The same as a module."""
-        return script.address(next(iter(services_of(current_app))), "mjs")
+        """The address of the same as a module."""
+        return script.address(_first(), "mjs")
+
+
+def _first() -> str:
+    return next(iter(services_of(current_app)))

@@ -23,15 +23,15 @@ _MODULE = (FOLDER / "rowcast.mjs").read_text(encoding="utf-8")
 TEXTS = {"js": _CLASSIC, "mjs": _MODULE.replace("./rowcast.js", f"./rowcast.{VERSION}.js")}
 
 
+def address(notifier: str, kind: str) -> str:
+    """Where a page gets the script, `js` or `mjs`."""
+    return url_for(f"{notifier}.script", version=VERSION, kind=kind)
+
+
 def add_to(blueprint: Blueprint) -> None:
     kind = "<any(js, mjs):kind>"
     blueprint.add_url_rule(f"/rowcast.{kind}", view_func=script, defaults={"version": None})
     blueprint.add_url_rule(f"/rowcast.<version>.{kind}", view_func=script)
-
-
-def address(notifier: str, kind: str) -> str:
-    """Under which browsers keep the script, of kind `js` or `mjs`."""
-    return url_for(f"{notifier}.script", version=VERSION, kind=kind)
 
 
 def script(version: str | None, kind: str) -> Response:

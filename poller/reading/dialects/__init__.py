@@ -28,14 +28,20 @@ from poller.reading.dialects import mysql, postgresql, sqlite
 from poller.reading.dialects.facts import Finding, TableFacts, outlying, status
 from poller.reading.dialects.key import examine_key
 from poller.reading.dialects.product import foreign_product
+from poller.reading.dialects.shapes import Inspects
 from poller.reading.fence import GracePeriod
 
 
 def examine(
-    connection: Connection, table: sa.Table, key: ColumnElement[int], grace_s: float
+    connection: Connection,
+    table: sa.Table,
+    key: ColumnElement[int],
+    grace_s: float,
+    inspector: Inspects | None = None,
 ) -> TableFacts:
-    """What there is to know of `table`, which exists. `grace_s`: if no proof can be had."""
-    findings = examine_key(connection, table, key)
+    """What there is to know of `table`, which exists. `grace_s`: if no proof can be had.
+    `inspector`: if the table's shape is known already."""
+    findings = examine_key(connection, table, key, inspector or sa.inspect(connection))
     grace = GracePeriod(grace_s, time.monotonic)
     if product := foreign_product(connection):
         examined = _unknown(table, grace, f"this is {product}, with rules of its own")

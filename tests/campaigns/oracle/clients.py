@@ -1,4 +1,6 @@
-"""Nine clients in one process: `… oracle.clients FOLDER SEED MAIN_URL LAG_URL`.
+"""The clients, in one process: `… oracle.clients CAST FOLDER SEED URL…`.
+
+`torture` has nine, on two servers:
 
 | client | what it does |
 |---|---|
@@ -9,7 +11,8 @@
 | httpx-sse | a client that nobody here wrote |
 | rows | asks `/rows` instead, at both servers (`rows_client.py`) |
 
-Each has a thread; the process is ended by SIGTERM.
+`one` is a steady one, and `crowd` twenty that come back every few seconds: see `held.py`. Each
+client has a thread; the process is ended by SIGTERM.
 """
 
 import random
@@ -26,6 +29,8 @@ import httpx
 import httpx_sse
 
 from tests.campaigns.oracle import rows_client
+from tests.campaigns.oracle.heartbeat import beat_beside
+from tests.campaigns.oracle.journal import Journal
 from tests.campaigns.oracle.reader import Memory, Reader
 
 STEP_S = 0.2
@@ -45,6 +50,7 @@ class Habit:
     abrupt: bool = False
     slow: bool = False
     hops: bool = False
+    brief: bool = False  # in what it writes down
 
 
 HABITS = (
@@ -58,6 +64,14 @@ HABITS = (
 )
 THIRD_PARTY = "httpx-sse"
 NAMES = (*(habit.name for habit in HABITS), THIRD_PARTY, rows_client.NAME)
+CROWD_STAY_S = (4.5, 5.5)
+CASTS = {
+    "torture": HABITS,
+    "one": HABITS[:1],
+    "crowd": tuple(
+        Habit(f"returning {number}", stay_s=CROWD_STAY_S, brief=True) for number in range(1, 21)
+    ),
+}
 
 
 def live(habit: Habit, memory: Memory, urls: list[str], chosen: random.Random) -> None:
@@ -108,16 +122,18 @@ def _read_with_httpx(memory: Memory, url: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    folder, seed, *urls = arguments
+    cast, folder, seed, *urls = arguments
     loops: list[Callable[[], None]] = []
-    for habit in HABITS:
-        memory = Memory(Path(folder), habit.name, habit.first_id)
+    for habit in CASTS[cast]:
+        memory = Memory(Path(folder), habit.name, habit.first_id, brief=habit.brief)
         chosen = random.Random(f"{seed}/{habit.name}")
         loops.append(lambda h=habit, m=memory, c=chosen: live(h, m, urls, c))  # type: ignore[misc]
-    third_party = Memory(Path(folder), THIRD_PARTY)
-    loops.append(lambda: live_with_httpx(third_party, urls[0]))
-    rows, hops = Memory(Path(folder), rows_client.NAME), random.Random(f"{seed}/rows")
-    loops.append(lambda: rows_client.live(rows, urls, hops))
+    if cast == "torture":
+        third_party = Memory(Path(folder), THIRD_PARTY)
+        loops.append(lambda: live_with_httpx(third_party, urls[0]))
+        rows, hops = Memory(Path(folder), rows_client.NAME), random.Random(f"{seed}/rows")
+        loops.append(lambda: rows_client.live(rows, urls, hops))
+    beat_beside(cast, Journal(Path(folder) / f"machine of {cast}.jsonl"))
     for loop in loops:
         threading.Thread(target=loop, daemon=True).start()
     signal.pause()

@@ -9,21 +9,17 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import psutil
 
-from tests.campaigns.oracle.proxy import NetworkPath
-from tests.campaigns.oracle.records import Truth
-from tests.campaigns.oracle.table import DatabaseErrors, truncate
+from tests.campaigns.oracle.renewal import reload, truncate
+from tests.campaigns.oracle.scene import EFFECT_TIMEOUT_S, Scene
 from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.process import Child, has_ended, wait_until
-from tests.harness.server import DatabaseServer
 
-EFFECT_TIMEOUT_S = 30.0
-TRUNCATE_TRIES = 10
+LONGEST_STOP_S = 1.0
 LOCKER = """
 import signal, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
@@ -31,27 +27,6 @@ connection.execute("BEGIN EXCLUSIVE")
 print("locked", flush=True)
 signal.pause()
 """
-
-
-@dataclass
-class Scene:
-    """What the faults act on. On SQLite there is no server, and no path to it."""
-
-    url: str
-    main: Gunicorn
-    lagging: Gunicorn
-    folder: Path
-    random: random.Random
-    kill_a_writer: Callable[[], None]
-    database: DatabaseServer | None = None
-    path: NetworkPath | None = None
-    truths: list[Truth] = field(default_factory=list)
-    locker: Child | None = None
-
-    def wait_ready(self, *, lagging: bool = True) -> None:
-        self.main.wait_ready(EFFECT_TIMEOUT_S)
-        if lagging:
-            self.lagging.wait_ready(EFFECT_TIMEOUT_S)
 
 
 def _nothing(_: Scene) -> None:
@@ -116,7 +91,7 @@ def _signal_worker(number: signal.Signals) -> Callable[[Scene], None]:
     return begin
 
 
-def _reload(scene: Scene) -> None:
+def _reload_server(scene: Scene) -> None:
     assert scene.main.child is not None
     old = [psutil.Process(pid) for pid in scene.main.worker_pids()]
     scene.main.child.signal(signal.SIGHUP)
@@ -144,15 +119,16 @@ def _let_worker_go_on(scene: Scene) -> None:
             psutil.Process(pid).resume()
 
 
-def _truncate(scene: Scene) -> None:
-    for attempt in range(1, TRUNCATE_TRIES + 1):
-        try:
-            scene.truths.append(truncate(scene.url))
-        except DatabaseErrors:  # a deadlock with a writer, say
-            if attempt == TRUNCATE_TRIES:
-                raise
-        else:
-            return
+def _stop_and_start(scene: Scene) -> None:
+    """Every worker of the server is told to, one after another."""
+    left = set(scene.main.worker_pids())
+    pause_s = scene.random.uniform(0.0, LONGEST_STOP_S)
+
+    def told() -> bool:
+        left.discard(int(scene.main.get(f"/stop-and-start?pause={pause_s}").text))
+        return not left
+
+    wait_until(told, EFFECT_TIMEOUT_S, "every worker has stopped and started")
 
 
 def _kill_writer(scene: Scene) -> None:
@@ -172,11 +148,13 @@ def _unlock(scene: Scene) -> None:
 
 
 LAGGING = Kind("worker stopped", _stop_lagging_worker, _let_worker_go_on, spans=True)
-TRUNCATED = Kind("table truncated", _truncate)
+TRUNCATED = Kind("table truncated", truncate)
+RELOADED = Kind("table reloaded", reload)
 ANYWHERE = (
     Kind("worker killed", _signal_worker(signal.SIGKILL)),
     Kind("worker terminated", _signal_worker(signal.SIGTERM)),
-    Kind("server reloaded", _reload),
+    Kind("server reloaded", _reload_server),
+    Kind("notifier stopped and started", _stop_and_start),
     Kind("writer killed", _kill_writer),
 )
 ON_A_SERVER = (
@@ -192,11 +170,17 @@ ON_SQLITE = (Kind("database locked", _lock, _unlock),)
 def schedule(dialect: str, chosen: random.Random) -> list[Kind]:
     """Every fault that fits the database once, in an order of the seed's.
 
-    The truncation comes in the middle, when the ids have come far: SQLite knows a truncated table
-    only by ids that are below the old ones. The lagging worker stands still meanwhile, and wakes
-    up in a history that is gone.
+    The table is reloaded at a third of the time, and truncated at two thirds. The lagging worker
+    stands still meanwhile, and wakes up in a history that is gone. See `renewal.py`.
     """
     kinds = [*ANYWHERE, *(ON_SQLITE if dialect == "sqlite" else ON_A_SERVER)]
     chosen.shuffle(kinds)
-    middle = len(kinds) // 2
-    return [*kinds[:middle], LAGGING, TRUNCATED, *kinds[middle:]]
+    third, two_thirds = len(kinds) // 3, 2 * len(kinds) // 3
+    return [
+        *kinds[:third],
+        RELOADED,
+        *kinds[third:two_thirds],
+        LAGGING,
+        TRUNCATED,
+        *kinds[two_thirds:],
+    ]

@@ -7,13 +7,16 @@ import msgspec
 
 from tests.campaigns.oracle.records import (
     Attempt,
+    Beat,
     ClientRecord,
     Connection,
+    Deed,
     Deletion,
     Entry,
     Fault,
     Frame,
     NaiveRow,
+    Pass,
     Record,
     Sentinel,
     Truth,
@@ -70,19 +73,25 @@ def _client(path: Path) -> ClientRecord:
     return client
 
 
+LISTS: dict[type[Entry], str] = {
+    NaiveRow: "naive",
+    Fault: "faults",
+    Deed: "deeds",
+    Pass: "passes",
+    Beat: "beats",
+    Truth: "truths",
+}
+
+
 def _add(record: Record, entry: Entry) -> None:
     match entry:
         case Attempt():
             record.attempts[entry.payload] = entry
         case Deletion():
             record.deletions[entry.payload] = entry
-        case NaiveRow():
-            record.naive.append(entry)
-        case Fault():
-            record.faults.append(entry)
-        case Truth():
-            record.truths.append(entry)
         case Sentinel():
             record.sentinel = entry.payload
         case Connection() | Frame():
             raise ValueError("a client's entry in another journal")
+        case _:
+            getattr(record, LISTS[type(entry)]).append(entry)

@@ -11,7 +11,7 @@
 | fence read after the rows | a writer that commits in between is taken for gone | silent hole |
 | reset swallowed | a new history goes out as if it were the old one | missed reset |
 
-Nothing of this is in the product: `mutant_app.py` plants one, chosen by the environment.
+Nothing of this is in the product: `served_app.py` plants one, chosen by the environment.
 """
 
 import time
@@ -30,6 +30,7 @@ from poller.polling.loop import Poller
 from poller.reading.fence import Pass
 from poller.reading.source import Source
 from poller.wire import event_id
+from tests.campaigns.oracle.patches import patch
 
 VARIABLE = "MUTANT"
 CLOSED_AFTER_S = 0.2
@@ -44,11 +45,6 @@ class Mutant:
     plant: Callable[[], None]
     scenario: str
     anomaly: str
-
-
-def patch(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Replaces `owner.name` with what `make` makes of it; an error where there is no such name."""
-    setattr(owner, name, make(getattr(owner, name)))
 
 
 def naive_cursor() -> None:

@@ -56,7 +56,7 @@ def _pages(client: ClientRecord) -> Iterator[Page]:
             yield page
             page = Page(page.number + 1)
             continue
-        page.last_event_id = frame.event_id
+        page.last_event_id = frame.event_id or page.last_event_id
         if frame.kind == "row":
             page.rows.append(frame)
         elif page.start is None:

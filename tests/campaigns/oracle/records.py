@@ -59,7 +59,7 @@ class Frame(Struct, frozen=True, tag="frame"):
     connection: int
     kind: Literal["row", "place", "reset"]
     at_s: float
-    event_id: str  # the client's last event id after this frame
+    event_id: str  # the client's last event id after this frame; empty if it was left out
     row_id: int = 0
     payload: str = ""
     reason: str = ""
@@ -92,13 +92,49 @@ class Truth(Struct, frozen=True, tag="truth"):
     ended_s: float | None = None
 
 
+class Deed(Struct, frozen=True, tag="deed"):
+    """Something that a run has to contain, or it says nothing: ids were burnt, say."""
+
+    name: str
+    at_s: float
+
+
+class Pass(Struct, frozen=True, tag="pass"):
+    """One pass of a worker's poller over the table, as `observer.py` saw it.
+
+    `life`: since the poller last opened the table. `complete`: it read everything that there was;
+    one that failed, was cut off by its limit or ended in a reset is not.
+    """
+
+    worker: str
+    life: int
+    began_s: float
+    ended_s: float
+    complete: bool
+    gaps: int
+    payloads: list[str]  # of the rows that it brought
+
+
+class Beat(Struct, frozen=True, tag="beat"):
+    """Something that takes no time took this long, up to `at_s`.
+
+    `starved_s`: the machine let it wait. `blocked_s`, of a worker: its hub did not turn.
+    """
+
+    who: str
+    at_s: float
+    starved_s: float
+    blocked_s: float = 0.0
+
+
 class Sentinel(Struct, frozen=True, tag="sentinel"):
     """The last row of all, written when everything is well: whoever has it has been served."""
 
     payload: str
 
 
-Entry = Attempt | Deletion | Connection | Frame | NaiveRow | Fault | Truth | Sentinel
+Told = Attempt | Deletion | NaiveRow | Fault | Deed | Pass | Beat | Truth | Sentinel
+Entry = Told | Connection | Frame
 
 
 @dataclass
@@ -123,4 +159,11 @@ class Record:
     sentinel: str = ""
     naive: list[NaiveRow] = field(default_factory=list)
     writers: list[str] = field(default_factory=list)
-    one_writer_at_a_time: bool = False
+    planned_deeds: list[str] = field(default_factory=list)
+    deeds: list[Deed] = field(default_factory=list)
+    watched: bool = False  # whether the workers wrote down their passes
+    passes: list[Pass] = field(default_factory=list)  # of all workers
+    beats: list[Beat] = field(default_factory=list)
+    # Longer than this a commit must not wait, if the clock is to judge: seconds.
+    longest_wait_s: float | None = None
+    in_order: bool = False  # few rows are committed after one with a greater id

@@ -13,12 +13,13 @@ from tests.campaigns.oracle import journal
 from tests.campaigns.oracle.journal import Journal
 from tests.campaigns.oracle.reader import Memory, Reader
 from tests.campaigns.oracle.records import Attempt, Record, Sentinel, now_s, payload_of
-from tests.campaigns.oracle.table import read_truth, truncate
+from tests.campaigns.oracle.table import empty, read_truth
 from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.process import wait_until
 
 AUTHOR = "scenario"
+SERVED_APP = "tests.campaigns.oracle.served_app:app"
 RECEIVED_WITHIN_S = 20.0
 STEP_S = 0.02
 RING_ROWS = 20
@@ -125,7 +126,7 @@ class Stage:
         )
 
     def truncate(self) -> None:
-        self._journal.write(truncate(self._url))
+        self._journal.write(empty(self._url)[0])
 
     def end(self) -> Record:
         """The last row, which every visitor waits for; then everything that was written down."""

@@ -189,3 +189,14 @@ def test_new_history_in_an_old_page_is_a_missed_reset(run: Run) -> None:
     run.write(12, number=12 + NEW)
     run.receive(12, number=12 + NEW)
     assert run.kinds() == ["missed reset"]
+
+
+def test_new_history_before_its_reset_is_a_missed_reset(run: Run) -> None:
+    run.write(11)
+    run.receive(11)
+    run.truncate()
+    run.write(12, number=12 + NEW)
+    run.receive(12, number=12 + NEW)
+    run.reset("12")
+    run.place("12")
+    assert run.kinds() == ["missed reset"]

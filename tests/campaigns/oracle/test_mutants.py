@@ -7,19 +7,16 @@ import pytest
 from tests.campaigns.oracle.checker import anomalies
 from tests.campaigns.oracle.mutants import MUTANTS, VARIABLE
 from tests.campaigns.oracle.records import Record
-from tests.campaigns.oracle.scenarios import DATABASE, SCENARIOS, SETTINGS, Stage
+from tests.campaigns.oracle.scenarios import DATABASE, SCENARIOS, SERVED_APP, SETTINGS, Stage
 from tests.campaigns.oracle.story import stories
 from tests.harness.gunicorn import Gunicorn
 
 pytestmark = pytest.mark.serving
 
 
-class MutantServer(Gunicorn):
+def server_with(mutant: str, folder: Path, url: str) -> Gunicorn:
     """The wall with a mutant in it; with none, for the control."""
-
-    def __init__(self, folder: Path, url: str, mutant: str) -> None:
-        super().__init__(folder, {"DATABASE_URL": url, VARIABLE: mutant, **SETTINGS})
-        self._command[self._command.index("app:app")] = "tests.campaigns.oracle.mutant_app:app"
+    return Gunicorn(folder, {"DATABASE_URL": url, VARIABLE: mutant, **SETTINGS}, app=SERVED_APP)
 
 
 def database_of(scenario: str) -> str:
@@ -29,7 +26,7 @@ def database_of(scenario: str) -> str:
 def play(scenario: str, mutant: str, url: str, folder: Path) -> Record:
     """What was written down in a scenario."""
     with (
-        MutantServer(folder, url, mutant) as server,
+        server_with(mutant, folder, url) as server,
         Stage(folder, url, server.wait_ready()) as stage,
     ):
         SCENARIOS[scenario](stage)

@@ -14,7 +14,7 @@ from tests.harness.mariadb import MariaDB
 from tests.harness.postgres import Postgres
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
-SHORT = Plan(seed=1, seconds=8, fault_s=(0.3, 0.7))
+SHORT = Plan(seed=1, seconds=8, clock=False, fault_s=(0.3, 0.7))
 
 
 @pytest.mark.parametrize("database_url", DATABASES, indirect=True)

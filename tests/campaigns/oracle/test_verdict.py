@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from tests.campaigns.oracle.delays import delays
 from tests.campaigns.oracle.handmade import Run
-from tests.campaigns.oracle.records import Fault, NaiveRow, Record
-from tests.campaigns.oracle.verdict import Report, delays, report
+from tests.campaigns.oracle.records import Deed, Fault, NaiveRow, Record
+from tests.campaigns.oracle.verdict import Report, report
 
 
 def good_run() -> Run:
@@ -72,6 +73,22 @@ def test_planned_fault_that_did_not_fire_is_vacuous() -> None:
     assert (bad.verdict, bad.reasons) == ("vacuous", ["faults that did not fire: fault"])
 
 
+def test_deed_that_no_writer_did_is_vacuous() -> None:
+    def change(record: Record) -> None:
+        record.planned_deeds = ["burnt", "bulk"]
+        record.deeds = [Deed("burnt", 3.0)]
+
+    bad = judged(change)
+    assert (bad.verdict, bad.reasons) == ("vacuous", ["what no writer did: bulk"])
+
+
+def test_workers_that_were_watched_and_made_no_pass_are_vacuous() -> None:
+    def change(record: Record) -> None:
+        record.watched = True
+
+    assert judged(change).reasons == ["no pass over the table was seen"]
+
+
 def test_idle_writer_is_vacuous() -> None:
     bad = judged(lambda record: record.writers.append("idle"))
     assert (bad.verdict, bad.reasons) == ("vacuous", ["only 2 of 3 writers worked"])
@@ -97,7 +114,7 @@ def test_few_late_commits_are_vacuous_unless_writers_take_turns() -> None:
 
     def on_sqlite(record: Record) -> None:
         in_order(record)
-        record.one_writer_at_a_time = True
+        record.in_order = True
 
     assert judged(on_sqlite).verdict == "pass"
 
@@ -112,6 +129,7 @@ def test_naive_poller_lost_what_it_passed_by() -> None:
 def test_delay_counts_calm_receipts_on_connections_opened_before() -> None:
     record = good_run().end()
     assert delays(record).count == 25
-    assert (delays(record).p50_s, delays(record).p99_s) == (2.0, 3.0)  # ticks
+    found = delays(record)
+    assert (found.p50_s, found.p99_s, found.longest_s) == (2.0, 3.0, 3.0)  # ticks
     record.faults.append(Fault("long", 0.0, 1e6, True))
     assert delays(record).count == 0

@@ -2,14 +2,15 @@
 
 | verdict | when |
 |---|---|
-| fail | there is an anomaly |
+| fail | there is an anomaly, or a row was late: `lateness.py` |
 | unknown | a client did not see the sentinel in time, or the journals contradict the table |
 | vacuous | nothing was wrong, but too little was tried to say so |
 | pass | none of these |
 
-A run is vacuous unless every planned fault was seen to take effect, 95 % of the writers committed
-in the first and in the second half of it, and 10 rows were committed late: after a row with a
-greater id of another transaction (not where the database has one writer at a time).
+A run is vacuous unless every planned fault was seen to take effect, everything that the writers
+had to do was done, 95 % of them committed in the first and in the second half of it, and 10 rows
+were committed late: after a row with a greater id of another transaction (not where the record
+says that they come in order).
 """
 
 from collections import Counter
@@ -19,28 +20,14 @@ from typing import Literal
 from msgspec import Struct
 
 from tests.campaigns.oracle.checker import ANOMALIES, Anomaly, anomalies, contradictions
-from tests.campaigns.oracle.records import Attempt, ClientRecord, Record
+from tests.campaigns.oracle.delays import Delays, delays
+from tests.campaigns.oracle.lateness import Late, excused, late_rows
+from tests.campaigns.oracle.records import Attempt, Record
 
 WORKING_SHARE = 0.95
 LATE_COMMITS = 10
-# A fault counts as active until this long after the servers were ready again: what was held up by
-# it is then delivered.
-RECOVERY_S = 1.0
 
 Verdict = Literal["pass", "fail", "unknown", "vacuous"]
-
-
-class Delays(Struct, frozen=True):
-    """Seconds from the end of a commit, as its writer saw it, to a client that has the row.
-
-    Counted is each receipt of a committed row by a client that reads at once, on a connection whose
-    first frame came before the commit began, where no fault was active between the begin of the
-    commit and the receipt.
-    """
-
-    count: int
-    p50_s: float
-    p99_s: float
 
 
 class Report(Struct, frozen=True):
@@ -52,13 +39,17 @@ class Report(Struct, frozen=True):
     late_commits: int
     naive_lost: int
     delays: Delays
+    late: list[Late]
+    excused: int  # receipts that were too late, because the machine was busy
 
 
 def report(record: Record) -> Report:
     """The verdict and the figures of one run."""
     found = anomalies(record)
     counts = Counter(one.kind for one in found)
+    late = late_rows(record)
     bad = [f"{counts[kind]} {kind}" for kind in ANOMALIES if counts[kind]]
+    bad += [f"{len(late)} late, the first: {late[0]}"] if late else []
     unknown = [*_unserved(record), *contradictions(record)[:5]]
     vacuous = _vacuity(record)
     verdict: Verdict = "fail" if bad else "unknown" if unknown else "vacuous" if vacuous else "pass"
@@ -71,6 +62,8 @@ def report(record: Record) -> Report:
         late_commits(record),
         naive_lost(record),
         delays(record),
+        late,
+        excused(record),
     )
 
 
@@ -92,10 +85,15 @@ def _vacuity(record: Record) -> list[str]:
     missing = Counter(record.planned) - Counter(one.name for one in record.faults if one.fired)
     if missing:
         reasons.append(f"faults that did not fire: {', '.join(sorted(missing))}")
+    undone = sorted(set(record.planned_deeds) - {one.name for one in record.deeds})
+    if undone:
+        reasons.append(f"what no writer did: {', '.join(undone)}")
+    if not record.passes and record.watched:
+        reasons.append("no pass over the table was seen")
     working = _working(record)
     if not record.writers or len(working) < WORKING_SHARE * len(record.writers):
         reasons.append(f"only {len(working)} of {len(record.writers)} writers worked")
-    if not record.one_writer_at_a_time and (late := late_commits(record)) < LATE_COMMITS:
+    if not record.in_order and (late := late_commits(record)) < LATE_COMMITS:
         reasons.append(f"only {late} late commits")
     return reasons
 
@@ -153,37 +151,3 @@ def naive_lost(record: Record) -> int:
         top = max((truth.rows[one] for one in seen if one in truth.rows), default=0)
         lost += sum(row_id < top and one not in seen for one, row_id in truth.rows.items())
     return lost
-
-
-def delays(record: Record, after_s: float = 0.0, before_s: float = float("inf")) -> Delays:
-    """Of rows whose commit began in the given time; see `Delays` for what is counted."""
-    waits = sorted(
-        wait
-        for client in record.clients
-        for began_s, wait in _waits(record, client)
-        if after_s <= began_s < before_s
-    )
-    if not waits:
-        return Delays(0, 0.0, 0.0)
-    return Delays(len(waits), waits[len(waits) // 2], waits[int(len(waits) * 0.99)])
-
-
-def _waits(record: Record, client: ClientRecord) -> Iterable[tuple[float, float]]:
-    """(begin of the commit, delay) of each receipt that counts."""
-    prompt = {one.number for one in client.connections if one.prompt}
-    open_since: dict[int, float] = {}
-    for frame in client.frames:
-        since = open_since.setdefault(frame.connection, frame.at_s)
-        attempt = record.attempts.get(frame.payload)
-        if attempt is None or frame.kind != "row" or frame.connection not in prompt:
-            continue
-        if attempt.ended_s is None or attempt.outcome != "committed" or since > attempt.began_s:
-            continue
-        if _is_calm(record, attempt.began_s, frame.at_s):
-            yield attempt.began_s, frame.at_s - attempt.ended_s
-
-
-def _is_calm(record: Record, began_s: float, ended_s: float) -> bool:
-    return all(
-        ended_s < fault.began_s or began_s > fault.ended_s + RECOVERY_S for fault in record.faults
-    )

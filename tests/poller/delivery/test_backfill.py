@@ -39,6 +39,7 @@ class Reader:
         self.gate.set()
         self.fail: Exception | None = None
         self.epoch = EPOCH
+        self.counter: int | None = None
 
     def __call__(self, ranges: Sequence[Range], limit: int) -> Found:
         self.asked.append((ranges, limit))
@@ -50,7 +51,7 @@ class Reader:
             raise self.fail
         ids = [i for i in sorted(self.rows) if any(low <= i <= high for low, high in ranges)]
         rows = [Row(i, {"id": i, "text": self.rows[i]}) for i in ids[:limit]]
-        return Found(History("place", self.epoch), rows)
+        return Found(History("place", self.epoch), rows, self.counter)
 
     @contextmanager
     def shut(self) -> Iterator[None]:
@@ -95,6 +96,16 @@ def test_a_page_cut_off_by_its_bytes_says_nothing_of_the_ids_beyond_its_last_row
     client.read(worker)
     assert client.ids == [1, 2, 3, 4, 5, 6, 7]
     client.drop()
+
+
+def test_a_page_of_ids_that_started_again_is_nobodys() -> None:
+    reader = Reader(last=3)
+    shared = make(reader)
+    reader.counter = 3
+    with pytest.raises(OtherHistory):
+        got(ask(shared, (1, 10)))
+    reader.counter = 10
+    assert ids(got(ask(shared, (1, 10)))) == [1, 2, 3]
 
 
 # -- sharing ------------------------------------------------------------------------------------
