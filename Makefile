@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-NODE_STAMPS := tests/clients/node_modules/.stamp tests/proxies/node_modules/.stamp
+NODE_STAMPS := $(foreach part,clients proxies recipes,tests/$(part)/node_modules/.stamp)
 TESTS ?=
 # Processes that share the tests out; 0 for a debugger.
 PROCESSES ?= 2

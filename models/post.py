@@ -7,6 +7,7 @@ checked there. Queries return plain rows, never mapped objects that still hang o
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -94,10 +95,17 @@ def create_tables(database: Database) -> None:
     Raises SQLAlchemyError when the table is not there afterwards.
     """
     try:
-        database.write(Base.metadata.create_all)
+        database.write(_create)
     except SQLAlchemyError:
         if not database.read(lambda connection: inspect(connection).has_table("posts")):
             raise
+
+
+def _create(connection: Connection) -> None:
+    """A new SQLite file gets a number of its own: its successor, if there is one, has another."""
+    if connection.dialect.name == "sqlite" and not inspect(connection).has_table("posts"):
+        connection.exec_driver_sql(f"PRAGMA application_id = {1 + secrets.randbelow(2**31 - 1)}")
+    Base.metadata.create_all(connection)
 
 
 def newest(database: Database, limit: int) -> list[PostRow]:

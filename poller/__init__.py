@@ -20,10 +20,12 @@ Where a row goes, from the table to the wire, and the room that takes it there:
     web/               the Flask routes
 
 feed.py puts this together for one table, service.py for one application, notifier.py is the
-Flask extension, doctor.py says what is promised of a table. runtime/ has what all rooms use:
-settings, log, metrics. The idea that holds it together is in ids/cursor.py: what was delivered is
-not a number but a set; what makes it safe is in reading/fence.py: a gap is given up only when
-nobody is left who could fill it.
+Flask extension, handlers.py calls the application with each row, doctor.py says what is promised
+of a table. runtime/ has what all rooms use: settings, log, metrics.
+
+The idea that holds it together is in ids/cursor.py: what was delivered is not a number but a set;
+what makes it safe is in reading/fence.py: a gap is given up only when nobody is left who could
+fill it.
 
 Names are imported when they are asked for: gunicorn imports `poller.Worker` before anything is
 patched, and the command line's help needs none of the rest.
@@ -37,6 +39,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from poller.access.address import client_network
     from poller.feed import Feed
+    from poller.handlers import history_reset, row_added
     from poller.notifier import Notifier
     from poller.reading.database import Database, DatabaseTimeout
     from poller.reading.description import TableError
@@ -56,6 +59,8 @@ __all__ = [
     "Worker",
     "__version__",
     "client_network",
+    "history_reset",
+    "row_added",
 ]
 
 _HOMES = {
@@ -68,6 +73,8 @@ _HOMES = {
     "TableError": "poller.reading.description",
     "Worker": "poller.serving.worker",
     "client_network": "poller.access.address",
+    "history_reset": "poller.handlers",
+    "row_added": "poller.handlers",
 }
 
 

@@ -38,6 +38,7 @@ class Report:
     place: str = ""
     fence: str = ""
     findings: Sequence[Finding] = ()
+    limits: Sequence[str] = ()
     problem: str = ""
     way_out: Sequence[str] = ()
 
@@ -67,6 +68,7 @@ class Report:
                     yield f"         shown by: {finding.shown_by}"
         if self.findings:
             yield f"{'fence':<6} {self.fence}"
+            yield from (f"{'limit':<6} {one}" for one in self.limits)
             yield ""
         yield self._verdict()
         if self.way_out:
@@ -101,15 +103,14 @@ def diagnose(
         where = make_url(checked_url(url))
     except ValueError as error:
         return Report(name, problem=str(error))
-    # Without the query, which may hold a password, too.
-    place = where.set(query={}).render_as_string(hide_password=True)
+    place = place_of(where)
     table = Table(source, key=key, columns=columns, grace_s=settings.gap_grace_s)
     try:
-        return _look(_only_to_read(where), table, settings.query_timeout_s, place)
+        return _look(only_to_read(where), table, settings.query_timeout_s, place)
     except TableError as error:
         return Report(name, place, problem=str(error))
     except Exception as error:  # noqa: BLE001 - drivers raise anything
-        return Report(name, place, problem=f"the database cannot be asked: {_why(error)}")
+        return Report(name, place, problem=f"the database cannot be asked: {why(error)}")
 
 
 def diagnose_feed(feed: Feed, settings: Settings) -> Report:
@@ -132,7 +133,8 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
             return Report(table.name, place, problem=duplicates)
         newest = table.start_below(connection, 0)
         table.poll(connection, Cursor.at(newest), limit=1)
-        return Report(table.name, place, table.facts.fence.name, table.facts.findings)
+        facts = table.facts
+        return Report(table.name, place, facts.fence.name, facts.findings, facts.limits)
 
     try:
         report = database.read(work)
@@ -141,7 +143,12 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
         database.close()
 
 
-def _only_to_read(url: URL) -> URL:
+def place_of(url: URL) -> str:
+    """The database, to be shown: without the query, which may hold a password, too."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def only_to_read(url: URL) -> URL:
     """An SQLite file is opened so that nothing can be written: it keeps its journal mode, and is
     not made if it is missing."""
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
@@ -154,7 +161,7 @@ def _only_to_read(url: URL) -> URL:
     return url.update_query_dict({"mode": "ro"})
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
     """The driver's own words, of which the first line tells."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(cause, ModuleNotFoundError) and cause.name in EXTRAS:

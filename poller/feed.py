@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from poller.delivery.event_log import EventLog
+from poller.handlers import Context, Handlers, RowHandler
 from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
@@ -26,17 +28,21 @@ from poller.wire import event_id, row
 
 LATE_POLLS = 10  # so many intervals without a poll, and the feed is not ready
 LATE_AFTER_S = 5.0  # but not before this
+UNKNOWN = "reload"  # no token of ours: a stream that is asked to resume there begins with `reset`
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What to watch, as given to `Notifier.watch()`."""
+    """What to watch, as given to `Notifier.watch()`: `settings` are those that differ from the
+    notifier's, `handlers` are called with each row."""
 
     source: object
     name: str
     key: str | None = None
     columns: Sequence[str] | None = None
     prepare: Callable[[Database], None] | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    handlers: list[RowHandler] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -46,9 +52,10 @@ class Watch:
         key: str | None,
         columns: Sequence[str] | None,
         prepare: Callable[[Database], None] | None,
+        settings: Mapping[str, object],
     ) -> Watch:
         """`name` is by default the source's."""
-        return cls(source, name or source_name(source), key, columns, prepare)
+        return cls(source, name or source_name(source), key, columns, prepare, settings)
 
 
 class Delivered(NamedTuple):
@@ -59,12 +66,25 @@ class Delivered(NamedTuple):
 
 
 class Feed:
-    """One table's stream in one worker."""
+    """One table's stream in one worker.
 
-    def __init__(self, watch: Watch, database: Database, settings: Settings) -> None:
+    `label` is the feed's name in logs and metrics. `app` and `context` are for its handlers.
+    """
+
+    def __init__(
+        self,
+        watch: Watch,
+        database: Database,
+        settings: Settings,
+        label: str = "",
+        app: object = None,
+        context: Context = nullcontext,
+    ) -> None:
         self.name = watch.name
+        self.label = label or watch.name
         self.watch, self.database = watch, database
         self.closed = False
+        settings = settings.with_changes(**watch.settings)
         self.log = EventLog(settings.log_capacity_rows, settings.log_capacity_bytes)
         table = Table(
             watch.source,
@@ -73,23 +93,30 @@ class Feed:
             grace_s=settings.gap_grace_s,
             max_value_bytes=settings.max_value_bytes,
         )
-        self.source = Source(table, database, settings, watch.prepare, watch.name)
-        self.poller = Poller(self.name, self.source, self.log, settings, lambda: bool(self.streams))
+        self.source = Source(table, database, settings, watch.prepare, self.label)
+        self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
         # The first stream wakes the poller, which may be in its idle interval.
         self.streams = Streams(
-            self.name, self.log, self.source.page, settings, self.poller.wake, self.problem
+            self.label, self.log, self.source.page, settings, self.poller.wake, self.problem
         )
+        self.handlers = Handlers(self.label, watch.handlers, app, context)
+
+    def _is_listened_to(self) -> bool:
+        return bool(self.streams) or self.handlers.reading
 
     # -- lifecycle --------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to poll. Starting a started or closed feed does nothing."""
         if not self.closed:
+            self.handlers.begin(self.log, self.streams.reader)
+            self.handlers.start()
             self.poller.start()
 
     def stop(self) -> None:
         """Stop polling. Streams stay open; `streams` ends them."""
         self.poller.stop()
+        self.handlers.stop()
 
     def close(self) -> None:
         """End the feed for good: streams end, and nothing is polled from now on."""
@@ -127,6 +154,18 @@ class Feed:
         shown = ranges_of(row_id for row_id in sorted({*ids}) if row_id not in before.held.cursor)
         return event_id.format_event_id(before.epoch, before.held.then(shown))
 
+    def token_of(self, before: Delivered | None, rows: Iterable[object]) -> str:
+        """The same, of rows as a page has them: ids, mappings, or objects that have the key as an
+        attribute.
+
+        While the worker is not ready it is a token that a stream answers with `reset`, so that
+        nothing is missed. Raises ValueError for a row without the key.
+        """
+        if before is None:
+            return UNKNOWN
+        key = self.source.table.key_column
+        return self.page_token(before, [_id_of(row, key) for row in rows])
+
     # -- health -----------------------------------------------------------------------------
 
     def status(self) -> dict[str, object]:
@@ -138,6 +177,7 @@ class Feed:
             "problem": problem,
             "fence": facts.fence.name if facts else None,
             "degraded": [str(finding) for finding in facts.exceptions] if facts else [],
+            "limits": list(facts.limits) if facts else [],
             "streams": len(self.streams),
         }
 
@@ -167,3 +207,13 @@ def explain(error: Exception) -> str:
     if isinstance(error, SQLAlchemyError):
         return "the database is away or refuses the query; the log says why"
     return "the poll fails; the log says why"
+
+
+def _id_of(row: object, key: str) -> int:
+    """The id of a row that may be an id, a mapping, a `sqlalchemy.Row` or a mapped object."""
+    if isinstance(row, int):
+        return row
+    found = row.get(key) if isinstance(row, Mapping) else getattr(row, key, None)
+    if not isinstance(found, int):
+        raise ValueError(f"a row of the page has no integer {key!r}: {type(row).__name__}")  # noqa: TRY004 - nor is the type wrong
+    return found

@@ -6,30 +6,57 @@ it: a greenlet started before gunicorn forks would be copied into every worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from flask import Flask, current_app
 
-from poller.feed import Feed, Watch
+from poller.feed import Delivered, Feed, Watch
+from poller.handlers import RowHandler
 from poller.reading.database import Database
+from poller.reading.engine import UrlOrEngine
 from poller.runtime.settings import Settings
 from poller.service import Service
-from poller.web import routes
-from poller.web.current import EXTENSION, service_of
+from poller.web import page, routes
+from poller.web.current import EXTENSION, service_of, services_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Handler = TypeVar("Handler", bound=RowHandler)
+
+
+class FeedSettings(TypedDict, total=False):
+    """Settings that a feed may have for itself; `poller.Settings` says what they mean."""
+
+    poll_interval_s: float
+    idle_interval_s: float
+    batch_rows: int
+    history_rows: int
+    log_capacity_rows: int
+    log_capacity_bytes: int
+    max_value_bytes: int
+    gap_grace_s: float
 
 
 class Notifier:
     """Serves the rows of watched tables as Server-Sent Events, and as answers of JSON.
 
         notifier = Notifier()
-        notifier.watch("posts")
-        notifier.init_app(app, database=Database("sqlite:///my.db"))
+        notifier.watch("orders", columns=["id", "customer", "total"])
+        notifier.init_app(app)
 
     adds `GET /stream` (the first watched table), `/stream/NAME`, `/rows/NAME`, `/healthz`,
     `/readyz` and `/metrics` to the application.
+
+    One notifier may serve several applications. An application may have several notifiers, one
+    for each database, if each has a `name` and a prefix of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = EXTENSION) -> None:
+        if not name.isidentifier():
+            raise ValueError(f"{name!r} cannot be a notifier's name: use letters, digits and _")
+        self.name = name
         self._watches: list[Watch] = []
 
     def watch(
@@ -40,54 +67,120 @@ class Notifier:
         key: str | None = None,
         columns: Sequence[str] | None = None,
         prepare: Callable[[Database], None] | None = None,
+        **settings: Unpack[FeedSettings],
     ) -> None:
         """Watch a table in every application that is initialised from now on.
 
         `source` is a table's name, a `sqlalchemy.Table` or a mapped class; `name` is the name in
         the URL, default the table's; `key` names the integer id column if it is not the primary
         key; `columns` lists what may be seen, default all. `prepare(database)` is called before the
-        first look at the table, and again until it succeeds.
+        first look at the table, and again until it succeeds. `settings` are for this feed alone.
 
-        Raises ValueError for a name that is taken or does not fit into a URL.
+        Raises ValueError for a name that is taken or does not fit into a URL, SettingsError for a
+        value that is not allowed, TypeError for a setting that a feed cannot have for itself.
         """
-        watch = Watch.of(source, name, key, columns, prepare)
+        watch = Watch.of(source, name, key, columns, prepare, {**settings})
         if not watch.name or "/" in watch.name:
             raise ValueError(f"{watch.name!r} cannot be a feed's name: it is part of a URL")
         if any(other.name == watch.name for other in self._watches):
             raise ValueError(f"a feed named {watch.name!r} exists; give this one name=")
+        for setting in settings.keys() - FeedSettings.__annotations__.keys():
+            raise TypeError(f"{setting} is no setting of one feed: give it to init_app()")
+        Settings().with_changes(**settings)
         self._watches.append(watch)
+
+    def on_row(self, name: str) -> Callable[[Handler], Handler]:
+        """A decorator: call the function with each new row of the feed `name`, as a dict.
+
+            @notifier.on_row("orders")
+            def print_receipt(order):
+                ...
+
+        It is called in every process that polls, so with four workers four times: for what has to
+        happen once, use a queue or a lock. Rows come after they are in the log, one after the
+        other, as their stream shows them, inside the application's context; rows that were
+        committed before the process began to poll do not. What the function raises is logged and
+        ends nothing. While it waits, streams go on.
+
+        Raises KeyError if no such feed is watched.
+        """
+        handlers = self._watch(name).handlers
+
+        def add(function: Handler) -> Handler:
+            handlers.append(function)
+            return function
+
+        return add
 
     def init_app(
         self,
         app: Flask,
         *,
-        database: Database | None = None,
+        database: Database | UrlOrEngine | None = None,
         settings: Settings | None = None,
         url_prefix: str | None = None,
     ) -> None:
         """Serve the watched tables in `app`. Connects to nothing yet.
 
-        Settings come from the environment if none are given, the database from the settings.
-        Raises SettingsError; RuntimeError if nothing is watched, if the app already has a notifier,
-        or under gunicorn's gthread worker.
+        `database` may be a URL, an engine of the application's own, or a `Database`; default: what
+        the settings say. Settings come from `app.config`, and what it leaves open from the
+        environment, if none are given.
+
+        Raises SettingsError; ValueError for a database that cannot be used; RuntimeError if nothing
+        is watched, if the app already has a notifier of this name or below this prefix, or under
+        gunicorn's gthread worker.
         """
         if not self._watches:
             raise RuntimeError("nothing to watch: call watch() before init_app()")
-        if EXTENSION in app.extensions:
-            raise RuntimeError("this application has a notifier already")
-        settings = settings or Settings.from_env()
-        database = database or Database(
-            settings.database_url, query_timeout_s=settings.query_timeout_s
-        )
-        feeds = [Feed(watch, database, settings) for watch in self._watches]
-        app.extensions[EXTENSION] = Service(feeds, settings)
-        app.register_blueprint(routes.blueprint(), url_prefix=url_prefix)
+        self._check_place(app, url_prefix)
+        settings = settings or Settings.from_config(app.config)
+        if not isinstance(database, Database):
+            database = Database(
+                database or settings.database_url, query_timeout_s=settings.query_timeout_s
+            )
+        feeds = [self._feed(watch, database, settings, app) for watch in self._watches]
+        app.extensions[self.name] = Service(feeds, settings, url_prefix or "")
+        app.register_blueprint(routes.blueprint(self.name), url_prefix=url_prefix)
+        page.add_to(app, self.name)
+
+    def _check_place(self, app: Flask, url_prefix: str | None) -> None:
+        if self.name in app.extensions:
+            raise RuntimeError(
+                f"this application has a notifier named {self.name} already; name the other one: "
+                'Notifier("archive"), and give its init_app() an url_prefix'
+            )
+        if any(one.url_prefix == (url_prefix or "") for one in services_of(app).values()):
+            raise RuntimeError(
+                "another notifier of this application has these routes: give this one an url_prefix"
+            )
+
+    def _feed(self, watch: Watch, database: Database, settings: Settings, app: Flask) -> Feed:
+        label = watch.name if self.name == EXTENSION else f"{self.name}/{watch.name}"
+        return Feed(watch, database, settings, label, app, app.app_context)
+
+    def _watch(self, name: str) -> Watch:
+        for watch in self._watches:
+            if watch.name == name:
+                return watch
+        raise KeyError(f"{name} is not watched: call watch() first")
 
     # -- what an application does with it ---------------------------------------------------
 
     def feed(self, name: str | None = None, *, app: Flask | None = None) -> Feed:
         """A feed of `app` (default: the current one), by name or the first. Raises KeyError."""
         return self._service(app).feed(name)
+
+    def page_token(
+        self, name: str, rows: Iterable[object], *, before: Delivered | None = None
+    ) -> str:
+        """The token of a page that shows `rows`: a stream that is asked to resume there brings what
+        the page does not show, and nothing twice.
+
+        `rows` are ids, mappings, or objects that have the key. They must have been read after this
+        request began, or after `before` was taken from `feed(name).cursor`. While the worker is not
+        ready, the token makes the stream begin with `reset`.
+        """
+        return page.token(self.feed(name), self.name, rows, before)
 
     def start(self, app: Flask | None = None) -> None:
         """Begin to poll, in this process. Otherwise the first request does.
@@ -113,6 +206,5 @@ class Notifier:
         """End all streams, within 2 s, and take no new ones: this process is about to end."""
         self._service(app).drain()
 
-    @staticmethod
-    def _service(app: Flask | None) -> Service:
-        return service_of(app or current_app)
+    def _service(self, app: Flask | None) -> Service:
+        return service_of(app or current_app, self.name)

@@ -27,7 +27,8 @@ PAGES_THAT_WAIT = 2  # one place in so many may wait for rows: the others are fo
 class Service:
     """The feeds by name, the settings, and the places for their streams."""
 
-    def __init__(self, feeds: Sequence[Feed], settings: Settings) -> None:
+    def __init__(self, feeds: Sequence[Feed], settings: Settings, url_prefix: str = "") -> None:
+        self.url_prefix = url_prefix
         self.feeds = {feed.name: feed for feed in feeds}
         self.settings = settings
         self.capacity = Capacity.of_this_process(settings.max_streams)

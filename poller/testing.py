@@ -84,21 +84,26 @@ class OpenStream:
 class DrivenFeed:
     """A feed that is polled by hand. `frames()` and `rows()` are of a stream opened before."""
 
-    def __init__(self, app: Flask, polled: Feed, client: FlaskClient) -> None:
+    def __init__(self, app: Flask, polled: Feed, client: FlaskClient, notifier: str) -> None:
         self._app = app
+        self._endpoint = f"{notifier}.stream"
         self._feed = polled
         self._client = client
         self._opened = ExitStack()
         self.poll()
+        polled.handlers.begin(polled.log, polled.streams.reader)
+        polled.handlers.handle_pending()
         self.stream = self.open()
 
     def poll(self) -> None:
-        """Read all that was committed, as a server does every half second.
+        """Read all that was committed, as a server does every half second, and call the feed's
+        handlers with it.
 
         Raises what a server would log: TableError, or the database's own error.
         """
         while not (self._feed.poller.poll() and self._feed.log.ready):
             pass
+        self._feed.handlers.handle_pending()
 
     def open(
         self, last_event_id: str | None = None, *, client: FlaskClient | None = None
@@ -108,9 +113,7 @@ class DrivenFeed:
         `client` may be one that is logged in; default: that of the feed.
         """
         headers = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
-        url = self._app.url_map.bind("localhost").build(
-            f"{EXTENSION}.stream", {"name": self._feed.name}
-        )
+        url = self._app.url_map.bind("localhost").build(self._endpoint, {"name": self._feed.name})
         before = {*self._feed.streams}
         response = (client or self._client).get(url, headers=headers)
         self._opened.callback(response.close)
@@ -134,23 +137,28 @@ class DrivenFeed:
 
 @contextmanager
 def feed(
-    app: Flask, name: str | None = None, *, client: FlaskClient | None = None
+    app: Flask,
+    name: str | None = None,
+    *,
+    client: FlaskClient | None = None,
+    notifier: str = EXTENSION,
 ) -> Iterator[DrivenFeed]:
     """The feed `name` of `app`, default its first: inside, it is polled only by `poll()`.
 
-    A stream "from now on" is open from the start, with `client` if it has to be logged in.
+    A stream "from now on" is open from the start, with `client` if it has to be logged in. If the
+    application has several notifiers, `notifier` is the name of the feed's.
 
     Raises KeyError for a feed that the application does not have, RuntimeError if it is polled
     already, and what `poll()` raises.
     """
-    service = service_of(app)
+    service = service_of(app, notifier)
     polled = service.feed(name)
     if polled.poller.started:
         raise RuntimeError(f"{polled.name} is polled already: drive it before anything starts it")
     by_hand, service.by_hand = service.by_hand, True
     with ExitStack() as stack:
         stack.callback(setattr, service, "by_hand", by_hand)
-        driven = DrivenFeed(app, polled, client or app.test_client())
+        driven = DrivenFeed(app, polled, client or app.test_client(), notifier)
         stack.callback(driven.close)
         yield driven
 

@@ -4,8 +4,9 @@ const SPEAK_EVERY_MS = 5000; // a screen reader is not to be flooded by a busy w
 
 const LABELS = {
   connecting: "Connecting…",
+  "catching-up": "Catching up…",
   live: "Live",
-  ended: "Ended",
+  closed: "Ended",
 };
 
 /* Shows exactly the state that the stream is in; while it waits, the seconds left. */
@@ -17,7 +18,7 @@ export class Chip {
 
   show(state) {
     clearInterval(this.timer);
-    if (state.name === "waiting") {
+    if (state.until) {
       this.count(state);
       this.timer = setInterval(() => this.count(state), 500);
     } else {
@@ -27,9 +28,9 @@ export class Chip {
     this.say(state);
   }
 
-  count({ until, offline }) {
+  count({ name, until }) {
     const seconds = Math.max(1, Math.ceil((until - Date.now()) / 1000));
-    this.label(offline ? "offline" : "waiting", offline ? "Offline" : `Reconnecting in ${seconds} s`);
+    this.label(name, name === "offline" ? "Offline" : `Reconnecting in ${seconds} s`);
   }
 
   label(name, text) {
@@ -39,11 +40,12 @@ export class Chip {
   }
 
   /* Loss and return are spoken once each, not every attempt. */
-  say({ name, offline }) {
-    if (name === "waiting" && !this.lost) this.speak(offline ? "You are offline." : "Connection lost.");
+  say({ name, until }) {
+    if (name === "waiting" && !this.lost) this.speak("Connection lost.");
+    if (name === "offline" && !this.lost) this.speak("You are offline.");
     if (name === "live" && this.lost) this.speak("Live again.");
-    if (name === "ended") this.speak("The stream has ended.");
-    if (name === "waiting") this.lost = true;
+    if (name === "closed") this.speak("The stream has ended.");
+    if (until) this.lost = true;
     if (name === "live") this.lost = false;
   }
 }

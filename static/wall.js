@@ -1,12 +1,14 @@
-/* The wall in a browser: puts the parts together. Without this script the page still works. */
+/* The wall in a browser: puts the parts together. Without this script the page still works. The
+ * stream is read by Rowcast's own script, which the page loads before this one. */
 
 import { Form } from "./form.js";
 import { Posts } from "./posts.js";
 import { Chip, speaker, Unread } from "./status.js";
-import { LiveStream } from "./stream.js";
 import { setServerTime, showTimes } from "./times.js";
 
+const { rowcast } = globalThis;
 const RELOAD_AGAIN_MS = 3000;
+const SILENT_HEARTBEATS = 2.5; // silence of that many: the connection is dead
 const NO_CURSOR = "reload"; // not a cursor: the server answers it with a reset
 
 const at = (id) => document.getElementById(id);
@@ -116,26 +118,17 @@ function installLive() {
     at("empty").classList.toggle("none", posts.size > 0);
   }
 
-  const handlers = {
-    message: (data) => receive(JSON.parse(data)),
-    unreadable: (data) => receive({ ...JSON.parse(data), unreadable: true }),
-    reset: reload,
-  };
-  const stream = new LiveStream({
-    url: feed.dataset.stream,
-    lastEventId: feed.dataset.cursor || NO_CURSOR,
-    heartbeatMs: Number(feed.dataset.heartbeat) * 1000,
-    onState: (state) => chip.show(state),
-    onClock: setServerTime,
-    onEvent({ type, data }) {
-      try {
-        handlers[type]?.(data);
-      } catch (error) {
-        console.error("an event that could not be shown", type, error);
-      }
+  rowcast(feed.dataset.stream, {
+    from: feed.dataset.cursor || NO_CURSOR,
+    silenceMs: Number(feed.dataset.heartbeat) * 1000 * SILENT_HEARTBEATS,
+    onRow: receive,
+    onUnreadable: (row) => receive({ ...row, unreadable: true }),
+    onReset: reload,
+    onState(state) {
+      chip.show(state);
+      setServerTime(Date.now() + state.clockAheadMs);
     },
   });
-  stream.start();
 }
 
 /* The commands on an empty wall, for the clipboard (which plain http has on localhost only). */

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, Page
 
@@ -29,6 +30,10 @@ from tests.harness.sse import Stream
 EXERCISED = Exercised()
 LEAKS = LeakCheck()
 DATABASES = ("sqlite", "postgresql", "mariadb")
+
+# A busy machine takes as long for an example as it likes.
+hypothesis.settings.register_profile("rowcast", deadline=None)
+hypothesis.settings.load_profile("rowcast")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

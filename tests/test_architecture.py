@@ -38,6 +38,8 @@ def test_the_public_surface() -> None:
         "Worker",
         "__version__",
         "client_network",
+        "history_reset",
+        "row_added",
     }
     for name in set(poller.__all__) - {"Worker"}:  # that one patches the process
         assert getattr(poller, name)

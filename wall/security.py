@@ -36,7 +36,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-NO_SESSION = ("/stream", "/rows/", "/healthz", "/readyz", "/metrics", "/static/")
+NO_SESSION = ("/stream", "/rows/", "/rowcast.", "/healthz", "/readyz", "/metrics", "/static/")
 
 csrf = CSRFProtect()
 

@@ -23,7 +23,9 @@ from gevent.event import Event
 from poller.delivery.entry import Batch, Entry
 from poller.ids.cursor import Cursor
 from poller.ids.named import Named
+from poller.wire import epoch as epochs
 
+NO_SALT = epochs.Salt()
 NOTHING = Named.of(Cursor())
 SHARED_ANSWERS = 16  # each may be a chunk of frames
 
@@ -43,7 +45,9 @@ class EventLog:
         self._shared: dict[Hashable, Any] = {}
         self._listeners: set[Event] = set()
         self.epoch = ""  # in the ids of new frames
-        self.epochs: frozenset[str] = frozenset()  # in ids that clients may come back with
+        self.names: frozenset[str] = frozenset()  # of the history: see wire/epoch.py
+        self._salt = NO_SALT
+        self._lowest = 0
         self.generation = 0
         self.reset_reason = ""
         self.held = NOTHING
@@ -62,27 +66,31 @@ class EventLog:
         """Everything that this worker has delivered, or knows that it can never appear."""
         return self.held.cursor
 
-    def begin(self, epoch: str, held: Named, reason: str = "", floor: int = 0) -> None:
+    def begin(
+        self, name: str, held: Named, reason: str = "", floor: int = 0, lowest: int = 0
+    ) -> None:
         """Start a history: empty, not ready, with everything in `held` counted as delivered.
 
-        Of ids up to `floor` nobody knows yet whether those that no row has can still appear.
+        Of ids up to `floor` nobody knows yet whether those that no row has can still appear. The
+        least id that was seen is `lowest`, 0 if there is no row.
         """
         self._entries.clear()
         self._bytes = 0
         self._base_position = held.position
         self._shared.clear()
-        self.epoch, self.held, self.reset_reason = epoch, held, reason
-        self.epochs = frozenset([epoch])
+        self.held, self.reset_reason, self._lowest = held, reason, lowest
+        self.epoch, self.names = self._salt.epoch(name), frozenset([name])
         self.floor = floor
         self.generation += 1
         self.counter = held.position
         self.ready = False
 
-    def rename(self, epoch: str) -> None:
-        """The same history under a new name, if it is one; ids under the old ones stay valid."""
-        if epoch != self.epoch:
-            self.epoch = epoch
-            self.epochs |= {epoch}
+    def rename(self, name: str, salt: epochs.Salt = NO_SALT) -> None:
+        """The same history under a new name, if it is one; ids under the old ones stay valid.
+        `salt` is the worker's from now on."""
+        self._salt, self.epoch = salt, salt.epoch(name)
+        if name not in self.names:
+            self.names |= {name}
 
     def extend(self, entries: Iterable[Entry], held: Named, floor: int = 0) -> None:
         """Append a batch; `held` is the worker's set after it, dead gaps retired."""
@@ -91,7 +99,7 @@ class EventLog:
             self._entries.append(entry)
             self._bytes += entry.size_bytes
             self.head += 1
-        self._shared.clear()
+        self._shared.clear()  # for the memory: whoever asks next has another place
         self.held, self.floor = held, floor
         self._evict()
         if (self.head, self.floor) != before:
@@ -167,14 +175,19 @@ class EventLog:
         return None
 
     def shared(self, question: Hashable, answer: Callable[[], T]) -> T:
-        """What `answer()` gives, for all streams that ask the same before the log changes: when
-        hundreds come back at once, most of them hold the same."""
+        """What `answer()` gives, once for all streams that ask the same: of hundreds that come back
+        at once most hold the same. The question says all that its answer is made of.
+        """
         if question not in self._shared:
             found = answer()
             while len(self._shared) >= SHARED_ANSWERS:
                 del self._shared[next(iter(self._shared))]
             self._shared[question] = found
         return cast("T", self._shared[question])
+
+    def knows(self, epoch: str, position: int) -> bool:
+        """Whether ids of this epoch, up to this position, are of the present history."""
+        return epochs.is_valid(epoch, position, self.names, self._salt, self._lowest)
 
     def entries(self, seq: int, limit: int) -> list[Entry]:
         """At most `limit` entries from `seq`, which must not be below `oldest`."""

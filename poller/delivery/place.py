@@ -67,7 +67,8 @@ class Place:
             self.unproven = self.waits_for = ()
         elif self._as_of != self._log.as_of:
             self.waits_for = ()
-        return self._log.shared(("missing", self.held, self.waits_for), self._missing)
+        question = "missing", self._log.held, self._log.oldest, self.held, self.waits_for
+        return self._log.shared(question, self._missing)
 
     def _missing(self) -> Sequence[Range]:
         return subtract(self._log.base.difference(self.held.cursor), self.waits_for)
@@ -79,14 +80,18 @@ class Place:
         self.waits_for, self._as_of = intersect(self.unproven, still_open), as_of
         return chunk
 
-    def take_replay(self) -> Replayed:
-        """The next rows of the ring that the client lacks; it has them from here on."""
+    def take_replay(self) -> Replayed | None:
+        """The next rows of the ring that the client lacks; it has them from here on. None if the
+        log began anew meanwhile: others have their turn here."""
         self.seq = max(self.seq, self._log.oldest)
         entries = self._log.entries(self.seq, REPLAY_ENTRIES)
+        # A seq is that of one row for ever, and of one batch.
         question = "replay", self.epoch, self.seq, len(entries), self.held, self.waits_for
         replayed = self._log.shared(
             question, lambda: replay(self.epoch, self.held, entries, self.waits_for)
         )
+        if not self.is_here:
+            return None
         self.held = replayed.held
         self.seq += replayed.entries
         return replayed
@@ -94,7 +99,7 @@ class Place:
     def settle(self) -> None:
         """At the head the client has every row: what else the worker's set holds is dead. If the
         two are the same then, the client is live; it may be ahead, or wait for ids."""
-        question = "settled", self.held, self.waits_for
+        question = "settled", self._log.held, self.held, self.waits_for
         self.held = self._log.shared(question, self._settled)
         self.live = self.held.mark == self._log.held.mark
 

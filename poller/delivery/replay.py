@@ -1,11 +1,10 @@
 """Replay: rows of the ring for a client whose set differs from the worker's, under ids of its own.
 
-It knows neither the ring nor the client. Pure, but that it looks at the clock.
+It knows neither the ring nor the client. Pure, but that others have their turn in between.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from poller.delivery.entry import Entry
 from poller.ids.named import Named
 from poller.ids.ranges import Range, clip, subtract
 from poller.ids.steps import Steps
-from poller.runtime.hub import SLICE_S
+from poller.runtime.hub import in_slices
 from poller.wire import event_id
 
 CHUNK_BYTES = 64 * 1024  # written at once: what a slow client can hold back in memory
@@ -31,25 +30,21 @@ class Replayed(NamedTuple):
 def replay(
     epoch: str, held: Named, entries: Sequence[Entry], waits_for: Sequence[Range]
 ) -> Replayed:
-    """The rows of `entries` that are not in `held`: as many as make a chunk, or take a slice of the
-    hub's time.
+    """The rows of `entries` that are not in `held`, as many as make a chunk.
 
     The client has all that was delivered before `entries`. So after each of them it has all that
     the worker had: rows, and ids that can never appear, but for those in `waits_for`.
     """
     frames: list[bytes] = []
     size = looked_at = 0
-    began_at = time.monotonic()
-    for run in _ascending(entries):
-        if time.monotonic() - began_at > SLICE_S:
-            break
+    for run in in_slices(_ascending(entries)):
         taken = lacking(held, run[-1].held, waits_for)
         new = [entry for entry in run if entry.row_id not in held.cursor]
         if not new:
             held, looked_at = held.then(taken), looked_at + len(run)
             continue
         steps = Steps(held, taken, new[0].row_id, new[-1].row_id)
-        for entry in new:
+        for entry in in_slices(new):
             frames.append(event_id.frame_under(epoch, steps.token(entry.row_id), entry.lines))
             size += len(frames[-1])
             if size > CHUNK_BYTES:

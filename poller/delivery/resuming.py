@@ -33,7 +33,7 @@ def asked(event_log: EventLog, last_event_id: str | None) -> Asked:
         return Asked(None, notices.MALFORMED_ID)
     if resume is None:
         return Asked(None)
-    if resume.epoch is not None and resume.epoch not in event_log.epochs:
+    if resume.epoch and not event_log.knows(resume.epoch, resume.cursor.position):
         return Asked(None, notices.UNKNOWN_HISTORY, unsure=True)
     if resume.cursor.position > event_log.counter:
         return Asked(None, notices.AHEAD_OF_TABLE, unsure=True)

@@ -203,7 +203,8 @@ class Subscriber:
         place.live = self._caught_up = False  # if it was live, it was too slow for the ring
         if missing := place.missing():
             return self._read_page(missing)
-        replayed = place.take_replay()
+        if (replayed := place.take_replay()) is None:
+            return b""
         self.rows += replayed.rows
         if not place.at_head:
             return replayed.chunk

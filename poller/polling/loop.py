@@ -26,7 +26,7 @@ from poller.polling.encoding import Encoder
 from poller.polling.identity import Identity, TableReader
 from poller.polling.report import PollReport
 from poller.reading.fence import Evidence, Fence, Pass
-from poller.reading.snapshot import History, Start
+from poller.reading.snapshot import Start
 from poller.runtime.settings import Settings
 from poller.wire import notices, row
 
@@ -73,7 +73,7 @@ class Poller:
         self._floor_asked_at = float("-inf")
         self._gaps = Gaps()
         self._given: int | None = None
-        self._identity = Identity(source, History("", ""))
+        self._identity = Identity(source)
         self._reset_reason = ""
         self._failures = 0
         self._share = _share()
@@ -91,16 +91,15 @@ class Poller:
         """
         began = self._clock()
         held = self._held or self._open()
-        if self._failures and self._is_another(self._source.describe()):
+        if self._failures and self._identity.is_another(self._source.describe(), held.cursor):
             return self._reset(notices.HISTORY_CHANGED)
         limit = self._settings.batch_rows
         asked = self._clock()
         seen = self._source.read(held.cursor, self._gaps, limit)
         reading, read_s = seen.reading, self._clock() - asked
-        if self._is_another(reading.history):
-            return self._reset(notices.HISTORY_CHANGED)
-        if reading.counter is not None and max(0, reading.counter) < held.position:
-            return self._reset(notices.IDS_RESTARTED)
+        if reason := self._identity.reset_reason(reading, held.cursor):
+            return self._reset(reason)
+        self._log.rename(self._identity.name, self._identity.salt)
         full = row.is_cut_off(reading.rows, limit)
         self._advance(held, seen, full=full)
         if not full:
@@ -122,21 +121,16 @@ class Poller:
     def _open(self) -> Named:
         start = self._source.open()
         self._held = held = Named.of(start.cursor)
-        self._identity = Identity(self._source, start.history)
+        self._identity.begin(start.history)
         self._given = start.given
         self._gaps = Gaps.at_start(start.cursor.gaps, start.floor, self._judge(None), self._clock())
-        self._log.begin(start.history.epoch, held, self._reset_reason, start.floor)
+        history = start.history.epoch
+        self._log.begin(history, held, self._reset_reason, start.floor, start.lowest)
         return held
 
     def _judge(self, evidence: Evidence | None) -> Judge:
         fence = self._source.fence
         return lambda gap, witness: fence.judge(gap, witness, evidence)
-
-    def _is_another(self, seen: History) -> bool:
-        if self._identity.is_another(seen, self._log.held.position):
-            return True
-        self._log.rename(self._identity.epoch)
-        return False
 
     def _reset(self, reason: str) -> float:
         """Begin again with the table as it is now; every stream will be told.

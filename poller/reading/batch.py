@@ -18,24 +18,24 @@ from sqlalchemy import Connection
 from poller.ids.ranges import Range
 from poller.reading.database import raise_if_away
 from poller.reading.description import Description
-from poller.reading.dialects.facts import TableFacts
+from poller.reading.dialects.facts import HISTORY_COLUMNS, TableFacts
 from poller.reading.questions import Questions
 from poller.reading.retrieval import Retrieval, upto_bytes
 from poller.reading.snapshot import History, HistoryMoved
 from poller.wire.row import CutOff, Row
 
-STATUS_COLUMNS = 4  # place, version, counter, given: see dialects/
-HISTORY_COLUMNS = 2
+STATUS_COLUMNS = 6  # see `facts.status()`
 MAX_ROWS = 2**31
 
 
 class Batch(NamedTuple):
-    """Rows, lowest ids first, and the counters."""
+    """Rows, lowest ids first, and what is told beside them."""
 
     history: History
     counter: int | None
     rows: list[Row]
     given: int | None
+    minute: int
 
 
 class Beside(NamedTuple):
@@ -134,8 +134,8 @@ class Batches:
 
     def _batch(self, status: Sequence[Any], rows: list[Row]) -> Batch:
         told = status[HISTORY_COLUMNS:STATUS_COLUMNS]
-        counter, given = (None if one is None else int(one) for one in told)
-        return Batch(self._history(status), counter, rows, given)
+        counter, given, minute = (None if one is None else int(one) for one in told)
+        return Batch(self._history(status), counter, rows, given, minute or 0)
 
     # -- rows that one statement cannot bring -----------------------------------------------
 

@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 import gevent
 from gevent.threadpool import ThreadPool
-from sqlalchemy import Connection, create_engine, event, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from poller.reading.engine import UrlOrEngine, engine_of, url_of
 from poller.reading.session import session_of
-from poller.reading.turns import AHEAD, KEPT, Turns
-from poller.reading.url import parsed
+from poller.reading.turns import Turns
 from poller.runtime.settings import QUERY_TIMEOUT_S
 
 T = TypeVar("T")
@@ -42,29 +42,20 @@ class DatabaseTimeout(TimeoutError):  # noqa: N818 - as the built-in
 class Database:
     """One database. Makes no connection before the first call, so that none is copied by a fork.
 
-    `url` is any of `sqlite:///path`, `postgresql://…`, `mysql://…` and `mariadb://…`, with options
-    as docs/databases.md has them. Raises ValueError for one that cannot be used, and for an
-    in-memory SQLite database, which every thread would have for itself.
+    `source` is a URL, any of `sqlite:///path`, `postgresql://…`, `mysql://…` and `mariadb://…`,
+    with options as docs/databases.md has them; or an engine of the application, which then makes
+    the connections. Raises ValueError for one that cannot be used, and for an in-memory SQLite
+    database, which every thread would have for itself.
     """
 
-    def __init__(self, url: str, *, query_timeout_s: float = QUERY_TIMEOUT_S) -> None:
-        self._session = session_of(parsed(url), query_timeout_s)
-        self.url = self._session.url
+    def __init__(self, source: UrlOrEngine, *, query_timeout_s: float = QUERY_TIMEOUT_S) -> None:
+        session = session_of(url_of(source), query_timeout_s)
+        self.url = session.url
         self.query_timeout_s = query_timeout_s
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database in (None, "", ":memory:"):
             raise ValueError("an in-memory SQLite database cannot be watched; name a file")
-        # Reads are nearly all there is: they switch nothing on, and send nothing but themselves.
-        self._engine = create_engine(
-            self.url,
-            isolation_level="AUTOCOMMIT",
-            skip_autocommit_rollback=True,
-            pool_size=KEPT,
-            max_overflow=AHEAD,
-            pool_timeout=query_timeout_s,
-            connect_args=dict(self._session.connect_args),
-        )
-        event.listen(self._engine, "do_connect", self._connect)
+        self._engine = engine_of(source, session, query_timeout_s)
         level = "SERIALIZABLE" if self.is_sqlite else "READ COMMITTED"
         self._transactional = self._engine.execution_options(isolation_level=level)
         self._threads: ThreadPool | None = None
@@ -135,16 +126,6 @@ class Database:
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.kill()
-
-    def _connect(self, dialect: Any, _record: object, args: Any, options: Any) -> Any:
-        """A new connection, told what it needs before SQLAlchemy asks it anything."""
-        connection = dialect.connect(*args, **options)
-        try:
-            self._session.begin(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def _turn(self, *, polling: bool = False) -> AbstractContextManager[None]:
         """Inside, the caller may take a connection. SQLite has one thread, and so one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -63,7 +64,7 @@ class Describer:
         """The table as it is now. Raises TableError if it cannot be watched."""
         with self._explained():
             table = self._reflect(connection)
-            key = self._key(table)
+            key = key_of(table, self._key_name)
             columns = self._columns(table, key, connection.dialect.name)
             # Whether it may be read.
             connection.execute(sa.select(key, *columns.at_once).limit(0))
@@ -77,10 +78,7 @@ class Describer:
             raise TableError(_not_there(str(_table_of(self._source)))) from None
         except DBAPIError as error:
             if is_refused(error):
-                raise TableError(
-                    f"this user may not read {self.name}; grant it SELECT, and on PostgreSQL USAGE "
-                    "of its schema"
-                ) from None
+                raise TableError(refused(self.name)) from None
             raise
 
     def _reflect(self, connection: Connection) -> sa.Table:
@@ -91,41 +89,51 @@ class Describer:
             raise NoSuchTableError(table.name)
         return table
 
-    def _key(self, table: sa.Table) -> sa.Column[Any]:
-        if self._key_name is not None:
-            if self._key_name not in table.c:
-                raise TableError(f"{self.name} has no column {self._key_name}: name an integer one")
-            key = table.c[self._key_name]
-        elif len(table.primary_key.columns) == 1:
-            key = next(iter(table.primary_key.columns))
-        else:
-            raise TableError(
-                f"{self.name} has no primary key of one column: name an integer key (key=, --key)"
-            )
-        if not isinstance(key.type, sa.Integer):
-            raise TableError(
-                f"{self.name}.{key.name} is not an integer: name another column (key=, --key)"
-            )
-        return key
-
     def _columns(self, table: sa.Table, key: sa.Column[Any], dialect: str) -> Columns:
         names = self._names(table)
         missing = [name for name in names if name not in table.c]
         if missing:
-            raise TableError(f"{self.name} has no column {missing[0]}")
+            nearest = difflib.get_close_matches(missing[0], [*table.c.keys()], n=1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            raise TableError(f"{self.name} has no column {missing[0]}{hint}")
         reflected = not isinstance(_table_of(self._source), sa.Table)
         columns = [table.c[name] for name in names]
         values = values_of(columns, key, dialect, reflected=reflected)
-        return Columns(values, self._max_value_bytes)
+        gone = [name for name in self._first_columns if name not in table.c]
+        return Columns(values, self._max_value_bytes, gone)
 
     def _names(self, table: sa.Table) -> Sequence[str]:
-        """What was asked for, or what the table had when it was first looked at: a column that is
-        added later may be nobody's business. One that was dropped is left out."""
+        """What was asked for, or what the table had when it was first looked at, as far as it is
+        there: a column that is added later may be nobody's business."""
         if self._column_names is not None:
             return self._column_names
         if not self._first_columns:
             self._first_columns = [column.name for column in table.columns]
         return [name for name in self._first_columns if name in table.c]
+
+
+def key_of(table: sa.Table, name: str | None) -> sa.Column[Any]:
+    """The column `name`, by default the primary key. Raises TableError if it can be no key."""
+    if name is not None:
+        if name not in table.c:
+            raise TableError(f"{table.name} has no column {name}: name an integer one")
+        key = table.c[name]
+    elif len(table.primary_key.columns) == 1:
+        key = next(iter(table.primary_key.columns))
+    else:
+        raise TableError(
+            f"{table.name} has no primary key of one column: name an integer key (key=, --key)"
+        )
+    if not isinstance(key.type, sa.Integer):
+        raise TableError(
+            f"{table.name}.{key.name} is not an integer: name another column (key=, --key)"
+        )
+    return key
+
+
+def refused(name: str) -> str:
+    """That a table may not be read, and what to do."""
+    return f"this user may not read {name}; grant it SELECT, and on PostgreSQL USAGE of its schema"
 
 
 @contextmanager

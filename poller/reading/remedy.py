@@ -8,28 +8,41 @@ import difflib
 from collections.abc import Callable, Iterator, Sequence
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Inspector
-from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
+from poller.reading.database import raise_if_away
 from poller.reading.description import source_table
 from poller.reading.dialects.facts import quoted_name
 from poller.reading.dialects.key import partitioned_by, unique_columns
+from poller.reading.dialects.shapes import Column, Inspects
 
 NEW_KEY = "rowcast_id"
 LIKENESS = 0.7  # of two names, from 0 to 1
 Quote = Callable[[str], str]
 
 
-def lines(connection: Connection, source: object, key: str | None) -> Sequence[str]:
+def lines(
+    connection: Connection, source: object, key: str | None, inspector: Inspects | None = None
+) -> Sequence[str]:
     """For a person; empty if there is nothing to advise. `source` and `key` are `Table`'s."""
-    return [*_advice(connection, source_table(source), key)]
+    told = inspector or sa.inspect(connection)
+    return [*_advice(connection, told, source_table(source), key)]
 
 
-def _advice(connection: Connection, table: sa.Table, key: str | None) -> Iterator[str]:
-    inspector = sa.inspect(connection)
+def fit_columns(inspector: Inspects, table: sa.Table) -> list[str]:
+    """The integer columns that can be the key of a table whose primary key cannot."""
+    unique = unique_columns(inspector, table)
+    columns = inspector.get_columns(table.name, table.schema)
+    return [one["name"] for one in columns if _fits(one, unique)]
+
+
+def _advice(
+    connection: Connection, inspector: Inspects, table: sa.Table, key: str | None
+) -> Iterator[str]:
     tables = inspector.get_table_names(table.schema)
     names = [*tables, *inspector.get_view_names(table.schema)]
-    if table.name not in names:
+    if table.name not in names and not _is_there(inspector, table):
         yield from _did_you_mean(table.name, names)
         return
     columns = inspector.get_columns(table.name, table.schema)
@@ -41,16 +54,27 @@ def _advice(connection: Connection, table: sa.Table, key: str | None) -> Iterato
         if key is not None:
             yield f"Its primary key {primary[0]} can be watched: leave key= or --key out."
         return
-    unique = unique_columns(inspector, table)
-    if fit := [one["name"] for one in columns if _fits(one, unique)]:
+    if fit := fit_columns(inspector, table):
         yield f"An integer column that can be the key: {', '.join(fit)}. Name it: --key {fit[0]}"
     elif table.name in tables:
         yield f"Give it an integer key, then name that: --key {NEW_KEY}"
         yield ""
         yield from _new_key(connection, inspector, table)
+    elif integers:
+        yield f"If no two of its rows have the same {integers[0]}, name it: --key {integers[0]}"
 
 
-def _fits(column: ReflectedColumn, unique: Sequence[Sequence[str]]) -> bool:
+def _is_there(inspector: Inspects, table: sa.Table) -> bool:
+    """Also if it is a materialized view or a foreign table. MariaDB refuses to say so of a table
+    for which the user has no privilege at all."""
+    try:
+        return inspector.has_table(table.name, table.schema)
+    except DBAPIError as error:
+        raise_if_away(error)
+        return False
+
+
+def _fits(column: Column, unique: Sequence[Sequence[str]]) -> bool:
     """Whether its values differ: by a unique index, or since the database numbers the rows."""
     numbered = column.get("identity") or column.get("autoincrement") is True
     return isinstance(column["type"], sa.Integer) and bool(
@@ -63,11 +87,11 @@ def _did_you_mean(name: str, names: Sequence[str]) -> Iterator[str]:
         yield f"Did you mean {nearest[0]}?"
 
 
-def _new_key(connection: Connection, inspector: Inspector, table: sa.Table) -> Iterator[str]:
+def _new_key(connection: Connection, inspector: Inspects, table: sa.Table) -> Iterator[str]:
     """The statements. On PostgreSQL and MySQL they lock the table while all rows get a number."""
     name = quoted_name(connection, table)
     match connection.dialect.name:
-        case "postgresql" if partitioned_by(connection, table):
+        case "postgresql" if partitioned_by(connection, table, inspector):
             # No unique index without the partitions' column. The sequence gives no value twice.
             yield f"ALTER TABLE {name} ADD COLUMN {NEW_KEY} bigserial;"
             yield f"CREATE INDEX ON {name} ({NEW_KEY});"
@@ -75,7 +99,7 @@ def _new_key(connection: Connection, inspector: Inspector, table: sa.Table) -> I
             identity = "bigint GENERATED ALWAYS AS IDENTITY UNIQUE"
             yield f"ALTER TABLE {name} ADD COLUMN {NEW_KEY} {identity};"
         case "mysql" | "mariadb":
-            index = "INDEX" if partitioned_by(connection, table) else "UNIQUE"
+            index = "INDEX" if partitioned_by(connection, table, inspector) else "UNIQUE"
             column = f"{NEW_KEY} BIGINT NOT NULL AUTO_INCREMENT"
             yield f"ALTER TABLE {name} ADD COLUMN {column}, ADD {index} ({NEW_KEY});"
         case "sqlite":
@@ -83,7 +107,7 @@ def _new_key(connection: Connection, inspector: Inspector, table: sa.Table) -> I
             yield from _new_sqlite_table(inspector, table, quote)
 
 
-def _new_sqlite_table(inspector: Inspector, table: sa.Table, quote: Quote) -> Iterator[str]:
+def _new_sqlite_table(inspector: Inspects, table: sa.Table, quote: Quote) -> Iterator[str]:
     """SQLite numbers a primary key only, and adds none to a table that is there."""
     columns = inspector.get_columns(table.name, table.schema)
     names = ", ".join(quote(one["name"]) for one in columns)

@@ -51,11 +51,15 @@ MYSQL = (
 
 
 class Session(Protocol):
-    """`url` and `connect_args` are what the driver is given; `begin()` gets each new connection."""
+    """`url` and `connect_args` are what the driver is given; `begin()` gets each new connection.
+
+    One that somebody else made goes through `adopt()` before, for what `connect_args` would say.
+    """
 
     url: URL
     connect_args: Mapping[str, Any]
 
+    def adopt(self, connection: Any) -> None: ...
     def begin(self, connection: Any) -> None: ...
 
 
@@ -84,8 +88,11 @@ class OtherSession:
         self.url = url
         self.connect_args: Mapping[str, Any] = {}
 
-    def begin(self, connection: Any) -> None:
+    def adopt(self, connection: Any) -> None:
         """Nothing is known that it needs."""
+
+    def begin(self, connection: Any) -> None:
+        """Neither here."""
 
 
 class SqliteSession:
@@ -94,6 +101,9 @@ class SqliteSession:
     def __init__(self, url: URL) -> None:
         self.url = url
         self.connect_args: Mapping[str, Any] = {"timeout": SQLITE_BUSY_TIMEOUT_S}
+
+    def adopt(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_S:.0f}")
 
     def begin(self, connection: sqlite3.Connection) -> None:
         try:
@@ -119,6 +129,11 @@ class PostgresSession:
         }
         ours = {name: value for name, value in defaults.items() if name not in url.query}
         self.connect_args: Mapping[str, Any] = {**ours, "prepare_threshold": None}
+
+    def adopt(self, connection: Any) -> None:
+        connection.autocommit = True
+        connection.prepare_threshold = None
+        self._set(connection, {"client_encoding": "utf8"})
 
     def begin(self, connection: Any) -> None:
         connection.autocommit = True
@@ -152,6 +167,11 @@ class MysqlSession:
             name: value for name, value in defaults.items() if name not in url.query
         }
         self._give_up_s = give_up_s
+
+    def adopt(self, connection: Any) -> None:
+        connection.set_character_set(CHARSET)
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET sql_mode = '{SQL_MODE}'")
 
     def begin(self, connection: Any) -> None:
         with connection.cursor() as cursor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from poller.ids.cursor import Cursor
+from poller.wire.epoch import LASTING_DIGITS
 from poller.wire.row import Row
 
 
@@ -16,11 +17,24 @@ class HistoryMoved(Exception):  # noqa: N818 - no fault: the next poll finds out
 class History:
     """Which history of a table this is. `dialects/` says what each part is made of.
 
-    Another `place` is another history; another `epoch` in the same place may be one.
+    Another `place` is another history; another `epoch` in the same place may be one. The epoch's
+    first digits are `lasting`: upkeep leaves them as they are, so a worker that starts later
+    trusts them alone.
+    `numbered`: they are those of what gives out the ids. As long as they last, ids have not
+    started again, except by a `setval`.
     """
 
     place: str
     epoch: str
+    numbered: bool = False
+
+    @property
+    def lasting(self) -> str:
+        return self.epoch[:LASTING_DIGITS]
+
+    @property
+    def passing(self) -> str:
+        return self.epoch[LASTING_DIGITS:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +43,14 @@ class Reading:
 
     `counter` is the greatest id that the table ever had or was given, `given` the newest one that
     its sequence gave out: a row may have been inserted with an id above that. Each is None if the
-    database does not tell.
+    database does not tell. `minute` is that of the database's clock: see `wire/epoch.py`.
     """
 
     history: History
     counter: int | None
     rows: list[Row]
     given: int | None = None
+    minute: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +74,12 @@ class Start:
     """Where a poller starts: the table's history, and `history_rows` below the newest row.
 
     The cursor's gaps, and all ids up to `floor`, may still fill. `given` is that of `Reading`, read
-    before all else.
+    before all else. A row has the id `lowest`, and none that was looked at has a lower one; 0 if
+    there is no row.
     """
 
     history: History
     cursor: Cursor
     floor: int = 0
     given: int | None = None
+    lowest: int = 0

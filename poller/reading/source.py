@@ -7,15 +7,17 @@ first, then the rows, each statement with its own snapshot.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
 from poller.ids.cursor import Cursor
 from poller.ids.gaps import NOBODY, Gaps
 from poller.ids.ranges import Range, above
+from poller.reading.ahead import Ahead
 from poller.reading.database import Database
 from poller.reading.dialects.facts import outlying
-from poller.reading.fence import Fence, FenceVoid, HoldersSeen, Pass
+from poller.reading.fence import Fence, FenceVoid, HolderFence, HoldersSeen, Pass
 from poller.reading.snapshot import Found, History, Start
 from poller.reading.table import Table
 from poller.runtime import log, metrics
@@ -43,6 +45,8 @@ class Source:
         self._history_rows = settings.history_rows
         self._prepare = prepare
         self._told: list[str] = []
+        self._said_limits = False
+        self._ahead = Ahead()
 
     @property
     def fence(self) -> Fence:
@@ -66,15 +70,11 @@ class Source:
         """One pass. `gaps` are the cursor's; only while there are any the fence is asked, and says
         which of them to read."""
 
+        ahead, self._ahead = self._ahead.beyond(cursor.position), Ahead()  # unknown after a fault
+
         def work(connection: Connection) -> Pass:
-            # The order is the safety argument: see fence.py.
-            evidence = self.fence.look(connection, cursor.gaps) if gaps.all else None
-            unread = gaps.unchanged(lambda witness: self.fence.must_read(witness, evidence))
-            asked = cursor.with_gaps(gaps.ranges(but=unread)) if unread else cursor
-            reading = self.table.poll(connection, asked, limit)
-            if isinstance(evidence, HoldersSeen) and reading.counter is not None:
-                evidence.counted(reading.counter)
-            return Pass(evidence, unread, reading)
+            seen, self._ahead = self._pass(connection, cursor, gaps, ahead, limit)
+            return seen
 
         try:
             seen = self._database.read(work, polling=True)
@@ -88,6 +88,27 @@ class Source:
         if outlying(seen.reading.counter, seen.reading.given) != self.table.facts.outlying:
             self.describe()  # so that it is said, or said no more
         return seen
+
+    def _pass(
+        self, connection: Connection, cursor: Cursor, gaps: Gaps, ahead: Ahead, limit: int
+    ) -> tuple[Pass, Ahead]:
+        fence, evidence = self.fence, None
+        # The order is the safety argument: see fence.py.
+        if gaps.all or ahead.gaps.open:
+            evidence = fence.look(connection, cursor.gaps)
+        unread, passed_over = (
+            some.unchanged(lambda witness: fence.must_read(witness, evidence))
+            for some in (gaps, ahead.gaps)
+        )
+        asked = cursor.with_gaps(gaps.ranges(but=unread)) if unread else cursor
+        reading = self.table.poll(connection, ahead.asked(asked, passed_over), limit)
+        if isinstance(evidence, HoldersSeen) and reading.counter is not None:
+            evidence.counted(reading.counter)
+        seen = Pass(evidence, unread, reading)
+        if not (isinstance(fence, HolderFence) and fence.keys_last):
+            return seen, Ahead()
+        judge = partial(fence.judge, evidence=evidence)
+        return seen, ahead.after(reading, cursor.position, limit, judge, passed_over)
 
     def _without_fence(self, connection: Connection, cursor: Cursor, limit: int) -> Pass:
         return Pass(None, NOBODY, self.table.poll(connection, cursor, limit))
@@ -115,13 +136,14 @@ class Source:
         start = self.table.start_below(connection, self._history_rows)
         # After the start is known, and before the gaps are: an id below the start was taken before
         # it, so that if nobody holds one now, each is committed, and seen from here on, or dead.
+        lowest = start or self.table.lowest(connection)
         idle = not start or self.fence.idle(self.fence.look(connection, ()))
         if idle and (given is None or given >= start):
-            return Start(history, Cursor.at(start), given=given)
+            return Start(history, Cursor.at(start), given=given, lowest=lowest)
         gaps, floor = self.table.gaps_below(connection, start)
         if idle and given is not None:  # but for those that the sequence has yet to give out
             gaps, floor = [*above(gaps, given)], floor if floor > given else 0
-        return Start(history, Cursor.at(start, gaps), floor, given)
+        return Start(history, Cursor.at(start, gaps), floor, given, lowest)
 
     def _tell_exceptions(self) -> None:
         """Say what is not promised: once in the log, and before any row is sent."""
@@ -131,3 +153,9 @@ class Source:
             self._told = exceptions
             for note in exceptions:
                 log.warning("degraded", feed=self._feed, fence=self.fence.name, note=note)
+        if not self._said_limits:
+            self._said_limits = True
+            limits = self.table.facts.limits
+            metrics.limits.labels(self._feed).set(len(limits))
+            for note in limits:
+                log.info("limit", feed=self._feed, note=note)

@@ -84,6 +84,11 @@ class Table:
         return self._last_look().facts
 
     @property
+    def key_column(self) -> str:
+        """The name of the id column, as the last look found it."""
+        return str(self._last_look().description.key.name)
+
+    @property
     def _key(self) -> ColumnElement[int]:
         return self._last_look().description.key
 
@@ -113,6 +118,10 @@ class Table:
         newest = sa.select(self._key).where(named).order_by(self._key.desc())
         newest = newest.offset(rows).limit(1)
         return max(0, connection.scalar(newest) or 0)
+
+    def lowest(self, connection: Connection) -> int:
+        """The least id, 0 if there is no row. No longer a walk than that of `start_below()`."""
+        return connection.scalar(sa.select(sa.func.min(self._key))) or 0
 
     def gaps_below(self, connection: Connection, position: int) -> tuple[list[Range], int]:
         """The ranges of ids up to `position`, which a row has, that no row has; lowest first.

@@ -25,6 +25,7 @@ from poller.wire.row import Row
 
 INLINE_BYTES = 8 * 1024  # of one value: 500 rows then hold 4 MB a column at most
 BYTES_OF_A_CHARACTER = 4
+GONE = "the table no longer has this column"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,14 @@ class Value:
 
 
 class Columns:
-    """The columns that go to the streams; `max_bytes` bounds a value of each."""
+    """The columns that go to the streams; `max_bytes` bounds a value of each. Those that are `gone`
+    from the table go out as null, and each row says so."""
 
-    def __init__(self, values: Sequence[Value], max_bytes: int) -> None:
+    def __init__(self, values: Sequence[Value], max_bytes: int, gone: Sequence[str] = ()) -> None:
         self.values = values
         self.max_bytes = max_bytes
+        self._nulls = dict.fromkeys(gone)
+        self._gone = dict.fromkeys(gone, GONE)
         self.names = tuple(value.name for value in values)
         self._sizes = [value.size for value in values if value.size is not None]
         self.at_once = self._at_once()
@@ -72,7 +76,8 @@ class Columns:
 
     def row(self, found: Sequence[Any]) -> Row:
         """A row as the key and `at_once` bring it."""
-        return Row(int(found[0]), dict(zip(self.names, found[1:], strict=False)))
+        columns = dict(zip(self.names, found[1:], strict=False)) | self._nulls
+        return Row(int(found[0]), columns, withheld=self._gone)
 
     def whole_row(
         self, found: Sequence[Any], values: Sequence[Value], unread: Mapping[str, str]
@@ -87,8 +92,8 @@ class Columns:
         }
         return Row(
             int(found[0]),
-            {name: read.get(name) for name in self.names},
-            withheld={**unread, **too_large},
+            {name: read.get(name) for name in self.names} | self._nulls,
+            withheld={**unread, **too_large, **self._gone},
         )
 
 

@@ -70,6 +70,12 @@ degraded = Gauge(
     FEED,
     multiprocess_mode="livemax",
 )
+limits = Gauge(
+    "rowcast_limits",
+    "What is mistaken about the table's history, whatever is set up; /readyz names it.",
+    FEED,
+    multiprocess_mode="livemax",
+)
 log_rows = Gauge("rowcast_log_rows", "Rows in the log.", FEED, multiprocess_mode="livesum")
 log_bytes = Gauge("rowcast_log_bytes", "Bytes in the log.", FEED, multiprocess_mode="livesum")
 resumes = Counter(

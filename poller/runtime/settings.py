@@ -6,7 +6,6 @@ against the fields, and a test compares `docs/settings.md` with them.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
@@ -15,15 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-PREFIX = "ROWCAST_"
-# Settings of the example application, which an embedding one may find in its environment.
-OF_THE_WALL = {
-    "ROWCAST_INSTANCE": "set DATABASE_URL",
-    "ROWCAST_POST_RATE": "limit requests in the application, for example with Flask-Limiter",
-    "ROWCAST_PROXIES": "wrap the application in Werkzeug's ProxyFix, "
-    "app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1)",
-    "ROWCAST_TRUSTED_HOSTS": 'set app.config["TRUSTED_HOSTS"]',
-}
+from poller.runtime.environment import PREFIX, explain, unknown
+
 MAX_STREAMS = 20_000  # per worker; beyond it, add workers
 # Defaults of what can also be had without settings, as a `Database` can.
 GAP_GRACE_S = 5.0
@@ -195,43 +187,37 @@ class Settings(BaseModel):
         names = cls.names()
         for name in environ:
             if name.startswith(PREFIX) and name not in names:
-                raise SettingsError(_unknown(name, names))
-        given = {names[name]: value for name, value in environ.items() if name in names and value}
+                raise SettingsError(unknown(name, names))
+        given = {name: value for name, value in environ.items() if name in names and value}
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise SettingsError(_explain(error, names, given)) from None
+            raise SettingsError(explain(error, given)) from None
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, object], environ: Mapping[str, str] = os.environ
+    ) -> Self:
+        """The settings in an application's `config`, and what it leaves open from `environ`.
+
+        Names and errors are those of `from_env()`; a None counts as unset.
+        """
+        names = cls.names()
+        given = {
+            name: str(value)
+            for name, value in config.items()
+            if (name in names or name.startswith(PREFIX)) and value is not None
+        }
+        return cls.from_env({**environ, **given})
+
+    def with_changes(self, **changes: object) -> Self:
+        """A copy in which some fields are others. Raises SettingsError, as `from_env()` does."""
+        try:
+            return type(self).model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            raise SettingsError(explain(error, changes)) from None
 
     @classmethod
     def names(cls) -> dict[str, str]:
         """Environment name → field name."""
         return {str(field.validation_alias): key for key, field in cls.model_fields.items()}
-
-
-def without_wall_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` without the example wall's own settings."""
-    return {name: value for name, value in environ.items() if name not in OF_THE_WALL}
-
-
-def _unknown(name: str, known: Mapping[str, str]) -> str:
-    if instead := OF_THE_WALL.get(name):
-        return (
-            f"{name} is a setting of Rowcast's example wall, and does nothing in another "
-            f"application. Unset it; instead, {instead}."
-        )
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {nearest[0]}?" if nearest else ""
-    return f"{name} is not a setting of Rowcast.{hint} docs/settings.md lists them all."
-
-
-def _explain(error: ValidationError, names: Mapping[str, str], given: Mapping[str, str]) -> str:
-    by_field = {field: name for name, field in names.items()}
-    lines = []
-    for problem in error.errors():
-        key = str(problem["loc"][0])
-        name = by_field.get(key, key)
-        field = names.get(name, key)
-        # Secrets stay out of error texts: a URL may hold a password.
-        shown = "" if name in ("DATABASE_URL", "SECRET_KEY") else f"={given.get(field)!r}"
-        lines.append(f"{name}{shown}: {problem['msg']}.")
-    return "\n".join(lines)

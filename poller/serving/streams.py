@@ -63,7 +63,7 @@ class Streams:
     ) -> None:
         self._feed = feed
         self._log = event_log
-        self._backfill = Backfill(feed, read_page, settings.batch_rows, lambda: event_log.epochs)
+        self._backfill = Backfill(feed, read_page, settings.batch_rows, lambda: event_log.names)
         self._settings = settings
         self._on_first = on_first
         self._why_waiting = why_waiting
@@ -105,6 +105,19 @@ class Streams:
         self._metric_total.inc()
         self._fanout.add(stream)
         return stream
+
+    def reader(
+        self,
+        signal: Event,
+        last_event_id: str | None = None,
+        pause: Callable[[float], object] = gevent.sleep,
+    ) -> Subscriber:
+        """A position in the log for this process itself: it has no client, and takes no place.
+
+        Its arguments are those of `Subscriber`.
+        """
+        asked_by = self._feed, self._log, self._backfill, last_event_id
+        return Subscriber(*asked_by, signal, self._why_waiting, pause)
 
     def read(self, asked: StreamRequest, client: ClientSocket, limit: int, wait_s: float) -> Answer:
         """At most `limit` rows, after at most `wait_s` seconds if there are none. It counts as a

@@ -1,4 +1,8 @@
-"""The service of the application that a request is for, and its start with the first request."""
+"""The service that a request is for, and its start with the first request.
+
+An application may have several notifiers, each with a name: the blueprint's, and the key in
+`app.extensions`.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +15,26 @@ from poller.serving.server import UnfitServerError
 EXTENSION = "rowcast"
 
 
-def service_of(app: Flask) -> Service:
-    """Raises RuntimeError if the application has no notifier."""
-    service = app.extensions.get(EXTENSION)
+def service_of(app: Flask, name: str = EXTENSION) -> Service:
+    """Raises RuntimeError if the application has no notifier of that name."""
+    service = app.extensions.get(name)
     if not isinstance(service, Service):
         raise RuntimeError(  # noqa: TRY004 - nobody passed a wrong type
             "this application has no notifier: call init_app() first"
+            if name == EXTENSION
+            else f"this application has no notifier named {name}"
         )
     return service
 
 
+def services_of(app: Flask) -> dict[str, Service]:
+    """Those of all its notifiers, by name."""
+    found = app.extensions.items()
+    return {name: service for name, service in found if isinstance(service, Service)}
+
+
 def current_service() -> Service:
-    return service_of(current_app)
+    return service_of(current_app, request.blueprint or EXTENSION)
 
 
 def ensure_started(service: Service) -> None:

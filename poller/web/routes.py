@@ -9,8 +9,8 @@ from flask import Blueprint, Response, request
 from poller.feed import Feed
 from poller.runtime import metrics
 from poller.service import Service
-from poller.web import asked, health, rows
-from poller.web.current import EXTENSION, current_service, ensure_started
+from poller.web import asked, health, rows, script
+from poller.web.current import current_service, ensure_started
 from poller.web.responses import (
     DRAINING_RETRY_MS,
     FULL_RETRY_MS,
@@ -22,15 +22,16 @@ from poller.web.responses import (
 from poller.wire import json_lines, sse
 
 
-def blueprint() -> Blueprint:
-    """`/stream`, `/rows` and the routes for operators, for one application."""
-    routes = Blueprint(EXTENSION, __name__)
+def blueprint(name: str) -> Blueprint:
+    """`/stream`, `/rows`, the script for pages and the routes for operators, for one notifier."""
+    routes = Blueprint(name, __name__)
     # A trailing slash must not make a native EventSource give up for good.
     first = {"name": None}
     routes.add_url_rule("/stream", view_func=stream, defaults=first, strict_slashes=False)
     routes.add_url_rule("/stream/<name>", view_func=stream, strict_slashes=False)
     rows.add_to(routes)
     health.add_to(routes)
+    script.add_to(routes)
     return routes
 
 

@@ -1,4 +1,4 @@
-"""static/stream.js reads the format as the WHATWG's HTML standard, section 9.2.6, has it."""
+"""rowcast.js reads the format as the WHATWG's HTML standard, section 9.2.6, has it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.browser.conftest import Wall
 pytestmark = pytest.mark.browser
 
 RUN = """async ([bytes, size]) => {
-    const { EventParser } = await import("/static/stream.js");
+    const { rowcast: { EventParser } } = await import("/rowcast.mjs");
     const events = [], retries = [];
     const parser = new EventParser({
         onEvent: (event) => events.push([event.type, event.data, parser.lastEventId]),

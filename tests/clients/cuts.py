@@ -126,7 +126,7 @@ def over_capacity(trial: Trial) -> None:
         reader.proxy.hold()
         reader.proxy.cut()
     turned_away = "rowcast_rejections_total"
-    wait_until(lambda: not trial.server.metric("rowcast_streams"), 30, "no stream is left")
+    wait_until(lambda: not trial.server.metric("rowcast_streams_open"), 30, "no stream is left")
     places = [Stream(trial.server.stream_url).wait_open() for _ in range(MAX_STREAMS)]
     before = trial.server.metric(turned_away)
     answers = {reader.client: len(reader.proxy.statuses) for reader in trial.readers}

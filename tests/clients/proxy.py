@@ -22,6 +22,7 @@ from tests.clients.stops import Rechunked, Stop, StopAfterBytes
 CHUNK_END = b"\r\n"
 PAGES = "/pages/"
 PAGES_FOLDER = Path(__file__).parent
+OWN_SCRIPTS = Path(__file__).parents[2] / "poller" / "static"
 READ_BYTES = 16_384  # small, so that a stopped proxy soon stops the server, too
 RECEIVE_BUFFER_BYTES = 16_384
 TIMEOUT_S = 60.0
@@ -231,12 +232,16 @@ def _read_head(client: socket.socket) -> bytes:
 
 
 def _page(target: str) -> bytes:
-    """A file of this folder. Modules of npm packages name each other without `.js`."""
-    path = PAGES_FOLDER / urlsplit(target).path.removeprefix(PAGES)
+    """A file of this folder, or a script of ours. Modules of npm packages name each other without
+    `.js`."""
+    name = urlsplit(target).path.removeprefix(PAGES)
+    path = (OWN_SCRIPTS if name.startswith("rowcast.") else PAGES_FOLDER) / name
     path = path if path.is_file() else path.with_name(f"{path.name}.js")
     if not path.is_file():
         return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     body = path.read_bytes()
-    kind = "text/javascript" if path.suffix == ".mjs" else mimetypes.guess_type(path.name)[0]
+    kind = (
+        "text/javascript" if path.suffix in (".js", ".mjs") else mimetypes.guess_type(path.name)[0]
+    )
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
     return f"{head}Cache-Control: no-store\r\nConnection: close\r\n\r\n".encode() + body

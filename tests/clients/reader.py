@@ -33,6 +33,7 @@ class Reader:
         self._read = 0  # lines taken of what it printed
         self.rows: list[str] = []
         self.resets: list[str] = []
+        self.states: list[str] = []
         self.closed = False
         self.errors: list[str] = []
 
@@ -76,7 +77,7 @@ class Reader:
         return self._child is not None and not self._child.alive and not self.look().closed
 
     def __repr__(self) -> str:
-        return f"{self.client.title}: {len(self.rows)} rows, closed: {self.closed}"
+        return f"{self.client.title}: {len(self.rows)} rows, closed: {self.closed}, {self.states}"
 
     def log(self) -> str:
         """What it said, for a failure."""
@@ -100,6 +101,8 @@ class Reader:
                 self.rows.append(row)
             case {"event": "reset", "data": {"reason": reason}} | {"reset": reason}:
                 self.resets.append(reason)
+            case {"state": name}:
+                self.states.append(name)
             case {"closed": True}:
                 self.closed = True
             case {"error": error}:

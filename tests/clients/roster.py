@@ -40,7 +40,11 @@ class Client:
         return f"{self.name}, {self.runtime}"
 
 
+OURS = "It is Rowcast's own: [In the page](page.md) has what it does."
+
 CLIENTS = (
+    Client("rowcast.js", "Chromium", core=True, note=OURS),
+    Client("rowcast.js", "Firefox", core=True, note=OURS),
     Client("EventSource", "Chromium", core=True),
     Client("EventSource", "Firefox", core=True),
     Client(

@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tests.docs.pages import PROJECT, Block
 from tests.harness.http import request
@@ -180,7 +181,7 @@ def matches(expected: str, shown: str) -> bool:
 def pattern(expected: str) -> re.Pattern[str]:
     """`…` stands for anything, the name of a history for any other; blank lines around are free."""
     text = re.escape(expected.strip("\n")).replace("…", ".*?")
-    text = re.sub(r"^(id:\\ )[0-9a-f]{6}(?=\\\.)", r"\1[0-9a-f]{6}", text, flags=re.MULTILINE)
+    text = re.sub(r"^(id:\\ )[0-9a-f]{16}(?=\\\.)", r"\1[0-9a-f]{16}", text, flags=re.MULTILINE)
     return re.compile(rf"\s*{text}", re.DOTALL)
 
 
@@ -211,17 +212,31 @@ def _clone(folder: Path) -> None:
 
 
 def _installed(folder: Path) -> None:
+    """The package, and what tells Flask of its commands."""
     folder.mkdir()
     (folder / "poller").symlink_to(PROJECT / "poller")
+    told = folder / "rowcast-0.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: rowcast\nVersion: 0\n")
+    lines = []
+    for group, names in _project().get("entry-points", {}).items():
+        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in names.items())]
+    (told / "entry_points.txt").write_text("\n".join(lines))
 
 
 def _commands(folder: Path) -> None:
     """The commands that `pip install` would make, from the project's own list of them."""
     folder.mkdir()
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
-    for name, target in project.get("project", {}).get("scripts", {}).items():
+    for name, target in _project().get("scripts", {}).items():
         module, _, function = target.partition(":")
         code = f"import sys; from {module} import {function}; sys.exit({function}())"
         script = folder / name
         script.write_text(f'#!/bin/sh\nexec "{ENVIRONMENT}/bin/python" -c "{code}" "$@"\n')
         script.chmod(0o755)
+
+
+def _project() -> dict[str, Any]:
+    """The table `project` of pyproject.toml."""
+    written = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    project: dict[str, Any] = written.get("project", {})
+    return project

@@ -19,9 +19,12 @@ from tests.docs.session import Session, commands, matches
 
 LANGUAGES = {"console", "python", "javascript", "sql", "ini", "dockerfile", "text"}
 LANGUAGES |= {"nginx", "caddyfile", "haproxy", "apache"}  # test_deploy.py
+LANGUAGES |= {"html", "jsx"}  # tests/recipes
 OPTIONS = {
     "console": {"serve", "open", "more", "status", "in"},
     "python": {"file", "fragment", "in"},
+    "html": {"recipe"},
+    "jsx": {"recipe"},
 }
 TYPED = ("console", "python")
 MOST_NOT_RUN = 5
@@ -54,6 +57,8 @@ def test_each_block_says_how_it_is_tested(block: Block) -> None:
     unknown = block.options.keys() - OPTIONS.get(block.language, set()) - {"no-run"}
     assert not unknown, f"{block}: {unknown}"
     assert len(block.options.get("no-run", "a reason")) >= 8, f"{block}: no reason"
+    if block.language in ("html", "jsx"):
+        assert "recipe" in block.options, f"{block}: no recipe"
     if block.language == "console" and "more" not in block.options:
         assert list(commands(block.text)), f"{block}: no line begins with $"
 

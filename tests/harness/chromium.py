@@ -4,8 +4,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserType, sync_playwright
 
 from tests.harness.process import PartMissing
 
@@ -25,13 +26,17 @@ ARGUMENTS = [
 def running_chromium() -> Iterator[Browser]:
     """A headless browser, ended with the block; PartMissing when none can be started."""
     with sync_playwright() as playwright:
-        path = next(filter(None, map(shutil.which, NAMES)), None)
-        if path is None and Path(playwright.chromium.executable_path).exists():
-            path = playwright.chromium.executable_path  # from `playwright install chromium`
-        if path is None:
-            raise PartMissing("no chromium found (make test installs it when run as root)")
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = launch(playwright.chromium)
         try:
             yield browser
         finally:
             browser.close()
+
+
+def launch(kind: BrowserType, **options: Any) -> Browser:
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None and Path(kind.executable_path).exists():
+        path = kind.executable_path  # from `playwright install chromium`
+    if path is None:
+        raise PartMissing("no chromium found (make test installs it when run as root)")
+    return kind.launch(executable_path=path, args=ARGUMENTS, **options)

@@ -15,7 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 SERVERS = ("postgresql", "mariadb")
 # The other folders' tests are short.
-LONG = ("campaigns", "serving", "proxies", "clients", "browser")
+LONG = ("campaigns", "serving", "proxies", "clients", "browser", "recipes")
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]

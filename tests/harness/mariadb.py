@@ -29,6 +29,8 @@ OPTIONS = (
     "--max-connections=300",
     "--innodb-buffer-pool-size=64M",
     "--innodb-flush-log-at-trx-commit=2",  # survives a killed server, not a power cut
+    "--innodb-flush-method=nosync",
+    "--sync-frm=0",
     "--innodb-log-file-size=16M",
     "--skip-log-bin",
     "--general-log=0",

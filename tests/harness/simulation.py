@@ -162,7 +162,7 @@ class Worker:
         self.source = SimulatedSource(table, self.settings.history_rows)
         self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
         self.backfill = Backfill(
-            "test", self.source.page, self.settings.batch_rows, lambda: self.log.epochs
+            "test", self.source.page, self.settings.batch_rows, lambda: self.log.names
         )
         self.listening = True  # whether any stream is open
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: self.listening)

@@ -57,6 +57,20 @@ def execute(url: str, sql: str, parameters: Sequence[object] = ()) -> list[tuple
         return list(cursor.fetchall()) if cursor.description else []
 
 
+def run_script(url: str, script: str) -> None:
+    """Several statements, as a client program runs them from a file."""
+    with connect(url) as connection, closing(connection.cursor()) as cursor:
+        match dialect_of(url):
+            case "sqlite":
+                cursor.executescript(script)
+            case "postgresql":
+                cursor.execute(script)
+            case _:
+                for statement in script.split(";\n"):
+                    if statement.strip():
+                        cursor.execute(statement)
+
+
 def insert_posts(url: str, bodies: Sequence[str], author: str = "outside") -> None:
     """Commits one row for each body, in this order, in one transaction."""
     mark = "?" if dialect_of(url) == "sqlite" else "%s"

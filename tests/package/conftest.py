@@ -34,7 +34,15 @@ def installed(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Envir
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     environment = Environment(folder / "bin")
-    environment.run("pip", "install", "--quiet", f"{checkout}[postgresql]", "pytest", "waitress")
+    environment.run(
+        "pip",
+        "install",
+        "--quiet",
+        f"{checkout}[postgresql]",
+        "pytest",
+        "waitress",
+        "Flask-SQLAlchemy",
+    )
     return environment
 
 

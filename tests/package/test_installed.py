@@ -1,6 +1,8 @@
 """What `pip install` brings, and the commands that come with it."""
 
+import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,10 @@ def test_the_wheel_has_the_package_alone(
         f"rowcast-{poller.__version__}.dist-info",
     }
     modules = {str(path.relative_to(checkout)) for path in checkout.glob("poller/**/*.py")}
-    assert {name for name in names if name.startswith("poller/")} == modules | {"poller/py.typed"}
+    others = {"poller/py.typed"}
+    others |= {str(path.relative_to(checkout)) for path in checkout.glob("poller/static/*")}
+    assert "poller/static/rowcast.js" in others
+    assert {name for name in names if name.startswith("poller/")} == modules | others
 
 
 def test_only_what_was_asked_for_is_installed(installed: Environment) -> None:
@@ -50,6 +55,19 @@ def test_doctor_looks_at_a_table(installed: Environment, shop: Path) -> None:
     assert said.endswith("orders can be watched; the promise holds in full.\n")
     misspelt = installed.run_any("rowcast", "doctor", "oders", folder=shop, **DATABASE)
     assert (misspelt.returncode, "Did you mean orders?" in misspelt.stdout) == (2, True)
+
+
+def test_two_commands_lead_to_the_rows_of_a_table(
+    installed: Environment, shop: Path, order: Callable[[str], None]
+) -> None:
+    listed = installed.run("rowcast", "tables", "shop.db", folder=shop).stdout
+    assert re.search(r"^orders +table +id +0 +in full$", listed, re.MULTILINE)
+    order("Ada")
+    given = ("tail", "shop.db", "orders", "--from", "0", "--exit-after", "1", "--format", "json")
+    for program in (["rowcast"], ["python", "-m", "poller"]):
+        ended = installed.run(*program, *given, folder=shop)
+        assert ended.stdout == '{"id":1,"customer":"Ada","total":5}\n'
+        assert "1 row; to go on: --from " in ended.stderr
 
 
 def test_doctor_says_which_extra_is_missing(installed: Environment, shop: Path) -> None:

@@ -14,14 +14,16 @@ from flask.cli import ScriptInfo
 
 import poller
 from poller import Database, Notifier, Settings
-from poller.__main__ import flask_commands
+from poller.__main__ import flask_commands, main
 from tests.harness import sql
 
 PROJECT = Path(poller.__file__).parents[1]
 HEAVY = ("gevent", "sqlalchemy", "flask", "pydantic", "prometheus_client", "gunicorn")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["doctor", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in main.commands)]
+)
 def test_help_answers_at_once(arguments: list[str]) -> None:
     """It imports click and nothing that an import takes long for."""
     code = (

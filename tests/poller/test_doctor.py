@@ -500,6 +500,19 @@ def test_a_sequence_that_may_not_be_read_is_named_until_the_remedy(postgresql_ur
         assert verdict(reader_url).status == WHOLE
 
 
+def test_a_cluster_that_cannot_be_told_from_others_is_named_until_the_remedy(
+    postgresql_url: str,
+) -> None:
+    made(postgresql_url, *POSTGRESQL["identity"][0])
+    with reader(postgresql_url) as reader_url:
+        sql.execute(postgresql_url, "GRANT SELECT ON notes, notes_id_seq TO reader")
+        sql.execute(postgresql_url, "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+        report = verdict(reader_url)
+        assert lacking(report).startswith("this user may not call pg_control_system()")
+        sql.execute(postgresql_url, report.exceptions[0].remedy.replace("this user", "reader"))
+        assert verdict(reader_url).status == WHOLE
+
+
 def test_what_may_not_be_read_on_mariadb_is_named_until_the_remedy(mariadb_mdl_url: str) -> None:
     made(mariadb_mdl_url, AUTO_INCREMENT)
     with reader(mariadb_mdl_url) as reader_url:
@@ -693,7 +706,8 @@ def test_the_command_gives_a_frozen_database_up(
 @pytest.mark.parametrize(
     ("arguments", "env", "said"),
     [
-        (("posts.db", "posts"), {}, "posts cannot be watched: not a database URL; write sqlite"),
+        (("posts.db", "posts"), {}, "posts.db is neither a file that is there nor the URL of a"),
+        (("post gres://x", "posts"), {}, "not a database URL; write sqlite:///path, postgres"),
         (("sqlite:///posts.db",), {}, "name the table, too"),
         (("posts",), {"DATABASE_URL": ""}, "name the database: set DATABASE_URL"),
         (("sqlite:///posts.db", "posts", "more"), {}, "name one database and one table"),

@@ -42,6 +42,17 @@ class Cached:
     def requests(self) -> int:
         return int(self.wall.metric("rowcast_rows_requests_total"))
 
+    def post(self, rows: int) -> None:
+        """Rows, all of which the wall's worker has seen."""
+        last = [self.wall.post(f"row {number}") for number in range(rows)][-1]
+        seen = re.compile(r"\w+\.(\d+)")
+
+        def polled() -> bool:
+            position = seen.match(self.now())
+            return position is not None and int(position[1]) >= last
+
+        wait_until(polled, PATIENCE_S, f"row {last} is seen")
+
     def now(self) -> str:
         """A token of now, asked of the wall itself."""
         after: str = self.wall.get("/rows/posts").json["next"]
@@ -128,8 +139,7 @@ def test_five_hundred_in_silence_are_a_few_requests(cached: Cached, crowd: Crowd
 def test_who_walks_a_way_that_was_walked_before_asks_the_wall_only_at_the_tip(
     cached: Cached,
 ) -> None:
-    for number in range(20):
-        cached.wall.post(f"old {number}")
+    cached.post(20)
     first = RowsReader(cached.rows_url, "0", "limit=3")
     first.walk()
     epoch = first.after.partition(".")[0]
@@ -142,8 +152,7 @@ def test_who_walks_a_way_that_was_walked_before_asks_the_wall_only_at_the_tip(
 
 
 def test_the_order_of_the_query_and_what_else_is_in_it_do_not_matter(cached: Cached) -> None:
-    for number in range(4):
-        cached.wall.post(f"row {number}")
+    cached.post(4)
     epoch = cached.now().partition(".")[0]
 
     def ask(query: str) -> Reply:
@@ -162,8 +171,7 @@ def test_the_order_of_the_query_and_what_else_is_in_it_do_not_matter(cached: Cac
 
 @pytest.mark.parametrize("header", ["Cookie", "Authorization"])
 def test_what_one_client_may_see_is_told_to_nobody_else(cached: Cached, header: str) -> None:
-    for number in range(3):
-        cached.wall.post(f"row {number}")
+    cached.post(3)
     epoch = cached.now().partition(".")[0]
     path = f"{cached.rows_url}?after={epoch}.0&limit=1&wait={len(header)}"  # a URL of its own
     before = cached.requests

@@ -38,17 +38,18 @@ class Watch(Site):
 
     stream: Stream
     start: int
+    pulses: int = 0
 
     def wait_for(self, body: str) -> None:
         self.stream.wait_for_body(body)
 
     def pulse(self, seconds: float) -> None:
         """Commits row after row for so long; each arrives while the others' fate is open."""
-        end_s, number = time.monotonic() + seconds, 0
+        end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
-            number += 1
-            self.insert(f"pulse {number}")
-            self.wait_for(f"pulse {number}")
+            self.pulses += 1  # no two rows have the same body: the wait is for this one
+            self.insert(f"pulse {self.pulses}")
+            self.wait_for(f"pulse {self.pulses}")
 
     def gap_is_open(self) -> bool:
         return "!" in self.stream.last_event_id

@@ -1,18 +1,18 @@
 """What each kind of database tells of a table: its history, its fence, and what is not promised.
 
 A table's *history* is told by columns of one row, so that they can be read in the statement that
-reads the rows. The *place* is where it is: a table in another place is another table, and
-everything a client knows of the old ids is void. The *version* changes when the table is recreated
-or truncated, but also when it is altered. So a running poller compares the newest rows before it
-takes it for another history. Both together make the *epoch*, the short name in every event's id.
-The *counter* is the greatest id that the database ever gave out; one that falls means that ids
-started again.
+reads the rows. `polling/identity.py` has the argument that these are enough. The *place* is where
+the table is. The *lasting* part is another once it is recreated; the *passing* part also once it is
+rewritten or altered. All three make the epoch in every event's id. The *counter* is the greatest id
+that the database ever gave out.
 
-| database | place | version | counter |
-|---|---|---|---|
-| SQLite | the file (device, inode), name | the schema's | `sqlite_sequence`, or greatest id |
-| PostgreSQL | database, timeline, the table's oid | its file's number | sequence, or greatest id |
-| MariaDB, MySQL | server, database, name | creation time, InnoDB's id | `auto_increment` |
+| database | place | lasting | passing | counter |
+|---|---|---|---|---|
+| SQLite | the file and its birth, name | its line in the schema | the schema's version | (1) |
+| PostgreSQL | cluster, timeline, database, oid | the sequence's file | the table's files | (2) |
+| MariaDB, MySQL | server, database, name | creation time, InnoDB's id | – | `auto_increment` |
+
+(1) `sqlite_sequence`, or the greatest id; (2) the sequence, or the greatest id.
 """
 
 from __future__ import annotations
@@ -28,14 +28,20 @@ from poller.reading.dialects import mysql, postgresql, sqlite
 from poller.reading.dialects.facts import Finding, TableFacts, outlying, status
 from poller.reading.dialects.key import examine_key
 from poller.reading.dialects.product import foreign_product
+from poller.reading.dialects.shapes import Inspects
 from poller.reading.fence import GracePeriod
 
 
 def examine(
-    connection: Connection, table: sa.Table, key: ColumnElement[int], grace_s: float
+    connection: Connection,
+    table: sa.Table,
+    key: ColumnElement[int],
+    grace_s: float,
+    inspector: Inspects | None = None,
 ) -> TableFacts:
-    """What there is to know of `table`, which exists. `grace_s`: if no proof can be had."""
-    findings = examine_key(connection, table, key)
+    """What there is to know of `table`, which exists. `grace_s`: if no proof can be had.
+    `inspector`: if the table's shape is known already."""
+    findings = examine_key(connection, table, key, inspector or sa.inspect(connection))
     grace = GracePeriod(grace_s, time.monotonic)
     if product := foreign_product(connection):
         examined = _unknown(table, grace, f"this is {product}, with rules of its own")

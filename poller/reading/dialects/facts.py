@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,10 +12,19 @@ from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.ranges import MAX_ID
+from poller.reading.dialects.file_identity import file_identity
 from poller.reading.fence import Fence
 from poller.reading.snapshot import History
+from poller.wire.epoch import LASTING_DIGITS, PASSING_DIGITS
 
 NOT_TOLD: ColumnElement[Any] = sa.null()
+# What polling/identity.py cannot know of any table.
+LIMITS = (
+    "not noticed: ids given out again between two polls, to a row like the one that was deleted",
+    "a needless reset: a row follows an UPDATE of all that told the newest row from others",
+)
+UNKNOWN_LATER = "not noticed by a worker that started later:"
+NEEDLESS_LATER = "a needless reset, by a worker that started later:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +48,11 @@ def exceptions(findings: Sequence[Finding]) -> list[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """`status` selects one row: what the place is made of, the table's version, the counters.
+    """`status` selects one row: see `status()`.
 
-    `file` is the database's if it is one. `outlying`: see the function.
+    `file` is the database's if it is one. `outlying`: see the function. `numbered` is that of
+    `History`. `limits` are what is mistaken about the table's history however well everything is
+    set up.
     """
 
     status: sa.Select[Any]
@@ -50,6 +60,8 @@ class TableFacts:
     findings: Sequence[Finding]
     file: str | None = None
     outlying: bool = False
+    numbered: bool = False
+    limits: Sequence[str] = ()
 
     @property
     def exceptions(self) -> list[Finding]:
@@ -57,30 +69,42 @@ class TableFacts:
 
     @property
     def identity(self) -> sa.Select[Any]:
-        """`status` without the counters, which cost a look-up."""
-        place, version, *counters = self.status.selected_columns
-        others = (NOT_TOLD.label(str(one.key)) for one in counters)
-        return self.status.with_only_columns(place, version, *others)
+        """`status` without the counters, which cost a look-up, and the time."""
+        columns = list(self.status.selected_columns)
+        others = (NOT_TOLD.label(str(one.key)) for one in columns[HISTORY_COLUMNS:])
+        return self.status.with_only_columns(*columns[:HISTORY_COLUMNS], *others)
 
-    def history(self, told_place: Any, version: Any) -> History:
+    def history(self, told_place: Any, lasting: Any, passing: Any) -> History:
         """From what `status` told. Raises OSError if the database's file is gone."""
-        place = f"{told_place}{_inode(self.file)}"
-        epoch = hashlib.blake2s(f"{place}/{version}".encode(), digest_size=3).hexdigest()
-        return History(place, epoch)
+        place = f"{told_place}{file_identity(self.file)}" if self.file else str(told_place)
+        epoch = _hash(f"{place}/{lasting}", LASTING_DIGITS) + _hash(str(passing), PASSING_DIGITS)
+        return History(place, epoch, self.numbered)
+
+
+HISTORY_COLUMNS = 3  # the first of the status
 
 
 def status(
     place: ColumnElement[Any],
-    version: ColumnElement[Any] = NOT_TOLD,
+    lasting: ColumnElement[Any] = NOT_TOLD,
+    passing: ColumnElement[Any] = NOT_TOLD,
+    *,
     counter: ColumnElement[Any] = NOT_TOLD,
     given: ColumnElement[Any] = NOT_TOLD,
+    minute: ColumnElement[Any] = NOT_TOLD,
 ) -> sa.Select[Any]:
-    """The status of a table, from the columns that tell it; the counters are those of `Reading`."""
+    """The status of a table, from the columns that tell it.
+
+    Where it is; what is new once it is recreated; what is new also once it is rewritten or altered;
+    the counters of `Reading`; and the minute, since 1970, of the database's clock.
+    """
     return sa.select(
         place.label("rowcast_place"),
-        version.label("rowcast_version"),
+        lasting.label("rowcast_lasting"),
+        passing.label("rowcast_passing"),
         counter.label("rowcast_counter"),
         given.label("rowcast_given"),
+        minute.label("rowcast_minute"),
     )
 
 
@@ -95,9 +119,5 @@ def quoted_name(connection: Connection, table: sa.Table) -> str:
     return name.replace("%%", "%")  # drivers that fill in parameters want it twice; we pass none
 
 
-def _inode(path: str | None) -> str:
-    """Which file this is: a swapped one differs."""
-    if path is None:
-        return ""
-    stat = Path(path).stat()
-    return f"/{stat.st_dev}/{stat.st_ino}"
+def _hash(text: str, digits: int) -> str:
+    return hashlib.blake2s(text.encode(), digest_size=digits // 2).hexdigest()

@@ -14,6 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.ranges import MAX_ID
 from poller.reading.dialects.facts import Finding, quoted_name
+from poller.reading.dialects.shapes import Inspects, Shapes
 
 # Marks of an index that a poll cannot walk: a partial one, one of another kind than a tree, one
 # that could not be completed.
@@ -33,9 +34,10 @@ PARTITIONED_BY = {
 PARTITIONED_BY["mariadb"] = PARTITIONED_BY["mysql"]
 
 
-def examine_key(connection: Connection, table: sa.Table, key: ColumnElement[int]) -> list[Finding]:
+def examine_key(
+    connection: Connection, table: sa.Table, key: ColumnElement[int], inspector: Inspects
+) -> list[Finding]:
     """Nothing of a view, whose rows lie elsewhere."""
-    inspector = sa.inspect(connection)
     if table.name in inspector.get_view_names(table.schema):
         return []
     beyond = _beyond(connection, table, key)
@@ -43,12 +45,16 @@ def examine_key(connection: Connection, table: sa.Table, key: ColumnElement[int]
         return [Finding(f"{table.name}.{key.name} is the primary key"), *beyond]
     columns = inspector.get_columns(table.name, table.schema)
     nullable = any(one["name"] == key.name and one["nullable"] for one in columns)
-    index = _index(inspector, table, key, partitioned_by(connection, table))
+    index = _index(connection, inspector, table, key)
     return [index, *beyond, *([_null(connection, table, key)] if nullable else [])]
 
 
-def partitioned_by(connection: Connection, table: sa.Table) -> str | None:
+def partitioned_by(
+    connection: Connection, table: sa.Table, inspector: Inspects | None = None
+) -> str | None:
     """What decides to which partition a row goes; None of a table that has none."""
+    if isinstance(inspector, Shapes):
+        return inspector.partitioned_by(table)
     statement = PARTITIONED_BY.get(connection.dialect.name)
     if statement is None:
         return None
@@ -59,13 +65,13 @@ def partitioned_by(connection: Connection, table: sa.Table) -> str | None:
     return None if found is None else str(found)
 
 
-def unique_columns(inspector: sa.Inspector, table: sa.Table) -> list[list[str]]:
+def unique_columns(inspector: Inspects, table: sa.Table) -> list[list[str]]:
     """The columns of each unique index."""
     return _indexes(inspector, table)[0]
 
 
 def _index(
-    inspector: sa.Inspector, table: sa.Table, key: ColumnElement[int], partitions: str | None
+    connection: Connection, inspector: Inspects, table: sa.Table, key: ColumnElement[int]
 ) -> Finding:
     name = f"{table.name}.{key.name}"
     unique, indexed = _indexes(inspector, table)
@@ -73,13 +79,13 @@ def _index(
         return Finding(f"{name} has a unique index")
     lacking = f"of rows with the same {key.name} all but the first may be missed"
     remedy = f"give {name} a unique index"
-    if partitions:
+    if partitions := partitioned_by(connection, table, inspector):
         remedy = (
             f"a table partitioned by {partitions} can have no unique index on {key.name} alone: "
             f"give {key.name} an index, and let the database number every row, so that none is "
             "duplicated"
         )
-    shown_by = SHOW_INDEXES.get(inspector.dialect.name, "").format(table.name)
+    shown_by = SHOW_INDEXES.get(connection.dialect.name, "").format(table.name)
     if any(columns[:1] == [key.name] for columns in indexed):
         fact = f"{name} has an index, but not a unique one of its own"
         return Finding(fact, lacking, remedy, shown_by)
@@ -87,7 +93,7 @@ def _index(
     return Finding(f"{name} has no index", lacking, remedy, shown_by)
 
 
-def _indexes(inspector: sa.Inspector, table: sa.Table) -> tuple[list[Any], list[Any]]:
+def _indexes(inspector: Inspects, table: sa.Table) -> tuple[list[Any], list[Any]]:
     """The columns of each unique index, and of each index."""
     indexes = [
         index

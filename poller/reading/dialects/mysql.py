@@ -40,24 +40,33 @@ def examine(
     innodb_id = _innodb_id(connection, table)
     if ground.engine == "InnoDB" and not innodb_id:
         told.append(findings.NO_INNODB_ID)
-    counted = ground.numbered and _is_mariadb(connection)
+    mariadb = _is_mariadb(connection)
     told += findings.exhausted(table.name, connection.scalar(sa.select(_counter(table))))
     fence, seen = _fence(connection, table, key, grace, ground)
-    return TableFacts(_status(table, innodb_id, counted=counted), fence, [*told, seen])
+    return TableFacts(
+        _status(table, innodb_id, counted=ground.numbered and mariadb, mariadb=mariadb),
+        fence,
+        [*told, seen],
+        limits=findings.NOT_KNOWN,
+    )
 
 
-def _status(table: sa.Table, innodb_id: str, *, counted: bool) -> sa.Select[Any]:
+def _status(table: sa.Table, innodb_id: str, *, counted: bool, mariadb: bool) -> sa.Select[Any]:
     """`counted`: the table's counter is that of the key, and told in time."""
+    # MariaDB has no lasting id of a server. Its host name is another for each container that is
+    # created from the same data.
+    server = ["@@server_id"] if mariadb else ["@@server_uuid", "@@server_id"]
     place = sa.func.concat_ws(
         "/",
-        sa.literal_column("@@hostname"),
-        sa.literal_column("@@server_id"),
+        *map(sa.literal_column, server),
         sa.func.database(),
         sa.literal(table.name),
     )
     created = _of_catalogue(table, TABLES.c.create_time)
     version = sa.func.concat_ws("/", created, sa.literal(innodb_id))
-    return status(place, version, _counter(table) if counted else NOT_TOLD)
+    counter = _counter(table) if counted else NOT_TOLD
+    minute: ColumnElement[Any] = sa.literal_column("UNIX_TIMESTAMP() DIV 60")
+    return status(place, version, counter=counter, minute=minute)
 
 
 def _counter(table: sa.Table) -> ColumnElement[Any]:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from poller.ids.ranges import MAX_ID
 from poller.reading import after_grace
-from poller.reading.dialects.facts import Finding
+from poller.reading.dialects.facts import LIMITS, NEEDLESS_LATER, UNKNOWN_LATER, Finding
 from poller.reading.dialects.mysql_ground import Ground
 from poller.reading.fence import GracePeriod
 
@@ -29,6 +29,11 @@ NO_INNODB_ID = Finding(
     "a table that was truncated and filled again while a client was away is not noticed by it",
     "GRANT PROCESS ON *.* to this user; a partitioned table has none",
     "SHOW GRANTS",
+)
+NOT_KNOWN = (
+    *LIMITS,
+    f"{UNKNOWN_LATER} ids set back, or a table recreated, within a second of its last ALTER",
+    f"{NEEDLESS_LATER} a table that was altered or rewritten, or has a new partition",
 )
 LOCKS_SEEN = Finding("open transactions are seen by their metadata locks")
 
@@ -63,7 +68,7 @@ def unseen(table: sa.Table, ground: Ground) -> tuple[str, str, str] | None:
     that shows it."""
     variables = ground.variables
     made = f"SHOW TABLE STATUS LIKE '{table.name}'"
-    if ground.kind != "BASE TABLE":
+    if ground.kind.endswith("VIEW"):  # a system-versioned table is a table
         return f"{table.name} is a view", "watch the table behind it", made
     if ground.engine != "InnoDB":
         remedy = f"ALTER TABLE {table.name} ENGINE = InnoDB"

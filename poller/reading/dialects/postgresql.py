@@ -41,6 +41,15 @@ from poller.reading.fence import (
 )
 from poller.reading.idle import IdleHolders
 
+# For everybody, unless it was revoked; databases that only speak the protocol may lack it.
+MAY_ASK_SYSTEM = sa.text(
+    "SELECT has_function_privilege(to_regprocedure('pg_control_system()'), 'EXECUTE')"
+)
+SYSTEM: ColumnElement[Any] = sa.literal_column(
+    "(SELECT system_identifier FROM pg_control_system())"
+)
+MINUTE: ColumnElement[Any] = sa.literal_column("floor(extract(epoch FROM clock_timestamp()) / 60)")
+
 
 class LockHolders(HolderFence):
     """The transactions that hold a lock on the key's sequence, else on the table or a partition.
@@ -104,11 +113,21 @@ def examine(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
 ) -> TableFacts:
     relation = relation_of(connection, table, key.name)
-    counter = _counter(relation, key)
+    system = [] if connection.execute(MAY_ASK_SYSTEM).scalar() else [findings.NO_SYSTEM]
+    standing = _standing(connection, relation, key)
     return TableFacts(
-        status(_address(relation), _version(relation), counter, _given(relation)),
+        status(
+            _address(relation, system=not system),
+            _ids(relation),
+            _file(relation),
+            counter=_counter(relation, key),
+            given=_given(relation),
+            minute=MINUTE,
+        ),
         _fence(relation, key.name, grace),
-        findings.of(relation, table.name, key.name, grace, _standing(connection, relation, key)),
+        [*findings.of(relation, table.name, key.name, grace, standing), *system],
+        numbered=bool(relation.sequences),
+        limits=findings.NOT_KNOWN,
     )
 
 
@@ -132,11 +151,13 @@ def _standing(
     )
 
 
-def _address(relation: Relation) -> ColumnElement[Any]:
-    # The timeline is another after a failover. A table that is gone has no oid, which is another
-    # place and not an error.
+def _address(relation: Relation, *, system: bool) -> ColumnElement[Any]:
+    # The system's identifier is another in another cluster, which gives out the same numbers; the
+    # timeline is another after a failover. A table that is gone has no oid, which is another place
+    # and not an error.
     return sa.func.concat_ws(
         "/",
+        *([SYSTEM] if system else []),
         sa.literal_column("(SELECT oid FROM pg_database WHERE datname = current_database())"),
         sa.literal_column(
             "CASE WHEN pg_is_in_recovery() THEN 'standby'"
@@ -146,18 +167,25 @@ def _address(relation: Relation) -> ColumnElement[Any]:
     )
 
 
-def _version(relation: Relation) -> ColumnElement[Any]:
-    """The file, or those of the partitions; and the sequences', which are new after a restart."""
-    file: ColumnElement[Any] = sa.func.pg_relation_filenode(_regclass(relation))
-    if relation.kind == "p":
-        partitions = sa.func.pg_partition_tree(_regclass(relation)).table_valued("relid")
-        files = sa.cast(sa.func.pg_relation_filenode(partitions.c.relid), sa.BigInteger)
-        file = sa.select(sa.func.sum(files)).select_from(partitions).scalar_subquery()
-    sequences = [
-        sa.func.pg_relation_filenode(sa.literal_column(f"{one.oid:d}::oid"))
-        for one in relation.sequences
-    ]
-    return sa.func.concat_ws("/", file, *sequences)
+def _ids(relation: Relation) -> ColumnElement[Any]:
+    """The files of the sequences: new after RESTART, but not after `setval`."""
+    return sa.func.concat_ws(
+        "/",
+        sa.literal(""),
+        *(
+            sa.func.pg_relation_filenode(sa.literal_column(f"{one.oid:d}::oid"))
+            for one in relation.sequences
+        ),
+    )
+
+
+def _file(relation: Relation) -> ColumnElement[Any]:
+    """The table's file, or those of the partitions: new after TRUNCATE, but also VACUUM FULL."""
+    if relation.kind != "p":
+        return sa.func.pg_relation_filenode(_regclass(relation))
+    partitions = sa.func.pg_partition_tree(_regclass(relation)).table_valued("relid")
+    files = sa.cast(sa.func.pg_relation_filenode(partitions.c.relid), sa.BigInteger)
+    return sa.select(sa.func.sum(files)).select_from(partitions).scalar_subquery()
 
 
 def _regclass(relation: Relation) -> ColumnElement[Any]:

@@ -7,12 +7,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from poller.reading.dialects import postgresql_generator
-from poller.reading.dialects.facts import Finding
+from poller.reading.dialects.facts import LIMITS, NEEDLESS_LATER, UNKNOWN_LATER, Finding
 from poller.reading.dialects.postgresql_generator import Standing
 from poller.reading.dialects.postgresql_relation import EXTENSIONS, TABLE_KINDS, Relation, literal
 from poller.reading.fence import GracePeriod
 
 SHOW_EXTENSIONS = f"SELECT extname FROM pg_extension WHERE extname IN {EXTENSIONS}"
+NOT_KNOWN = (
+    *LIMITS,
+    f"{UNKNOWN_LATER} ids given out again after setval() had set the sequence back",
+    f"{UNKNOWN_LATER} the server's files put back as they were, and written beyond the newest id",
+    "a needless reset: an ALTER TABLE that rewrites the sequence, too (the key's type, SET LOGGED)",
+    f"{NEEDLESS_LATER} a sequence that was altered",
+)
+NO_SYSTEM = Finding(
+    "this user may not call pg_control_system(), which tells one cluster from another",
+    "a cluster that is created again, and filled from a dump with the same numbers, is not noticed",
+    "GRANT EXECUTE ON FUNCTION pg_control_system() TO this user",
+)
 
 
 def of(

@@ -12,13 +12,36 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.gaps import Witness
 from poller.ids.ranges import Range
-from poller.reading.dialects.facts import NOT_TOLD, Finding, TableFacts, status
+from poller.reading.dialects.facts import (
+    LIMITS,
+    NEEDLESS_LATER,
+    NOT_TOLD,
+    UNKNOWN_LATER,
+    Finding,
+    TableFacts,
+    status,
+)
+from poller.reading.dialects.file_identity import birth_of
 from poller.reading.fence import Evidence, Fence, GracePeriod
 
 AUTOINCREMENT = re.compile(
     r"PRIMARY\s+KEY(\s+ASC)?(\s+ON\s+CONFLICT\s+\w+)?\s+AUTOINCREMENT\b", re.IGNORECASE
 )
 # The key is SQLite's own rowid if it is an INTEGER PRIMARY KEY that needed no index.
+APPLICATION_ID = sa.text("SELECT application_id FROM pragma_application_id")
+NO_BIRTH = Finding(
+    "the file system does not tell when the database's file was created",
+    "a file that is removed and created again while no worker runs may go unnoticed",
+    "keep the file on another file system, or give each new file an id of its own, with a random "
+    "number: PRAGMA application_id = 805306457",
+)
+NOT_KNOWN = (
+    *LIMITS,
+    f"{UNKNOWN_LATER} ids given out again after sqlite_sequence was set back or cleared",
+    f"{UNKNOWN_LATER} a backup that was copied into the file and goes beyond the newest id",
+    f"{UNKNOWN_LATER} a recreated table that took the same page and the same line of the schema",
+    f"{NEEDLESS_LATER} a VACUUM that moved the table to another page",
+)
 MADE = sa.text("""
 SELECT m.type, m.sql, EXISTS (
     SELECT * FROM pragma_table_info(m.name) c
@@ -63,20 +86,35 @@ def examine(
     made = connection.execute(MADE, {"name": table.name, "key": key.name}).one()
     finding, counter = _generator(made, table, key, grace)
     fence: Fence = grace  # where SQLite does not number the rows, they come in any order
-    found = [finding]
+    told = [finding]
     if made.type != "view" and made.rowid:
-        found.append(Finding("SQLite has one writer at a time: no row overtakes another"))
+        told.append(Finding("SQLite has one writer at a time: no row overtakes another"))
         fence = SingleWriter()
-    # Tells of a table that was dropped and recreated, and of much else.
+    file = _file(connection)
+    if not birth_of(file) and not connection.execute(APPLICATION_ID).scalar():
+        told.append(NO_BIRTH)
+    return TableFacts(_status(table, counter), fence, told, file, limits=NOT_KNOWN)
+
+
+def _status(table: sa.Table, counter: ColumnElement[Any]) -> sa.Select[Any]:
+    """The table's own line of the schema is new once it is recreated; the schema's version tells
+    of that, too, and of much else."""
+    application: ColumnElement[Any] = sa.literal_column(
+        "(SELECT application_id FROM pragma_application_id)"
+    )
+    place = sa.literal(table.name) + sa.literal("/") + application
+    schema = sa.table("sqlite_master", sa.column("name"), sa.column("type"))
+    line = (
+        sa.select(sa.literal_column("rowid || '/' || rootpage"))
+        .select_from(schema)
+        .where(schema.c.name == table.name, schema.c.type.in_(("table", "view")))
+        .scalar_subquery()
+    )
     version: ColumnElement[Any] = sa.literal_column(
         "(SELECT schema_version FROM pragma_schema_version)"
     )
-    return TableFacts(
-        status(sa.literal(table.name), version, counter),
-        fence,
-        found,
-        _file(connection),
-    )
+    minute: ColumnElement[Any] = sa.literal_column("CAST(strftime('%s', 'now') AS INTEGER) / 60")
+    return status(place, line, version, counter=counter, minute=minute)
 
 
 def _generator(

@@ -139,7 +139,7 @@ class HandStage:
         self._settings = settings(batch_rows=BATCH_ROWS, log_capacity_rows=RING_ROWS)
         database = Database(url)
         stack.callback(database.close)
-        watch = Watch.of(Post, None, None, None, create_tables)
+        watch = Watch.of(Post, None, None, None, create_tables, {})
         self._feed = Feed(watch, database, self._settings)
         self.poll()
         prepare(url)
@@ -190,7 +190,7 @@ class HandStage:
 
     def _open_stream(self, last_event_id: str | None) -> WsgiStream:
         feed, chosen = self._feed, self._settings
-        backfill = Backfill("hand", feed.source.page, chosen.batch_rows, lambda: feed.log.epochs)
+        backfill = Backfill("hand", feed.source.page, chosen.batch_rows, lambda: feed.log.names)
 
         def make(signal: Event, _: Callable[[float], object]) -> Subscriber:
             return Subscriber(

@@ -1,5 +1,6 @@
 // Reads a stream in a browser: page.html?client=NAME&stream=URL&report=URL
-// Reports one JSON line for each row, each reset, and when the client has given up for good.
+// Reports one JSON line for each row, each reset, and when the client has given up for good; Rowcast's
+// own script also its states.
 
 const asked = new URLSearchParams(location.search);
 const packages = new URL("../node_modules/", import.meta.url);
@@ -21,6 +22,15 @@ const row = (event) => print({ row: JSON.parse(event.data).body });
 const reset = (event) => print({ reset: JSON.parse(event.data).reason });
 
 const clients = {
+  "rowcast.js": async (url) => {
+    const { rowcast } = await import("/pages/rowcast.mjs");
+    rowcast(url, {
+      onRow: ({ body }) => print({ row: body }),
+      onReset: (reason) => print({ reset: reason }),
+      onState: ({ name }) => print(name === "closed" ? { closed: true } : { state: name }),
+    });
+  },
+
   "EventSource": (url) => listen(new EventSource(url)),
 
   "event-source-polyfill": async (url) => {

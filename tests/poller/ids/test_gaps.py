@@ -162,6 +162,4 @@ def ids_of(ranges: Sequence[Range]) -> Iterator[int]:
 
 
 TestAnyPasses = AnyPasses.TestCase
-TestAnyPasses.settings = hypothesis_settings(
-    max_examples=100, stateful_step_count=12, deadline=None
-)
+TestAnyPasses.settings = hypothesis_settings(max_examples=60, stateful_step_count=12, deadline=None)

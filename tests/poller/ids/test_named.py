@@ -91,7 +91,7 @@ class AnyChanges(RuleBasedStateMachine):
 
 TestAnyChanges = AnyChanges.TestCase
 TestAnyChanges.settings = hypothesis_settings(
-    max_examples=100, stateful_step_count=12, deadline=None
+    max_examples=60, stateful_step_count=12, deadline=None
 )
 
 

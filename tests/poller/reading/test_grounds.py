@@ -229,7 +229,7 @@ def subscribed(url: str) -> Iterator[None]:
 
 
 def test_on_a_subscriber_there_is_no_proof(postgresql_url: str) -> None:
-    made(postgresql_url, SERIAL)
+    made(postgresql_url, SERIAL, "SELECT setval('notes_id_seq', 10)")
     with subscribed(postgresql_url), Follower(postgresql_url) as follower:
         insert(postgresql_url, 2)  # the publisher's second transaction committed first
         assert follower.settle() == [2]
@@ -240,7 +240,7 @@ def test_on_a_subscriber_there_is_no_proof(postgresql_url: str) -> None:
 
 
 def test_a_subscription_that_begins_while_rowcast_runs_voids_the_proof(postgresql_url: str) -> None:
-    made(postgresql_url, SERIAL)
+    made(postgresql_url, SERIAL, "SELECT setval('notes_id_seq', 10)")
     with Follower(postgresql_url) as follower:
         follower.poll()
         with subscribed(postgresql_url):

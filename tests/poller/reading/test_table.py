@@ -1,6 +1,7 @@
 """The queries, on each database."""
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -270,7 +271,8 @@ def test_a_column_added_later_stays_hidden_when_looked_at_again(
     database.write(lambda c: c.exec_driver_sql("ALTER TABLE notes DROP COLUMN body"))
     database.read(table.describe)
     rows = database.read(lambda c: table.page(c, [(1, 1)], 1).rows)
-    assert rows[0].columns == {"id": 1}
+    assert rows[0].columns == {"id": 1, "body": None}
+    assert rows[0].withheld == {"body": "the table no longer has this column"}
 
 
 def test_hundreds_of_ranges_of_any_size_bring_just_their_rows(database: Database) -> None:
@@ -504,3 +506,11 @@ def test_sqlite_without_autoincrement_is_named(sqlite_url: str) -> None:
     table = described(database)
     assert "AUTOINCREMENT" in str(table.facts.exceptions[0])
     database.close()
+
+
+def test_the_minute_is_that_of_the_database(database: Database) -> None:
+    """Of UTC, since 1970. It runs on this machine, so that their clocks agree."""
+    table = described(database)
+    before = time.time() // 60
+    minute = database.read(lambda c: table.poll(c, Cursor.at(0), 1)).minute
+    assert before <= minute <= time.time() // 60

@@ -61,7 +61,10 @@ def test_it_is_valid_openapi() -> None:
 def test_it_names_the_routes_that_there_are(shop: Shop) -> None:
     rules = [rule for rule in shop.app.url_map.iter_rules() if rule.endpoint.startswith("rowcast.")]
     served = {
-        (re.sub("<name>", "{feed}", rule.rule), method.lower())
+        (
+            re.sub(r"<(?:any\(.*?\):)?(\w+)>", r"{\1}", rule.rule.replace("<name>", "<feed>")),
+            method.lower(),
+        )
         for rule in rules
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }

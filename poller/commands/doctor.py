@@ -1,0 +1,89 @@
+"""`rowcast doctor`: which guarantees hold for a table; for an application's feeds under `flask`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from poller.commands.target import (
+    DATABASE,
+    NotDone,
+    Target,
+    for_a_database,
+    nearest,
+    service_here,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from poller.doctor import Report
+    from poller.service import Service
+
+EXAMPLES = """\b
+Examples:
+  rowcast doctor sqlite:///shop.db orders
+  rowcast doctor postgresql://ann@db.example/shop audit.log
+  DATABASE_URL=mysql://ann@db.example/shop rowcast doctor orders --key number
+"""
+STATUS = """\b
+Exit status:
+  0  the promise holds in full
+  1  it holds with exceptions, which the report names
+  2  the table cannot be watched, or the database cannot be asked
+"""
+
+
+@click.command(
+    epilog=f"{DATABASE}\n{EXAMPLES}\n{STATUS}",
+    short_help="Report what is promised of a table, and why.",
+)
+@click.argument("arguments", nargs=-1, metavar="[URL] TABLE")
+@click.option("--key", metavar="COLUMN", help="The integer key, if it is not the primary key.")
+@for_a_database
+def doctor(target: Target, arguments: Sequence[str], key: str | None) -> None:
+    """Report which guarantees hold for a table, why, and what to change to get them all.
+
+    It never writes.
+    """
+    url, table = target.url_and_table(arguments)
+    from poller.doctor import diagnose
+
+    _show([diagnose(url, table, settings_of(target.context), key)], target.context)
+
+
+@click.command(name="doctor", epilog=STATUS)
+@click.argument("feed", required=False)
+@click.pass_context
+def doctor_of_app(context: click.Context, feed: str | None) -> None:
+    """Report which guarantees hold for FEED, or for every feed of the application.
+
+    It uses the application's own database and settings, and never writes.
+    """
+    from poller.doctor import diagnose_feed
+
+    service = service_here(context)
+    if service is None:
+        raise NotDone("there is no application here; rowcast doctor needs none")
+    names = [*service.feeds] if feed is None else [feed_name(service, feed)]
+    _show([diagnose_feed(service.feeds[name], service.settings) for name in names], context)
+
+
+def feed_name(service: Service, name: str) -> str:
+    """`name`, if the application has a feed of that name. Raises NotDone."""
+    if name in service.feeds:
+        return name
+    hint = nearest(name, [*service.feeds]) or f" It has: {', '.join(service.feeds)}."
+    raise NotDone(f"this application has no feed {name}.{hint}")
+
+
+def _show(reports: Iterable[Report], context: click.Context) -> None:
+    """Print the reports; the exit status is the worst one's."""
+    status, encoding = 0, sys.stdout.encoding
+    for number, report in enumerate(reports):
+        for line in [*[""][:number], *report.lines()]:
+            click.echo(line.encode(encoding, "backslashreplace").decode(encoding))
+        status = max(status, report.status)
+    context.exit(status)

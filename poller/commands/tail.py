@@ -1,0 +1,146 @@
+"""`rowcast tail`: a table's rows as they come. `tailing.py` does it; here is what was asked."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from poller.commands.layout import coloured
+from poller.commands.target import (
+    DATABASE,
+    Target,
+    for_a_database,
+    service_here,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from poller.commands.printers import Printer
+    from poller.feed import Watch
+
+EXAMPLES = """\b
+Examples:
+  rowcast tail shop.db orders                    new rows, from now on
+  rowcast tail shop.db orders --from 0           all rows, then the new ones
+  rowcast tail shop.db orders --from 3f2a09.120  behind where another one ended
+  rowcast tail shop.db orders --exit-after 1     wait for one row
+  rowcast tail shop.db orders --format json | jq .total
+"""
+STATUS = """\b
+Exit status:
+  0    N rows came (--exit-after), or whoever read the output has left
+  2    the table cannot be watched, the database cannot be asked at the start,
+       or the command is wrong
+  3    the table is not the one any more that was read, or not the one that
+       TOKEN is of: rows that were printed may no longer hold
+  130  ended by Ctrl-C
+  143  ended by SIGTERM
+"""
+
+
+@click.command(
+    epilog=f"{DATABASE}\n{EXAMPLES}\n{STATUS}",
+    short_help="Print a table's rows as they are inserted.",
+)
+@click.argument("arguments", nargs=-1, metavar="[URL] TABLE")
+@click.option(
+    "--from",
+    "start",
+    default="now",
+    metavar="0|now|TOKEN",
+    show_default=True,
+    help="Begin with the first row of the table, with the next new one, or behind what was read "
+    "up to TOKEN.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "csv"]),
+    default="text",
+    show_default=True,
+    help="Columns for people, an object a line, or CSV with a heading.",
+)
+@click.option("--columns", metavar="A,B,…", help="Only these columns.")
+@click.option("--key", metavar="COLUMN", help="The integer key, if it is not the primary key.")
+@click.option(
+    "--exit-after", "most", metavar="N", type=click.IntRange(min=1), help="End after N rows."
+)
+@for_a_database
+def tail(
+    target: Target,
+    arguments: Sequence[str],
+    start: str,
+    form: str,
+    columns: str | None,
+    key: str | None,
+    most: int | None,
+) -> None:
+    """Print the rows of a table as they are inserted, each once.
+
+    Every row that is committed is printed as soon as the next poll sees it: also one that commits
+    late, and those of a time in which the database was away, for which it waits. Where less is
+    promised, the log on standard error says so; ask rowcast doctor.
+
+    At its end it says on standard error how to go on: --from TOKEN begins exactly behind the last
+    row that was printed, or that the reader of a pipe took.
+
+    If the table is dropped, truncated or restored, --format text says so and goes on with the new
+    rows. json and csv, which programs read, end with status 3.
+    """
+    last_event_id = _last_event_id(start)
+    settings = settings_of(target.context)
+    names = [name.strip() for name in columns.split(",")] if columns else None
+    watch, url = _watch(target, arguments, key, names)
+    from poller.commands.tailing import Tailing
+
+    tailing = Tailing(watch, url, settings, last_event_id, _printer(form), most)
+    target.context.exit(tailing.run(goes_on=form == "text"))
+
+
+def _last_event_id(start: str) -> str | None:
+    if start == "now":
+        return None
+    start = start.strip("'")  # as a script may have read it from standard error
+    from poller.wire.event_id import parse_last_event_id
+
+    try:
+        parse_last_event_id(start)
+    except ValueError:
+        raise click.BadParameter(
+            f"{start!r} is none of 0, now, and the token that an earlier tail said at its end",
+            param_hint="--from",
+        ) from None
+    return start
+
+
+def _watch(
+    target: Target, arguments: Sequence[str], key: str | None, columns: Sequence[str] | None
+) -> tuple[Watch, str]:
+    """What to watch, and in which database: under `flask rowcast` a feed by its name, as the
+    application watches it; any table otherwise."""
+    from poller.feed import Watch
+
+    service = None if target.database else service_here(target.context)
+    if service is not None and len(arguments) == 1 and arguments[0] in service.feeds:
+        feed = service.feeds[arguments[0]]
+        watch = feed.watch
+        return (
+            Watch(watch.source, watch.name, key or watch.key, columns or watch.columns),
+            feed.database.url.render_as_string(hide_password=False),
+        )
+    url, table = target.url_and_table(arguments)
+    return Watch.of(table, None, key, columns, None, {}), url
+
+
+def _printer(form: str) -> Printer:
+    from poller.commands.printers import Aligned, Csv, JsonLines
+
+    if form != "text":
+        return JsonLines() if form == "json" else Csv()
+    if not sys.stdout.isatty():
+        return Aligned(None, coloured=False)
+    return Aligned(shutil.get_terminal_size().columns, coloured=coloured() is None)

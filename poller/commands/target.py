@@ -1,0 +1,189 @@
+"""The target: the database that a command works on, and the password, which is best kept out of
+the command.
+
+A database is, in this order: the argument URL, `--database`, the application's own under `flask
+rowcast`, DATABASE_URL. A password is: `--password-file`, what is typed at `--password`, the URL's,
+PGPASSWORD or ~/.pgpass for PostgreSQL, MYSQL_PWD for MariaDB and MySQL.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from poller.runtime.settings import Settings
+    from poller.service import Service
+
+DATABASE = """\b
+The database:
+  sqlite:///shop.db                     a file, from here; or just its name
+  sqlite:////srv/shop.db                a file, by its whole path
+  postgresql://user@host:5432/shop
+  mysql://user@host:3306/shop           MariaDB, too
+Without URL and --database, the environment variable DATABASE_URL counts.
+Keep a password out of the command, which other users see: PostgreSQL takes it
+from PGPASSWORD or ~/.pgpass, MariaDB and MySQL from MYSQL_PWD, both from
+--password-file or, asked for, at --password.
+"""
+CTRL_C = 130  # as shells say it
+
+
+class NotDone(click.ClickException):
+    """The command could not be followed; the text says what to do."""
+
+    exit_code = 2
+
+
+class OwnProcess:
+    """In a command's context: the process is `rowcast`'s own, and may be patched for gevent. In an
+    application's it is too late for that, and a query is bounded by the server alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was said of the database, beside the argument URL."""
+
+    context: click.Context
+    database: str | None
+    ask: bool
+    password_file: Path | None
+
+    def url(self, argument: str | None) -> str:
+        """The database's URL, with the password if it is known. Raises ClickException."""
+        if argument and self.database:
+            raise click.UsageError("name one database: as URL or with --database")
+        given = argument or self.database
+        if given is None and (service := service_here(self.context)) is not None:
+            given = database_of(service)
+        given = given or os.environ.get("DATABASE_URL")
+        if not given:
+            raise click.UsageError("name the database: set DATABASE_URL, or give --database")
+        return self._with_password(_as_url(given))
+
+    def url_and_table(self, arguments: Sequence[str]) -> tuple[str, str]:
+        """From `[URL] TABLE`. One argument alone is the URL if it looks like one."""
+        given, usage = [*arguments], f"{self.context.info_name} [URL] TABLE"
+        url = given.pop(0) if len(given) == 2 or (given and "://" in given[0]) else None
+        if len(given) > 1:
+            raise click.UsageError(f"name one database and one table: {usage}")
+        found = self.url(url)
+        if not given:
+            raise click.UsageError(f"name the table, too: {usage}. rowcast tables lists them")
+        return found, given[0]
+
+    def _with_password(self, text: str) -> str:
+        from sqlalchemy.engine import make_url
+
+        url = make_url(text)
+        if self.password_file is not None:
+            lines = self.password_file.read_text(encoding="utf-8").splitlines()
+            url = url.set(password=lines[0] if lines else "")
+        elif self.ask:
+            url = url.set(password=click.prompt("Password", hide_input=True, err=True))
+        elif url.password is None and url.get_backend_name() in ("mysql", "mariadb"):
+            url = url.set(password=os.environ.get("MYSQL_PWD"))
+        return url.render_as_string(hide_password=False)
+
+
+def for_a_database(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options of the database. It is called with `target`."""
+
+    @click.option("--database", metavar="URL", help="The database, in place of the argument.")
+    @click.option("-W", "--password", "ask", is_flag=True, help="Ask for the password.")
+    @click.option(
+        "--password-file",
+        metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Read the password from the first line of FILE.",
+    )
+    @click.pass_context
+    @functools.wraps(command)
+    def with_target(
+        context: click.Context,
+        /,
+        *,
+        database: str | None,
+        ask: bool,
+        password_file: Path | None,
+        **others: Any,
+    ) -> Any:
+        try:
+            if context.find_object(OwnProcess):
+                _make_cooperative()
+            return command(Target(context, database, ask, password_file), **others)
+        except KeyboardInterrupt:
+            context.exit(CTRL_C)
+
+    return with_target
+
+
+def settings_of(context: click.Context) -> Settings:
+    """The application's under `flask rowcast`, else those of the environment. Raises NotDone."""
+    from poller.runtime.environment import without_wall_settings
+    from poller.runtime.settings import Settings, SettingsError
+
+    if (service := service_here(context)) is not None:
+        return service.settings
+    try:
+        return Settings.from_env(without_wall_settings(os.environ))
+    except SettingsError as error:
+        raise NotDone(str(error)) from None
+
+
+def service_here(context: click.Context) -> Service | None:
+    """The application's feeds under `flask rowcast`. Raises NotDone if it has no notifier."""
+    cli = sys.modules.get("flask.cli")
+    script = None if cli is None else context.find_object(cli.ScriptInfo)
+    if script is None:
+        return None
+    from poller.web.current import service_of
+
+    try:
+        return service_of(script.load_app())
+    except RuntimeError as error:
+        raise NotDone(str(error)) from None
+
+
+def database_of(service: Service) -> str | None:
+    """The URL of the database of its first feed."""
+    feed = next(iter(service.feeds.values()), None)
+    return None if feed is None else feed.database.url.render_as_string(hide_password=False)
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """` Did you mean …?`, or nothing."""
+    import difflib
+
+    found = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def _make_cooperative() -> None:
+    """Before anything else is imported. It bounds every query, and lets signals through."""
+    from gevent import hub, monkey
+
+    monkey.patch_all()
+    # Raised in the command, as it should be, but not printed on the way there.
+    hub.Hub.NOT_ERROR = (*hub.Hub.NOT_ERROR, KeyboardInterrupt)
+
+
+def _as_url(given: str) -> str:
+    """`given`, which may name a file that is there. Raises NotDone."""
+    from poller.runtime.settings import checked_url
+
+    if "://" not in given:
+        if not Path(given).is_file():
+            raise NotDone(f"{given} is neither a file that is there nor the URL of a database")
+        return f"sqlite:///{given}"
+    try:
+        return checked_url(given)
+    except ValueError as error:
+        raise NotDone(str(error)) from None

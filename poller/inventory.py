@@ -1,0 +1,101 @@
+"""The inventory of a database: its tables and views, and for each the doctor's report.
+
+`rowcast tables` prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.engine import make_url
+
+from poller.doctor import Report, only_to_read, place_of, why
+from poller.reading.database import Database
+from poller.reading.description import TableError
+from poller.reading.survey import Surveyed, survey
+from poller.runtime.settings import Settings, checked_url
+
+
+class CannotBeAsked(Exception):  # noqa: N818 - the text is a sentence
+    """The database gives no answer; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A table or view. `name` is as `rowcast tail` and `Notifier.watch()` take it. `key` is empty
+    if it has none by which it can be watched; `named` says that it has to be named, since it is not
+    the primary key. `rows` is an estimate, None if there is none."""
+
+    name: str
+    kind: str
+    key: str
+    named: bool
+    rows: int | None
+    report: Report
+
+    def as_data(self) -> Mapping[str, object]:
+        """For programs. `promise` is `full`, `exceptions` or, if it cannot be watched, null."""
+        report = self.report
+        promise = "exceptions" if report.exceptions else "full"
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "key": self.key or None,
+            "options": ["--key", self.key] if self.named else [],
+            "rows": self.rows,
+            "promise": None if report.problem else promise,
+            "exceptions": [
+                {
+                    "fact": one.fact,
+                    "lacking": one.lacking,
+                    "remedy": one.remedy,
+                    "shown_by": one.shown_by,
+                }
+                for one in report.exceptions
+            ],
+            "problem": report.problem or None,
+            "way_out": [*report.way_out],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """`place` is the database, to be shown."""
+
+    place: str
+    listed: Sequence[Listed]
+
+
+def take_inventory(url: str, settings: Settings) -> Inventory:
+    """What is in the database. Raises CannotBeAsked."""
+    try:
+        where = make_url(checked_url(url))
+        to_read = only_to_read(where).render_as_string(hide_password=False)
+        database = Database(to_read, query_timeout_s=settings.query_timeout_s)
+    except (ValueError, TableError) as error:
+        raise CannotBeAsked(str(error)) from None
+    except Exception as error:  # a driver that is not installed
+        raise CannotBeAsked(why(error)) from error
+    try:
+        found = survey(database, settings.gap_grace_s)
+    except Exception as error:
+        raise CannotBeAsked(f"the database cannot be asked: {why(error)}") from error
+    finally:
+        database.close()
+    place = place_of(where)
+    return Inventory(place, [_listed(one, place) for one in found])
+
+
+def _listed(one: Surveyed, place: str) -> Listed:
+    shape = one.shape
+    if one.facts is None:
+        report = Report(shape.name, place, problem=one.problem, way_out=one.way_out)
+    else:
+        report = Report(shape.name, place, one.facts.fence.name, one.facts.findings)
+    name = ".".join(_spelt(part) for part in (shape.schema, shape.name) if part is not None)
+    return Listed(name, shape.kind, one.key, one.named, shape.rows, report)
+
+
+def _spelt(part: str) -> str:
+    return f'"{part}"' if "." in part else part

@@ -1,0 +1,45 @@
+"""The script for pages: `rowcast.js`, and `rowcast.mjs`, which is the same as a module.
+
+The address that `rowcast.script_url()` gives to a template has a hash of the script in it, so
+browsers keep it for a year. `/rowcast.js` is for pages that no template makes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from flask import Blueprint, Response, request, url_for
+
+FOLDER = Path(__file__).parents[1] / "static"
+HASH_DIGITS = 12
+KEPT = "public, max-age=31536000, immutable"
+ASKED_FOR_AGAIN = "public, no-cache"  # answered with 304 while nothing has changed
+
+_CLASSIC = (FOLDER / "rowcast.js").read_text(encoding="utf-8")
+VERSION = hashlib.sha256(_CLASSIC.encode()).hexdigest()[:HASH_DIGITS]
+# The module takes the script of its own version.
+_MODULE = (FOLDER / "rowcast.mjs").read_text(encoding="utf-8")
+TEXTS = {"js": _CLASSIC, "mjs": _MODULE.replace("./rowcast.js", f"./rowcast.{VERSION}.js")}
+
+
+def address(notifier: str, kind: str) -> str:
+    """Where a page gets the script, `js` or `mjs`."""
+    return url_for(f"{notifier}.script", version=VERSION, kind=kind)
+
+
+def add_to(blueprint: Blueprint) -> None:
+    kind = "<any(js, mjs):kind>"
+    blueprint.add_url_rule(f"/rowcast.{kind}", view_func=script, defaults={"version": None})
+    blueprint.add_url_rule(f"/rowcast.<version>.{kind}", view_func=script)
+
+
+def script(version: str | None, kind: str) -> Response:
+    """The script of now, whatever version is asked for: while a deploy goes on, a page may come
+    from another worker than its script. Such an answer is not kept."""
+    response = Response(TEXTS[kind], content_type="text/javascript; charset=utf-8")
+    response.headers["Cache-Control"] = KEPT if version == VERSION else ASKED_FOR_AGAIN
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.add_etag()
+    response.make_conditional(request)
+    return response

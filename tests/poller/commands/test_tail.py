@@ -1,0 +1,297 @@
+"""`rowcast tail`: every row once, whatever happens to the database, to the pipe or to itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from tests.harness import sql
+from tests.harness.server import DatabaseServer
+from tests.poller.commands.programs import BOUND_S, FAST, PROJECT, TOKEN, running
+
+Run = Callable[..., Result]
+SERVERS = {"postgresql": "postgres_server", "mariadb": "mariadb_server"}
+
+
+@pytest.fixture
+def orders(database_url: str) -> str:
+    """A database with a table `orders`."""
+    return with_orders(database_url)
+
+
+@pytest.fixture
+def sqlite_orders(sqlite_url: str) -> str:
+    return with_orders(sqlite_url)
+
+
+def with_orders(url: str) -> str:
+    key = sql.KEY_TYPES[sql.dialect_of(url)]
+    sql.execute(url, f"CREATE TABLE orders (id {key}, customer VARCHAR(80), total INTEGER)")
+    return url
+
+
+def insert(url: str, *customers: str) -> None:
+    for customer in customers:
+        sql.execute(url, "INSERT INTO orders (customer, total) VALUES (%s, 5)", [customer])
+
+
+def ids(text: str) -> list[int]:
+    return [json.loads(line)["id"] for line in text.splitlines()]
+
+
+# -- what is printed ------------------------------------------------------------------------------
+
+
+def test_all_rows_then_the_new_ones(orders: str, rowcast: Run) -> None:
+    insert(orders, "Ada", "Grace")
+    ended = rowcast("tail", orders, "orders", "--from", 0, "--exit-after", 2)
+    assert (ended.exit_code, ended.stdout) == (
+        0,
+        "id  customer  total\n 1  Ada           5\n 2  Grace         5\n",
+    )
+    assert "2 rows; to go on: --from " in ended.stderr
+
+
+def test_new_rows_as_they_come(orders: str) -> None:
+    insert(orders, "before")
+    with running("tail", orders, "orders", "--format", "json", "--exit-after", "2") as tail:
+        tail.wait_for("orders: live")
+        for customer in ("Ada", "Grace"):
+            insert(orders, customer)
+            assert json.loads(tail.line())["customer"] == customer
+        assert tail.status() == 0
+
+
+def test_the_token_goes_on_exactly(orders: str, rowcast: Run) -> None:
+    insert(orders, *map(str, range(10)))
+    start, found = "0", []
+    for number in (1, 3, 6):
+        given = ("tail", orders, "orders", "--from", start, "--format", "json")
+        ended = rowcast(*given, "--exit-after", number)
+        found += ids(ended.stdout)
+        start = ended.stderr.split()[-1]
+    assert found == [*range(1, 11)]
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "mariadb"])
+def test_a_row_that_commits_late_is_printed(dialect: str, request: pytest.FixtureRequest) -> None:
+    url = with_orders(request.getfixturevalue(f"{dialect}_url"))
+    values = "INSERT INTO orders (customer, total) VALUES ('late', 1)"
+    with (
+        sql.Transaction(url) as transaction,
+        running("tail", url, "orders", "--format", "json", "--exit-after", "2") as tail,
+    ):
+        transaction.execute(values)
+        tail.wait_for("orders: live")
+        insert(url, "early")
+        assert json.loads(tail.line())["customer"] == "early"
+        transaction.commit()
+        assert json.loads(tail.line())["customer"] == "late"
+        assert tail.status() == 0
+
+
+def test_columns_are_chosen_and_misspelt_ones_suggested(sqlite_orders: str, rowcast: Run) -> None:
+    insert(sqlite_orders, "Ada")
+    given = ("tail", sqlite_orders, "orders", "--from", 0, "--exit-after", 1, "--format", "csv")
+    assert rowcast(*given, "--columns", "total, id").stdout == "total,id\n5,1\n"
+    misspelt = rowcast(*given, "--columns", "id,totel")
+    assert misspelt.exit_code == 2
+    assert "orders has no column totel; did you mean total?" in misspelt.stderr
+
+
+def test_a_row_that_cannot_be_read_is_one_all_the_same(sqlite_orders: str, rowcast: Run) -> None:
+    insert(sqlite_orders, "Ada")
+    sql.execute(sqlite_orders, "UPDATE orders SET customer = CAST(x'ff' AS TEXT)")
+    given = ("tail", sqlite_orders, "orders", "--from", 0, "--exit-after", 1, "--format", "json")
+    row = json.loads(rowcast(*given).stdout)
+    assert row["id"] == 1
+    assert "customer" in row["_withheld"]
+
+
+# -- what it says instead -------------------------------------------------------------------------
+
+
+def test_a_table_that_cannot_be_watched_is_said_with_the_way_out(
+    sqlite_orders: str, rowcast: Run
+) -> None:
+    sql.execute(sqlite_orders, "CREATE TABLE people (id TEXT PRIMARY KEY)")
+    misspelt = rowcast("tail", sqlite_orders, "order")
+    assert (misspelt.exit_code, misspelt.stdout) == (2, "")
+    assert "there is no table order" in misspelt.stderr
+    assert "Did you mean orders?" in misspelt.stderr
+    keyless = rowcast("tail", sqlite_orders, "people")
+    assert keyless.exit_code == 2
+    assert "--key rowcast_id" in keyless.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("postgresql://rowcast@127.0.0.1:1/shop", "orders"), "the database cannot be asked"),
+        (("no.db", "orders"), "no.db is neither a file that is there nor the URL of a database"),
+        (("sqlite:////nowhere/no.db", "orders"), "there is no file /nowhere/no.db"),
+        (("sqlite:///:memory:", "orders"), "in-memory"),
+        (("foo://x/y", "orders"), "Can't load plugin: sqlalchemy.dialects:foo"),
+        (("sqlite:///x.db", "orders", "--from", "yesterday"), "'yesterday' is none of 0, now"),
+        (("sqlite:///x.db",), "name the table, too: tail [URL] TABLE. rowcast tables lists them"),
+        (("sqlite:///x.db", "orders", "--exit-after", "0"), "'--exit-after'"),
+    ],
+)
+def test_what_cannot_be_done_is_said(rowcast: Run, arguments: tuple[str, ...], said: str) -> None:
+    ended = rowcast("tail", *arguments)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert said in " ".join(ended.stderr.split())
+
+
+def test_nothing_is_written_into_the_folder(sqlite_orders: str, rowcast: Run) -> None:
+    """Not the journal's mode either: it is opened to be read."""
+    insert(sqlite_orders, "Ada")
+    path = Path(sql.sqlite_path(sqlite_orders))
+    before = path.read_bytes()
+    rowcast("tail", sqlite_orders, "orders", "--from", 0, "--exit-after", 1)
+    assert path.read_bytes() == before
+
+
+def test_a_token_of_another_table_ends_it(sqlite_orders: str, rowcast: Run) -> None:
+    insert(sqlite_orders, "Ada")
+    ended = rowcast("tail", sqlite_orders, "orders", "--from", "abcdef.1")
+    assert (ended.exit_code, ended.stdout) == (3, "")
+    assert "reset (unknown-history)" in ended.stderr
+    assert "to go on" not in ended.stderr
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_table_that_is_recreated_is_said(sqlite_orders: str, form: str) -> None:
+    insert(sqlite_orders, "Ada")
+    with running("tail", sqlite_orders, "orders", "--from", "0", "--format", form) as tail:
+        rows = [tail.line() for _ in range(2 if form == "text" else 1)]
+        assert "Ada" in rows[-1]
+        tail.wait_for("orders: live")
+        sql.execute(sqlite_orders, "DROP TABLE orders")
+        with_orders(sqlite_orders)
+        tail.wait_for("reset (history-changed)")
+        if form == "json":
+            assert tail.status() == 3
+            return
+        insert(sqlite_orders, "Grace")
+        assert "Grace" in tail.line()
+
+
+# -- ends and interruptions -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_the_token(sqlite_orders: str, number: int, rowcast: Run) -> None:
+    insert(sqlite_orders, "Ada")
+    given = ("tail", sqlite_orders, "orders", "--format", "json")
+    with running(*given, "--from", "0") as tail:
+        assert ids(tail.line()) == [1]
+        tail.wait_for("orders: live")
+        tail.signal(number)
+        assert tail.status() == 128 + number
+        assert "Traceback" not in tail.stderr
+        token = tail.token
+    insert(sqlite_orders, "Grace")
+    assert ids(rowcast(*given, "--from", token, "--exit-after", 1).stdout) == [2]
+
+
+def test_a_signal_ends_it_while_nobody_reads(sqlite_orders: str, rowcast: Run) -> None:
+    """What is in the pipe by then, its reader still finds, and the token is behind it."""
+    insert(sqlite_orders, *map(str, range(20)))
+    given = ("tail", sqlite_orders, "orders", "--format", "json")
+    with running(*given, "--from", "0") as tail:
+        first = tail.line()
+        tail.signal(signal.SIGINT)
+        assert tail.status() == 130
+        read = ids(first + tail.stdout.read().decode())
+        rest = rowcast(*given, "--from", tail.token, "--exit-after", 20 - len(read)).stdout
+    assert read + ids(rest) == [*range(1, 21)]
+
+
+@pytest.mark.parametrize("command", ["tail", "tables"])
+def test_ctrl_c_ends_it_while_the_database_does_not_answer(command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(BOUND_S)
+        url = f"postgresql://rowcast@127.0.0.1:{listener.getsockname()[1]}/shop"
+        with running(command, url, *(["orders"] if command == "tail" else [])) as program:
+            connection, _ = listener.accept()
+            with connection:
+                program.signal(signal.SIGINT)
+                assert program.status() == 130
+            assert "Traceback" not in program.stderr
+            assert "KeyboardInterrupt" not in program.stderr
+
+
+@pytest.mark.parametrize("lines", [1, 5])
+def test_a_reader_that_leaves_ends_it_without_an_error(
+    sqlite_orders: str, lines: int, rowcast: Run
+) -> None:
+    insert(sqlite_orders, *map(str, range(10)))
+    given = ("tail", sqlite_orders, "orders", "--format", "json")
+    with running(*given, "--from", "0") as tail:
+        read = ids("".join(tail.line() for _ in range(lines)))
+        # What this process has buffered is read, too.
+        read += ids(tail.stdout.read1().decode()) if tail.stdout.peek() else []  # type: ignore[attr-defined]
+        tail.stdout.close()
+        assert tail.status() == 0
+        assert "Broken" not in tail.stderr
+        token = tail.token
+    rest = rowcast(*given, "--from", token, "--exit-after", 10 - len(read)).stdout
+    assert read + ids(rest) == [*range(1, 11)]
+
+
+def test_a_reader_that_leaves_a_quiet_table_is_noticed(sqlite_orders: str) -> None:
+    with running("tail", sqlite_orders, "orders") as tail:
+        tail.wait_for("orders: live")
+        tail.stdout.close()
+        assert tail.status() == 0
+
+
+# -- the database goes and comes back -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_pipe_has_each_row_once_through_a_restart(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, rowcast: Run
+) -> None:
+    """`rowcast tail … --format json | head -80`, and on from its token."""
+    server: DatabaseServer = request.getfixturevalue(SERVERS[kind])
+    url = with_orders(request.getfixturevalue(f"{kind}_url"))
+    rows, errors = tmp_path / "rows", tmp_path / "errors"
+    tail = shlex.join([sys.executable, "-m", "poller", "tail", url, "orders", "--format", "json"])
+    pipeline = f"{tail} --from 0 2>{errors} | head -80 >{rows}"
+    with subprocess.Popen(["sh", "-c", pipeline], cwd=PROJECT, env=os.environ | FAST) as shell:
+        insert(url, *map(str, range(30)))
+        server.stop("immediate")
+        server.start()
+        insert(url, *map(str, range(30, 90)))
+        assert shell.wait(BOUND_S) == 0
+    read = ids(rows.read_text())
+    token = TOKEN.findall(errors.read_text())[-1]
+    rest = rowcast("tail", url, "orders", "--format", "json", "--from", token, "--exit-after", 10)
+    there = [row[0] for row in sql.execute(url, "SELECT id FROM orders ORDER BY id")]
+    assert len(read) == 80
+    assert read + ids(rest.stdout) == there
+
+
+def test_a_restart_is_waited_for(postgresql_url: str, postgres_server: DatabaseServer) -> None:
+    url = with_orders(postgresql_url)
+    with running("tail", url, "orders", "--format", "json", "--exit-after", "1") as tail:
+        tail.wait_for("orders: live")
+        postgres_server.stop("fast")
+        tail.wait_for("poll failed")
+        postgres_server.start()
+        tail.wait_for("poll recovered")
+        insert(url, "Ada")
+        assert json.loads(tail.line())["customer"] == "Ada"
+        assert tail.status() == 0

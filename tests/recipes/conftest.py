@@ -1,0 +1,107 @@
+"""One server with a page for each recipe, made of the blocks in README and docs."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import EXERCISED
+from tests.docs.pages import BLOCKS
+from tests.harness import sql
+from tests.harness.gunicorn import Gunicorn
+
+PACKAGES = Path(__file__).parent / "node_modules"
+TABLE = "CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, customer TEXT, total INTEGER)"
+HEAD = '<!doctype html>\n<meta charset="utf-8">\n<link rel="icon" href="data:,">\n'
+BUNDLED = '<div id="root"></div>\n<script type="module" src="/static/{}.js"></script>\n'
+SCRIPTS = {
+    "htmx.min.js": "htmx.org/dist/htmx.min.js",
+    "htmx4.min.js": "htmx4/dist/htmx.min.js",
+    "alpine.min.js": "alpinejs/dist/cdn.min.js",
+}
+BUNDLE = ["--bundle", "--minify", "--format=esm", "--jsx=automatic", "--external:/rowcast.mjs"]
+BUILD_TIMEOUT_S = 60
+
+
+class Shop:
+    """The server, and who writes into its table from the side."""
+
+    def __init__(self, server: Gunicorn, database_url: str) -> None:
+        self.server = server
+        self._database_url = database_url
+        self.customers: list[str] = []  # newest first
+
+    def insert(self, *customers: str) -> None:
+        self.customers = [*reversed(customers), *self.customers]
+        for customer in customers:
+            statement = "INSERT INTO orders (customer, total) VALUES (%s, 7)"
+            sql.execute(self._database_url, statement, [customer])
+
+    def begin_again(self, customer: str) -> None:
+        """The table loses its rows, which were several, and its ids begin at 1."""
+        sql.execute(self._database_url, "DELETE FROM orders")
+        sql.execute(self._database_url, "DELETE FROM sqlite_sequence")
+        self.customers = []
+        self.insert(customer)
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    """The folder of npm packages, filled by `make test`."""
+    if not PACKAGES.is_dir() or shutil.which("node") is None:
+        EXERCISED.skip("Node", "npm install was not run in tests/recipes (make test does it)")
+    return PACKAGES
+
+
+@pytest.fixture(scope="module")
+def shop(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("recipes")
+    write_pages(folder / "pages", packages)
+    url = f"sqlite:///{folder / 'shop.sqlite3'}"
+    sql.execute(url, TABLE)
+    env = {
+        "DATABASE_URL": url,
+        "RECIPES": str(folder / "pages"),
+        "ROWCAST_IDLE_INTERVAL": "0.1",
+        "ROWCAST_POST_RATE": "",  # the wall's
+    }
+    with Gunicorn(folder, env, app="tests.recipes.shop:app") as server:
+        yield Shop(server.wait_ready(), url)
+
+
+def recipes() -> Mapping[str, tuple[str, str]]:
+    """name → (language, text), from all pages."""
+    found = [block for block in BLOCKS if "recipe" in block.options]
+    named = {one.options["recipe"]: (one.language, one.text) for one in found}
+    assert len(named) == len(found), "two recipes have one name"
+    return named
+
+
+def write_pages(folder: Path, packages: Path) -> None:
+    static = folder / "static"
+    static.mkdir(parents=True)
+    for name, path in SCRIPTS.items():
+        shutil.copyfile(packages / path, static / name)
+    for name, (language, text) in recipes().items():
+        page = text
+        if language == "jsx":
+            bundle(name, text, static, packages)
+            page = BUNDLED.format(name)
+        (folder / f"{name}.html").write_text(HEAD + page, encoding="utf-8")
+    newer = (folder / "htmx.html").read_text(encoding="utf-8").replace("htmx.min", "htmx4.min")
+    (folder / "htmx4.html").write_text(newer, encoding="utf-8")
+
+
+def bundle(name: str, text: str, static: Path, packages: Path) -> None:
+    """As a user's bundler does it."""
+    source = static.parent / f"{name}.jsx"
+    source.write_text(text, encoding="utf-8")
+    subprocess.run(
+        [packages / ".bin" / "esbuild", source, *BUNDLE, f"--outfile={static / f'{name}.js'}"],
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "NODE_PATH": str(packages)},
+        check=True,
+        capture_output=True,
+        timeout=BUILD_TIMEOUT_S,
+    )

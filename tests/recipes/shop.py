@@ -1,0 +1,33 @@
+"""The application behind the recipes: orders, a list of them, and the recipes' own pages."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from flask import Flask, Response, render_template_string, send_from_directory
+
+from poller import Notifier
+
+PAGES = Path(os.environ["RECIPES"])
+LIST = """
+<ul>{% for customer, total in orders %}<li>{{ customer }}: {{ total }}</li>{% endfor %}</ul>
+"""
+
+notifier = Notifier()
+notifier.watch("orders", columns=["id", "customer", "total"])
+app = Flask(__name__, static_folder=PAGES / "static")
+notifier.init_app(app)
+
+
+@app.get("/<name>.html")
+def page(name: str) -> Response:
+    return send_from_directory(PAGES, f"{name}.html")
+
+
+@app.get("/orders")
+def orders() -> str:
+    path = os.environ["DATABASE_URL"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT customer, total FROM orders ORDER BY id DESC LIMIT 50")
+        return render_template_string(LIST, orders=rows.fetchall())
