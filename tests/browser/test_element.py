@@ -186,3 +186,14 @@ def test_another_src_begins_a_new_list(wall: Wall, show: Show, page: Page) -> No
     page.route("**/stream/other", lambda route: route.fulfill(**other))
     page.evaluate("document.querySelector('row-cast').setAttribute('src', '/stream/other')")
     expect(page.locator("#list li")).to_have_text(["second stream|"])
+
+
+def test_a_row_that_comes_again_unchanged_is_handed_out_once(show: Show) -> None:
+    script = """<script src="/rowcast.js"></script><script>
+        window.names = [];
+        addEventListener("rowcast:row", ({ detail }) => names.push(detail.row.name));
+        </script>"""
+    rows = [row(1, "one"), row(2, "two"), row(1, "one"), row(1, "changed"), row(3, "last")]
+    page = show(body(element("", ""), script), *rows)
+    until(page, lambda: page.evaluate("names.at(-1)") == "last", "the last row")
+    assert page.evaluate("names") == ["one", "two", "changed", "last"]

@@ -18,6 +18,7 @@ from poller.delivery.backfill import Backfill
 from poller.delivery.subscriber import Subscriber
 from poller.feed import Feed, Watch
 from poller.reading.database import Database
+from poller.runtime.settings import Settings
 from poller.serving.client import ClientSocket
 from poller.serving.wsgi_stream import WsgiStream
 from tests.campaigns.oracle import journal
@@ -139,8 +140,9 @@ class HandStage:
         self._settings = settings(batch_rows=BATCH_ROWS, log_capacity_rows=RING_ROWS)
         database = Database(url)
         stack.callback(database.close)
-        watch = Watch.of(Post, None, None, None, create_tables, {})
-        self._feed = Feed(watch, database, self._settings)
+        bounds = {"batch_rows": BATCH_ROWS, "log_capacity_rows": RING_ROWS}
+        watch = Watch.of(Post, None, None, None, create_tables, bounds)
+        self._feed = Feed(watch, database, Settings())
         self.poll()
         prepare(url)
 
