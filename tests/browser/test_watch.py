@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from itertools import count
 from typing import Any
 
 import pytest
@@ -15,41 +17,60 @@ from tests.harness.watching import Watching, viewing, watching
 
 pytestmark = [pytest.mark.browser, pytest.mark.serving]
 
+NUMBERS = count(1)
 NARROW = {"width": 360, "height": 760}
 
 
 class Shop:
-    """A table `orders` of its own for a test, and whoever inserts into it."""
+    """A table `orders`, and whoever inserts into it."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        key = sql.KEY_TYPES[sql.dialect_of(url)]
-        for table in ("orders", "payments"):
-            columns = f"id {key}, customer TEXT, total INTEGER, items JSON"
-            sql.execute(url, f"CREATE TABLE {table} ({columns})")
+    def __init__(self, url: str, orders: str = "orders") -> None:
+        self.url, self.orders = url, orders
+        self.make(orders)
 
-    def insert(self, *customers: str, table: str = "orders", total: int = 5) -> None:
+    def make(self, table: str) -> None:
+        key = sql.KEY_TYPES[sql.dialect_of(self.url)]
+        columns = f"id {key}, customer TEXT, total INTEGER, items JSON"
+        sql.execute(self.url, f"CREATE TABLE {table} ({columns})")
+
+    def insert(self, *customers: str, table: str = "", total: int = 5) -> None:
+        into = table or self.orders
         for customer in customers:
-            statement = f"INSERT INTO {table} (customer, total, items) VALUES (%s, %s, %s)"
+            statement = f"INSERT INTO {into} (customer, total, items) VALUES (%s, %s, %s)"
             sql.execute(self.url, statement, [customer, total, json.dumps([{"sku": "TEA-250"}])])
 
 
-@pytest.fixture
-def shop(sqlite_url: str) -> Shop:
-    return Shop(sqlite_url)
+@pytest.fixture(scope="module")
+def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
+    """One program for all tests of the module, which have a table each."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('watch') / 'shop.db'}"
+    sql.execute(url, "CREATE TABLE quiet (id INTEGER PRIMARY KEY AUTOINCREMENT)")
+    with watching(url) as found:
+        found.database = url
+        yield found.enter()
 
 
 @pytest.fixture
-def watch(shop: Shop) -> Iterator[Watching]:
+def shop(watch: Watching) -> Shop:
     """Three orders were there before."""
+    shop = Shop(watch.database, f"orders_{next(NUMBERS)}")
     shop.insert("Ada", "Grace", "Edsger")
-    with watching(shop.url, "orders", "payments") as found:
-        yield found
+    return shop
+
+
+Open = Callable[..., AbstractContextManager[Page]]
 
 
 @pytest.fixture
-def page(chromium: Browser, watch: Watching) -> Iterator[Page]:
-    with viewing(chromium, watch.address, viewport={"width": 1280, "height": 720}) as page:
+def open_page(chromium: Browser, watch: Watching, shop: Shop) -> Open:
+    """open_page(viewport=…, …): the shop's orders, in a context of its own."""
+    address = f"{watch.url}/table/{shop.orders}"
+    return lambda **options: viewing(chromium, address, cookie=watch.cookie, **options)
+
+
+@pytest.fixture
+def page(open_page: Open) -> Iterator[Page]:
+    with open_page(viewport={"width": 1280, "height": 720}) as page:
         yield live(page)
 
 
@@ -67,8 +88,7 @@ def customers(page: Page) -> Any:
 
 
 def test_rows_are_there_and_new_ones_come_on_top(page: Page, shop: Shop) -> None:
-    expect(page).to_have_title(re.compile("^orders · "))
-    expect(page).to_have_url(re.compile("/table/orders$"))
+    expect(page).to_have_title(re.compile(f"^{shop.orders} · "))
     expect(customers(page)).to_have_text(["Edsger", "Grace", "Ada"])
     expect(page.locator("tr[data-op]")).to_have_count(0)
     expect(page.locator("#count")).to_have_text("3 newest rows")
@@ -136,12 +156,12 @@ def test_the_details_by_keys(page: Page, shop: Shop) -> None:
         page.keyboard.press(key)
     assert page.locator("#rows [tabindex='0']").count() == 1
     page.keyboard.press("Enter")
-    expect(page.locator("#drawer-title")).to_have_text("orders 2")
+    expect(page.locator("#drawer-title")).to_have_text(f"{shop.orders} 2")
     shown = json.loads(page.locator("#json").inner_text())
     assert (shown["id"], shown["customer"]) == (2, "Grace")
     shop.insert("Barbara")
     expect(customers(page).first).to_have_text("Barbara")
-    expect(page.locator("#drawer-title")).to_have_text("orders 2")
+    expect(page.locator("#drawer-title")).to_have_text(f"{shop.orders} 2")
     expect(page.locator("[aria-selected=true] [data-label=customer]")).to_have_text("Grace")
     page.keyboard.press("Escape")
     expect(page.locator("#drawer")).to_be_hidden()
@@ -160,9 +180,8 @@ def test_the_table_is_one_tab_stop(page: Page) -> None:
     assert page.evaluate("document.activeElement.closest('tbody') === null")
 
 
-def test_json_is_copied(chromium: Browser, watch: Watching, shop: Shop) -> None:
-    allowed = ["clipboard-read", "clipboard-write"]
-    with viewing(chromium, watch.address, permissions=allowed) as page:
+def test_json_is_copied(open_page: Open) -> None:
+    with open_page(permissions=["clipboard-read", "clipboard-write"]) as page:
         rows(live(page)).first.click()
         page.get_by_role("button", name="Copy JSON").click()
         expect(page.get_by_role("button", name="Copied")).to_be_visible()
@@ -183,40 +202,44 @@ def test_columns_are_chosen_and_remembered(page: Page) -> None:
     expect(page.locator("#columns-count")).to_have_text("3 of 4")
 
 
-def test_the_other_tab_counts_what_comes(page: Page, shop: Shop) -> None:
-    other = page.locator("#tabs a", has_text="payments")
-    expect(other).to_be_visible()
-    shop.insert("Ada", "Grace", table="payments")
-    expect(other.locator(".unread")).to_have_text("2")
-    other.click()
-    expect(page).to_have_url(re.compile("/table/payments$"))
-    expect(customers(live(page))).to_have_text(["Grace", "Ada"])
-    expect(page.locator("#tabs a")).to_have_text(["orders", "payments"])
-    expect(page.locator(".unread")).to_have_count(0)
+def test_the_other_tab_counts_what_comes(chromium: Browser, sqlite_url: str) -> None:
+    shop = Shop(sqlite_url)
+    shop.make("payments")
+    with (
+        watching(shop.url, "orders", "payments") as watch,
+        viewing(chromium, watch.address) as page,
+    ):
+        expect(live(page)).to_have_url(re.compile("/table/orders$"))
+        other = page.locator("#tabs a", has_text="payments")
+        expect(other).to_be_visible()
+        shop.insert("Ada", "Grace", table="payments")
+        expect(other.locator(".unread")).to_have_text("2")
+        other.click()
+        expect(page).to_have_url(re.compile("/table/payments$"))
+        expect(customers(live(page))).to_have_text(["Grace", "Ada"])
+        expect(page.locator("#tabs a")).to_have_text(["orders", "payments"])
+        expect(page.locator(".unread")).to_have_count(0)
+        with viewing(chromium, watch.address) as stranger:
+            expect(stranger.locator("body")).to_contain_text("opens once")
 
 
-def test_narrow_screens_get_cards(chromium: Browser, watch: Watching, shop: Shop) -> None:
+def test_narrow_screens_get_cards(open_page: Open, shop: Shop) -> None:
     shop.insert("x" * 4000, "A long word " * 40)
-    with viewing(chromium, watch.address, viewport=NARROW) as page:
+    with open_page(viewport=NARROW) as page:
         expect(rows(live(page))).to_have_count(5)
         assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
         box = rows(page).first.bounding_box()
         assert box is not None
         assert box["x"] + box["width"] <= NARROW["width"]
         rows(page).last.click()
-        expect(page.locator("#drawer-title")).to_have_text("orders 1")
+        expect(page.locator("#drawer-title")).to_have_text(f"{shop.orders} 1")
         assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
         page.get_by_role("button", name="Close").click()
         expect(page.locator("#drawer")).to_be_hidden()
 
 
-def test_dark_is_dark(chromium: Browser, watch: Watching) -> None:
-    with viewing(chromium, watch.address, color_scheme="dark") as page:
+def test_dark_is_dark(open_page: Open) -> None:
+    with open_page(color_scheme="dark") as page:
         live(page)
         seen = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
         assert max(map(int, re.findall(r"\d+", seen)[:3])) < 60
-
-
-def test_a_second_browser_is_not_let_in(page: Page, chromium: Browser, watch: Watching) -> None:
-    with viewing(chromium, watch.address) as other:
-        expect(other.locator("body")).to_contain_text("opens once")

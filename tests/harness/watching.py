@@ -22,7 +22,9 @@ expect.set_options(timeout=EXPECT_MS)
 
 
 class Watching:
-    """`url` is without the token."""
+    """`url` is without the token. `database` is for whoever starts it to note."""
+
+    database = ""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -75,10 +77,15 @@ class Viewer:
 
 
 @contextmanager
-def viewing(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
+def viewing(browser: Browser, address: str, cookie: str = "", **options: Any) -> Iterator[Page]:
     """A page at `address`, in a context of its own. Fails if it complains."""
     viewer = Viewer(browser, **options)
     try:
+        if cookie:
+            name, _, value = cookie.partition("=")
+            viewer.context.add_cookies(
+                [{"name": name, "value": value, "domain": "127.0.0.1", "path": "/"}]
+            )
         viewer.page.goto(address)
         yield viewer.page
         assert viewer.problems == []

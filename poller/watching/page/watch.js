@@ -15,7 +15,7 @@ const LONGEST_DELAY_S = 600; // beyond it the column is no time of arrival
 
 const feed = decodeURIComponent(location.pathname.split("/").pop());
 const address = encodeURIComponent(feed);
-const hold = { paused: false, scrolled: false };
+const hold = { paused: false, pausedAt: 0 };
 let facts, grid, drawer, meters, tabs, source;
 let arrived = []; // not shown yet
 let dropped = 0; // of them, beyond what is kept
@@ -123,7 +123,7 @@ function measure({ row, at }) {
 function flush() {
   clearTimeout(flushing);
   flushing = 0;
-  if (isFull && (hold.paused || hold.scrolled)) return held();
+  if (isFull && (hold.paused || isDown())) return held();
   if (!arrived.length) return held();
   const [entries, moves] = [arrived, isFull];
   arrived = [];
@@ -136,8 +136,8 @@ function flush() {
 /* What waits, in a sentence. */
 function held() {
   const waiting = arrived.length + dropped;
-  const { paused, scrolled } = hold;
-  const isHeld = isFull && (paused || (scrolled && waiting > 0));
+  const { paused } = hold;
+  const isHeld = isFull && (paused || (isDown() && waiting > 0));
   $("strip-held").hidden = !isHeld;
   if (!isHeld) return;
   const [told, button] = $("strip-held").children;
@@ -165,17 +165,16 @@ function pause(on) {
 }
 
 function toTop() {
-  hold.scrolled = false;
   $("scroller").scrollTop = 0;
   scrollTo(0, 0);
   pause(false);
 }
 
+/* On narrow screens the page itself is scrolled, and its bars with it. */
+const isDown = () => $("scroller").scrollTop > TOP_PX || scrollY > TOP_PX + $("sheet").offsetTop;
+
 function scrolled() {
-  const down = $("scroller").scrollTop > TOP_PX || scrollY > 200;
-  if (down === hold.scrolled) return;
-  hold.scrolled = down;
-  if (grid) flush();
+  if (arrived.length && !isDown()) flush();
 }
 
 /* -- an empty table ---------------------------------------------------------------------------- */
