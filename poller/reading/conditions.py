@@ -201,12 +201,13 @@ def _id(key: ColumnElement[Any]) -> ColumnElement[Any]:
 def _walk(
     key: ColumnElement[Any], low: ColumnElement[Any], high: ColumnElement[Any]
 ) -> ColumnElement[bool]:
-    """Between the two. The planner must not see that both bounds are of one range: of a table that
-    was never analysed it takes any range for half a percent, which it would rather gather and sort
-    than walk in order until the limit. Each batch of a bulk would then read all of the bulk. Rows
-    are compared by their first values, by the index, and it takes that for a third."""
-    zero = sa.literal_column("0")
-    return sa.and_(sa.tuple_(_id(key), zero) >= sa.tuple_(low, zero), _id(key) <= high)
+    """Between the two. The planner must not see that they are the bounds of one range. In a table
+    that was never analysed it takes any range for 0.5 % of the rows, which it gathers and sorts, so
+    that each batch of a bulk would read all of the bulk. A comparison of pairs goes by the index
+    just as well, and is no half of a range: so it expects a ninth, and walks until the limit. It
+    is the upper one because a partition is left out only by a plain one."""
+    zero = sa.literal_column("0", sa.Integer)
+    return sa.and_(_id(key) >= low, sa.tuple_(_id(key), zero) <= sa.tuple_(high, zero))
 
 
 def _bound(name: str) -> sa.BindParameter[int]:
