@@ -10,7 +10,8 @@ same for all workers of all machines.
 The minute is for what leaves no trace in the catalogue: ids that start again (`setval`, a cleared
 `sqlite_sequence`). Workers share nothing, so each that notices it declares the ids of before void,
 from `valid_from` on. An id that was given later, by any worker, is good: also by one that started
-after it and never knew. Pure.
+after it and never knew. Until that minute is over, such a worker's ids are refused, too: a needless
+reset. Pure.
 """
 
 from __future__ import annotations
