@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  rowcast tail shop.db orders                    new rows, from now on
-  rowcast tail shop.db orders --from 0           all rows, then the new ones
-  rowcast tail shop.db orders --from 3f2a09.120  behind where another one ended
-  rowcast tail shop.db orders --exit-after 1     wait for one row
+  rowcast tail shop.db orders                new rows, from now on
+  rowcast tail shop.db orders --from 0       all rows, then the new ones
+  rowcast tail shop.db orders --from TOKEN   go on where another one ended
+  rowcast tail shop.db orders --exit-after 1 wait for one row
   rowcast tail shop.db orders --format json | jq .total
 """
 STATUS = """\b
