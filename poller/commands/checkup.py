@@ -48,7 +48,8 @@ def checkup(
     except click.ClickException as error:
         yield Checked(FAILED, error.message)
     try:
-        yield from _database(target.url(url), settings, workers)
+        for one in target.urls(url):
+            yield from _database(one, settings, workers)
     except click.ClickException as error:
         yield Checked(FAILED, f"no database: {error.message}")
     yield _port(host, port)

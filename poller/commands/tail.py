@@ -10,24 +10,19 @@ from typing import TYPE_CHECKING
 import click
 
 from poller.commands.layout import coloured
-from poller.commands.target import (
-    DATABASE,
-    Target,
-    for_a_database,
-    service_here,
-    settings_of,
-)
+from poller.commands.target import DATABASE, Target, feeds_here, for_a_database, settings_of
 
 if TYPE_CHECKING:
     from poller.commands.printers import Printer
     from poller.feed import Watch
+    from poller.runtime.settings import Settings
 
 EXAMPLES = """\b
 Examples:
-  rowcast tail shop.db orders                new rows, from now on
-  rowcast tail shop.db orders --from 0       all rows, then the new ones
-  rowcast tail shop.db orders --from TOKEN   go on where another one ended
-  rowcast tail shop.db orders --exit-after 1 wait for one row
+  rowcast tail shop.db orders                 new rows, from now on
+  rowcast tail shop.db orders --from 0        all rows, then the new ones
+  rowcast tail shop.db orders --from TOKEN    go on where another one ended
+  rowcast tail shop.db orders --exit-after 1  wait for one row
   rowcast tail shop.db orders --format json | jq .total
 """
 STATUS = """\b
@@ -92,9 +87,8 @@ def tail(
     rows. json and csv, which programs read, end with status 3.
     """
     last_event_id = _last_event_id(start)
-    settings = settings_of(target.context)
     names = [name.strip() for name in columns.split(",")] if columns else None
-    watch, url = _watch(target, arguments, key, names)
+    watch, url, settings = _watch(target, arguments, key, names)
     from poller.commands.tailing import Tailing
 
     tailing = Tailing(watch, url, settings, last_event_id, _printer(form), most)
@@ -119,21 +113,18 @@ def _last_event_id(start: str) -> str | None:
 
 def _watch(
     target: Target, arguments: Sequence[str], key: str | None, columns: Sequence[str] | None
-) -> tuple[Watch, str]:
-    """What to watch, and in which database: under `flask rowcast` a feed by its name, as the
+) -> tuple[Watch, str, Settings]:
+    """What to watch, in which database and how: under `flask rowcast` a feed by its name, as the
     application watches it; any table otherwise."""
     from poller.feed import Watch
 
-    service = None if target.database else service_here(target.context)
-    if service is not None and len(arguments) == 1 and arguments[0] in service.feeds:
-        feed = service.feeds[arguments[0]]
-        watch = feed.watch
-        return (
-            Watch(watch.source, watch.name, key or watch.key, columns or watch.columns),
-            feed.database.url.render_as_string(hide_password=False),
-        )
+    feeds = {} if target.database else feeds_here(target.context)
+    if len(arguments) == 1 and (found := feeds.get(arguments[0])) is not None:
+        watch = found.feed.watch
+        shown = Watch(watch.source, watch.name, key or watch.key, columns or watch.columns)
+        return shown, found.database, found.settings
     url, table = target.url_and_table(arguments)
-    return Watch.of(table, None, key, columns, None, {}), url
+    return Watch.of(table, None, key, columns, None, {}), url, settings_of(target.context)
 
 
 def _printer(form: str) -> Printer:

@@ -11,14 +11,15 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 if TYPE_CHECKING:
+    from poller.feed import Feed
     from poller.runtime.settings import Settings
     from poller.service import Service
 
@@ -58,15 +59,20 @@ class Target:
 
     def url(self, argument: str | None) -> str:
         """The database's URL, with the password if it is known. Raises ClickException."""
+        return self.urls(argument)[0]
+
+    def urls(self, argument: str | None) -> list[str]:
+        """The same; an application may have several. Raises ClickException."""
         if argument and self.database:
             raise click.UsageError("name one database: as URL or with --database")
-        given = argument or self.database
-        if given is None and (service := service_here(self.context)) is not None:
-            given = database_of(service)
-        given = given or os.environ.get("DATABASE_URL")
+        given = [one for one in (argument, self.database) if one]
+        if not given:
+            given = databases_of(feeds_here(self.context))
+        if not given and (url := os.environ.get("DATABASE_URL")):
+            given = [url]
         if not given:
             raise click.UsageError("name the database: set DATABASE_URL, or give --database")
-        return self._with_password(_as_url(given))
+        return [self._with_password(_as_url(one)) for one in given]
 
     def url_and_table(self, arguments: Sequence[str]) -> tuple[str, str]:
         """From `[URL] TABLE`. One argument alone is the URL if it looks like one."""
@@ -126,11 +132,12 @@ def for_a_database(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def settings_of(context: click.Context) -> Settings:
-    """The application's under `flask rowcast`, else those of the environment. Raises NotDone."""
+    """Those of the application's first notifier under `flask rowcast`, else those of the
+    environment. Raises NotDone."""
     from poller.runtime.environment import without_wall_settings
     from poller.runtime.settings import Settings, SettingsError
 
-    if (service := service_here(context)) is not None:
+    for service in services_here(context).values():
         return service.settings
     try:
         return Settings.from_env(without_wall_settings(os.environ))
@@ -138,24 +145,46 @@ def settings_of(context: click.Context) -> Settings:
         raise NotDone(str(error)) from None
 
 
-def service_here(context: click.Context) -> Service | None:
-    """The application's feeds under `flask rowcast`. Raises NotDone if it has no notifier."""
+def services_here(context: click.Context) -> dict[str, Service]:
+    """Those of the application's notifiers under `flask rowcast`, by name: first the one that was
+    given none. Raises NotDone if there is none."""
     cli = sys.modules.get("flask.cli")
     script = None if cli is None else context.find_object(cli.ScriptInfo)
     if script is None:
-        return None
-    from poller.web.current import service_of
+        return {}
+    from poller.web.current import EXTENSION, services_of
 
-    try:
-        return service_of(script.load_app())
-    except RuntimeError as error:
-        raise NotDone(str(error)) from None
+    found = services_of(script.load_app())
+    if not found:
+        raise NotDone("this application has no notifier: call init_app() first")
+    return dict(sorted(found.items(), key=lambda one: one[0] != EXTENSION))
 
 
-def database_of(service: Service) -> str | None:
-    """The URL of the database of its first feed."""
-    feed = next(iter(service.feeds.values()), None)
-    return None if feed is None else feed.database.url.render_as_string(hide_password=False)
+class Watched(NamedTuple):
+    """A feed of an application, and the settings that it has there."""
+
+    feed: Feed
+    settings: Settings
+
+    @property
+    def database(self) -> str:
+        """The URL of its database."""
+        return self.feed.database.url.render_as_string(hide_password=False)
+
+
+def feeds_here(context: click.Context) -> dict[str, Watched]:
+    """The feeds of the application under `flask rowcast`, by label: `orders`, or `archive/orders`
+    of a notifier that is named archive. Raises NotDone if it has no notifier."""
+    return {
+        feed.label: Watched(feed, service.settings.model_copy(update=feed.watch.settings))
+        for service in services_here(context).values()
+        for feed in service.feeds.values()
+    }
+
+
+def databases_of(feeds: Mapping[str, Watched]) -> list[str]:
+    """The URL of each of their databases, once."""
+    return [*dict.fromkeys(one.database for one in feeds.values())]
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
