@@ -47,7 +47,7 @@ def engine_of(source: UrlOrEngine, session: Session, pool_timeout_s: float) -> E
             connect_args=dict(session.connect_args),
         )
     except ImportError as error:
-        raise _driver_missing(session.url, error) from error
+        raise _driver_missing(session.url, error) from None
     if isinstance(source, str):
         told = _told(session, _connect, adopted=False)
     else:
@@ -59,11 +59,12 @@ def engine_of(source: UrlOrEngine, session: Session, pool_timeout_s: float) -> E
 def _driver_missing(url: URL, error: ImportError) -> ImportError:
     """The same error in words that say what to do. `psycopg` may be there without its library."""
     driver = url.get_driver_name()
-    told = f"the driver {driver} of {url.get_backend_name()} is not installed"
+    fault = "is not installed"
     if error.name != driver:
-        told = f"the driver {driver} cannot be loaded: {next(iter(str(error).splitlines()), '')}"
+        fault = f"cannot be loaded ({next(iter(str(error).splitlines()), 'no reason given')})"
+    told = f"{driver}, the driver for {url.get_backend_name()}, {fault}"
     if driver in EXTRAS:
-        told += f"; pip install '{EXTRAS[driver]}'"
+        told += f": pip install '{EXTRAS[driver]}'"
     return ImportError(told, name=error.name)
 
 

@@ -75,7 +75,7 @@ def test_an_application_says_which_extra_is_missing(installed: Environment, shop
     env = {"DATABASE_URL": "mysql://ann:s3cr3t@127.0.0.1/shop"}
     told = installed.run_any("python", "-c", "import shop", folder=shop, **env)
     last = told.stderr.splitlines()[-1]
-    assert (told.returncode, last.endswith("; pip install 'rowcast[mysql]'")) == (1, True), last
+    assert (told.returncode, last.endswith(": pip install 'rowcast[mysql]'")) == (1, True), last
     assert "s3cr3t" not in told.stderr
 
 

@@ -66,8 +66,8 @@ def test_a_driver_that_is_not_installed_is_said_with_its_extra(
     with pytest.raises(ImportError) as refusal:
         Database(url)
     told = str(refusal.value)
-    assert told.startswith(f"the driver {driver} of ")
-    assert told.endswith(f"is not installed; pip install '{extra}'")
+    assert told.startswith(f"{driver}, the driver for ")
+    assert told.endswith(f"is not installed: pip install '{extra}'")
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
