@@ -155,7 +155,7 @@ def only_to_read(url: URL) -> URL:
     if "uri" not in url.query:
         path = Path(str(url.database)).absolute()
         if not path.exists():
-            raise TableError(f"there is no file {path}; start what makes it, or name another")
+            raise TableError(f"there is no file {path}; start what creates it, or name another")
         url = url.set(database=f"file:{quote(str(path))}").update_query_dict({"uri": "true"})
     return url.update_query_dict({"mode": "ro"})
 
@@ -165,5 +165,5 @@ def why(error: Exception) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     told = next(iter(str(cause).splitlines()), type(cause).__name__)
     if isinstance(cause, AssertionError):  # SQLAlchemy's, at a version() that it cannot read
-        return f"it is none that Rowcast knows. {told}"
+        return f"Rowcast does not know it. {told}"
     return told

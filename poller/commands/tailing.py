@@ -40,11 +40,11 @@ ENDED_BY = (signal.SIGINT, signal.SIGTERM)
 OF_TABLE = {
     notices.HISTORY_CHANGED: "the table was dropped, truncated, restored or failed over; the rows "
     "above may no longer be in it",
-    notices.IDS_RESTARTED: "the table gives out its ids again from the start; the rows above may "
-    "no longer be in it",
+    notices.IDS_RESTARTED: "the table's ids started again; the rows above may no longer be in it",
 }
 OTHER_TABLE = (
-    "the table is not, or not any more, the one that the token is of; begin with --from 0 or now"
+    "the token belongs to another table, or to this one before it was emptied or recreated; begin "
+    "with --from 0 or now"
 )
 
 

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 DATABASE = """\b
 The database:
-  sqlite:///shop.db                     a file, from here; or just its name
-  sqlite:////srv/shop.db                a file, by its whole path
+  sqlite:///shop.db                     a file, relative to here; or just its name
+  sqlite:////srv/shop.db                a file, by its absolute path
   postgresql://user@host:5432/shop
   mysql://user@host:3306/shop           MariaDB, too
-Without URL and --database, the environment variable DATABASE_URL counts.
+Without URL and --database, the environment variable DATABASE_URL is used.
 Keep a password out of the command, which other users see: PostgreSQL takes it
-from PGPASSWORD or ~/.pgpass, MariaDB and MySQL from MYSQL_PWD, both from
---password-file or, asked for, at --password.
+from PGPASSWORD or ~/.pgpass, MariaDB and MySQL from MYSQL_PWD. For both there
+is --password-file, and --password asks for it.
 """
 CTRL_C = 130  # as shells say it
 
@@ -102,7 +102,7 @@ class Target:
 def for_a_database(command: Callable[..., Any]) -> Callable[..., Any]:
     """Gives a command the options of the database. It is called with `target`."""
 
-    @click.option("--database", metavar="URL", help="The database, in place of the argument.")
+    @click.option("--database", metavar="URL", help="The database, instead of the argument.")
     @click.option("-W", "--password", "ask", is_flag=True, help="Ask for the password.")
     @click.option(
         "--password-file",
@@ -210,7 +210,7 @@ def _as_url(given: str) -> str:
 
     if "://" not in given:
         if not Path(given).is_file():
-            raise NotDone(f"{given} is neither a file that is there nor the URL of a database")
+            raise NotDone(f"{given} is neither an existing file nor the URL of a database")
         return f"sqlite:///{given}"
     try:
         return checked_url(given)

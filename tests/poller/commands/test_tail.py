@@ -151,11 +151,11 @@ def test_a_table_that_cannot_be_watched_is_said_with_the_way_out(
     ("arguments", "said"),
     [
         (("postgresql://rowcast@127.0.0.1:1/shop", "orders"), "the database cannot be asked"),
-        (("no.db", "orders"), "no.db is neither a file that is there nor the URL of a database"),
+        (("no.db", "orders"), "no.db is neither an existing file nor the URL of a database"),
         (("sqlite:////nowhere/no.db", "orders"), "there is no file /nowhere/no.db"),
         (("sqlite:///:memory:", "orders"), "in-memory"),
         (("foo://x/y", "orders"), "Can't load plugin: sqlalchemy.dialects:foo"),
-        (("sqlite:///x.db", "orders", "--from", "yesterday"), "'yesterday' is none of 0, now"),
+        (("sqlite:///x.db", "orders", "--from", "yesterday"), "'yesterday' is neither 0, nor now"),
         (("sqlite:///x.db",), "name the table, too: tail [URL] TABLE. rowcast tables lists them"),
         (("sqlite:///x.db", "orders", "--exit-after", "0"), "'--exit-after'"),
     ],

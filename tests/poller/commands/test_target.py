@@ -53,7 +53,7 @@ def test_a_file_that_is_there_is_a_database(tmp_path: Path) -> None:
     [
         ((), "name the database: set DATABASE_URL, or give --database"),
         ((PLACE, "--database", PLACE), "name one database"),
-        (("shop.db",), "shop.db is neither a file that is there nor the URL of a database"),
+        (("shop.db",), "shop.db is neither an existing file nor the URL of a database"),
         (("post gres://x",), "not a database URL"),
     ],
 )
