@@ -117,4 +117,4 @@ class Handlers:
                 function(*arguments, **named)
         except Exception as error:  # noqa: BLE001 - the application's own
             name = getattr(function, "__qualname__", repr(function))
-            log.error("handler failed", error, feed=self._feed, handler=name)
+            log.error("handler failed", exc_info=error, feed=self._feed, handler=name)

@@ -90,7 +90,7 @@ class Identity:
 
         Raises HistoryMoved if the table changes meanwhile.
         """
-        self._note_time(reading.minute)
+        self._note_time(reading.second)
         if self.is_another(reading.history, cursor):
             return notices.HISTORY_CHANGED
         if self._has_fallen(reading, cursor.position) or self._is_refilled(reading, cursor):
@@ -187,8 +187,8 @@ class Identity:
             return not shared and len(before.columns) > 1
         return not any(_has(now, name, value) for name, value in telling.items())
 
-    def _note_time(self, minute: int) -> None:
-        self.salt = self.salt.at(minute)
+    def _note_time(self, second: int) -> None:
+        self.salt = self.salt.at(second)
         if self._void:
             self.salt, self._void = self.salt.void_before(), False
 

@@ -35,7 +35,7 @@ class Batch(NamedTuple):
     counter: int | None
     rows: list[Row]
     given: int | None
-    minute: int
+    second: int
 
 
 class Beside(NamedTuple):
@@ -134,8 +134,8 @@ class Batches:
 
     def _batch(self, status: Sequence[Any], rows: list[Row]) -> Batch:
         told = status[HISTORY_COLUMNS:STATUS_COLUMNS]
-        counter, given, minute = (None if one is None else int(one) for one in told)
-        return Batch(self._history(status), counter, rows, given, minute or 0)
+        counter, given, second = (None if one is None else int(one) for one in told)
+        return Batch(self._history(status), counter, rows, given, second or 0)
 
     # -- rows that one statement cannot bring -----------------------------------------------
 

@@ -43,14 +43,14 @@ class Reading:
 
     `counter` is the greatest id that the table ever had or was given, `given` the newest one that
     its sequence gave out: a row may have been inserted with an id above that. Each is None if the
-    database does not tell. `minute` is that of the database's clock: see `wire/epoch.py`.
+    database does not tell. `second` is that of the database's clock: see `wire/epoch.py`.
     """
 
     history: History
     counter: int | None
     rows: list[Row]
     given: int | None = None
-    minute: int = 0
+    second: int = 0
 
 
 @dataclass(frozen=True, slots=True)

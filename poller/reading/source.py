@@ -157,5 +157,7 @@ class Source:
             self._said_limits = True
             limits = self.table.facts.limits
             metrics.limits.labels(self._feed).set(len(limits))
+            if limits:
+                log.info("limits", feed=self._feed, count=len(limits), named_by="rowcast doctor")
             for note in limits:
-                log.info("limit", feed=self._feed, note=note)
+                log.debug("limit", feed=self._feed, note=note)

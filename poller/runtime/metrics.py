@@ -83,6 +83,7 @@ resumes = Counter(
     "Streams that gave a Last-Event-ID, by where they were served from: log, ring or table.",
     [*FEED, "kind"],
 )
+pages = Counter("rowcast_pages", "Pages of rows read from the table for streams.", FEED)
 resets = Counter("rowcast_resets", "Resets sent to streams, by reason.", [*FEED, "reason"])
 rejections = Counter("rowcast_rejections", "Streams turned away.", [*FEED, "reason"])
 

@@ -212,6 +212,8 @@ class Settings(BaseModel):
 
     def with_changes(self, **changes: object) -> Self:
         """A copy in which some fields are others. Raises SettingsError, as `from_env()` does."""
+        if not changes:
+            return self
         try:
             return type(self).model_validate({**self.model_dump(), **changes})
         except ValidationError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import gevent
@@ -15,9 +15,10 @@ from gevent.event import Event
 
 from poller.access.admission import Ticket
 from poller.access.turns import Turn
-from poller.delivery.backfill import Backfill, PageReader
+from poller.delivery.backfill import Backfill, FoundRows, PageReader
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
+from poller.ids.ranges import Range
 from poller.runtime import log, metrics
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
@@ -62,8 +63,12 @@ class Streams:
         why_waiting: Callable[[], str],
     ) -> None:
         self._feed = feed
+        self._page_of_table = read_page
+        self._metric_pages = metrics.pages.labels(feed)
         self._log = event_log
-        self._backfill = Backfill(feed, read_page, settings.batch_rows, lambda: event_log.names)
+        self._backfill = Backfill(
+            feed, self._read_page, settings.batch_rows, lambda: event_log.names
+        )
         self._settings = settings
         self._on_first = on_first
         self._why_waiting = why_waiting
@@ -171,6 +176,10 @@ class Streams:
         """End the connections of streams that do not end by themselves."""
         for stream in [*self._open]:
             stream.cut()
+
+    def _read_page(self, ranges: Sequence[Range], limit: int) -> FoundRows:
+        self._metric_pages.inc()
+        return self._page_of_table(ranges, limit)
 
     # -- opening one ----------------------------------------------------------------------
 

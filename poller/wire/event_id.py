@@ -15,7 +15,7 @@ from poller.wire import sse
 
 MAX_CHARS = 1024  # of the header; a longer one is not an id of ours
 
-_EPOCH_AND_TOKEN = re.compile(r"([0-9a-f]{4,16})\.([0-9A-Za-z!,_-]+)", re.ASCII)
+_EPOCH_AND_TOKEN = re.compile(r"([0-9a-z]{4,16})\.([0-9A-Za-z!,_-]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

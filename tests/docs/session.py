@@ -181,7 +181,7 @@ def matches(expected: str, shown: str) -> bool:
 def pattern(expected: str) -> re.Pattern[str]:
     """`…` stands for anything, the name of a history for any other; blank lines around are free."""
     text = re.escape(expected.strip("\n")).replace("…", ".*?")
-    text = re.sub(r"^(id:\\ )[0-9a-f]{16}(?=\\\.)", r"\1[0-9a-f]{16}", text, flags=re.MULTILINE)
+    text = re.sub(r"^(id:\\ )[0-9a-z]{16}(?=\\\.)", r"\1[0-9a-z]{16}", text, flags=re.MULTILINE)
     return re.compile(rf"\s*{text}", re.DOTALL)
 
 

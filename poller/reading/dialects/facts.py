@@ -91,12 +91,12 @@ def status(
     *,
     counter: ColumnElement[Any] = NOT_TOLD,
     given: ColumnElement[Any] = NOT_TOLD,
-    minute: ColumnElement[Any] = NOT_TOLD,
+    second: ColumnElement[Any] = NOT_TOLD,
 ) -> sa.Select[Any]:
     """The status of a table, from the columns that tell it.
 
     Where it is; what is new once it is recreated; what is new also once it is rewritten or altered;
-    the counters of `Reading`; and the minute, since 1970, of the database's clock.
+    the counters of `Reading`; and the second, since 1970, of the database's clock.
     """
     return sa.select(
         place.label("rowcast_place"),
@@ -104,7 +104,7 @@ def status(
         passing.label("rowcast_passing"),
         counter.label("rowcast_counter"),
         given.label("rowcast_given"),
-        minute.label("rowcast_minute"),
+        second.label("rowcast_second"),
     )
 
 

@@ -65,8 +65,8 @@ def _status(table: sa.Table, innodb_id: str, *, counted: bool, mariadb: bool) ->
     created = _of_catalogue(table, TABLES.c.create_time)
     version = sa.func.concat_ws("/", created, sa.literal(innodb_id))
     counter = _counter(table) if counted else NOT_TOLD
-    minute: ColumnElement[Any] = sa.literal_column("UNIX_TIMESTAMP() DIV 60")
-    return status(place, version, counter=counter, minute=minute)
+    second: ColumnElement[Any] = sa.literal_column("UNIX_TIMESTAMP()")
+    return status(place, version, counter=counter, second=second)
 
 
 def _counter(table: sa.Table) -> ColumnElement[Any]:

@@ -48,7 +48,7 @@ MAY_ASK_SYSTEM = sa.text(
 SYSTEM: ColumnElement[Any] = sa.literal_column(
     "(SELECT system_identifier FROM pg_control_system())"
 )
-MINUTE: ColumnElement[Any] = sa.literal_column("floor(extract(epoch FROM clock_timestamp()) / 60)")
+SECOND: ColumnElement[Any] = sa.literal_column("floor(extract(epoch FROM clock_timestamp()))")
 
 
 class LockHolders(HolderFence):
@@ -122,7 +122,7 @@ def examine(
             _file(relation),
             counter=_counter(relation, key),
             given=_given(relation),
-            minute=MINUTE,
+            second=SECOND,
         ),
         _fence(relation, key.name, grace),
         [*findings.of(relation, table.name, key.name, grace, standing), *system],

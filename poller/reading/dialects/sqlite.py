@@ -113,8 +113,8 @@ def _status(table: sa.Table, counter: ColumnElement[Any]) -> sa.Select[Any]:
     version: ColumnElement[Any] = sa.literal_column(
         "(SELECT schema_version FROM pragma_schema_version)"
     )
-    minute: ColumnElement[Any] = sa.literal_column("CAST(strftime('%s', 'now') AS INTEGER) / 60")
-    return status(place, line, version, counter=counter, minute=minute)
+    second: ColumnElement[Any] = sa.literal_column("CAST(strftime('%s', 'now') AS INTEGER)")
+    return status(place, line, version, counter=counter, second=second)
 
 
 def _generator(

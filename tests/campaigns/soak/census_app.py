@@ -13,7 +13,7 @@ from greenlet import greenlet
 from app import create_app
 
 # What a log that is full exchanges with every row; their number follows the rows, not the streams.
-OF_THE_ROWS = ("poller.delivery.event_log", "poller.ids.cursor")
+OF_THE_ROWS = ("poller.delivery.entry", "poller.ids.cursor", "poller.ids.named")
 
 
 def census() -> ResponseReturnValue:

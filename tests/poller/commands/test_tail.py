@@ -81,7 +81,7 @@ def test_only_warnings_of_the_log_are_told(sqlite_orders: str) -> None:
         with running(*given, **env) as tail:
             assert b"Ada" in tail.stdout.read()
             assert tail.status() == 0
-            told.append(" limit feed='orders' " in tail.stderr)
+            told.append(" limits feed='orders' " in tail.stderr)
     assert told == [False, True]
 
 

@@ -6,7 +6,7 @@ client would wish, and a line of the doctor's report, which docs/guarantees.md r
 
 A cell has its own table, in a database that all share, and workers in this process: the real source
 and poller with a log, no sockets. The clock of the database is held still, so that no cell depends
-on the minute that passes.
+on the time that passes.
 """
 
 import re
@@ -33,7 +33,7 @@ from poller.reading.source import Source
 from poller.reading.table import Table
 from poller.runtime.settings import Settings
 from poller.wire import event_id
-from poller.wire.epoch import FIRST_MINUTE
+from poller.wire.epoch import FIRST_SECOND
 from tests.conftest import DATABASES, EXERCISED, SERVER_OF_KIND
 from tests.harness import sql
 from tests.harness.mariadb import MariaDB
@@ -385,14 +385,14 @@ FILES: dict[str, Callable[[Path, str], None]] = {
 
 
 class StillSource(Source):
-    """One whose database's clock stands still, at this minute."""
+    """One whose database's clock stands still, at this second."""
 
-    minute = FIRST_MINUTE + 1000
+    second = FIRST_SECOND + 1000
 
     def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
         found = super().read(cursor, gaps, limit)
-        assert found.reading.minute > FIRST_MINUTE
-        return replace(found, reading=replace(found.reading, minute=self.minute))
+        assert found.reading.second > FIRST_SECOND
+        return replace(found, reading=replace(found.reading, second=self.second))
 
 
 class Worker:
@@ -482,8 +482,8 @@ def unseen(cell: Cell) -> Told:
     open_stream = cell.stream_of(workers[0], cell.do)
     workers[1].poll()
     workers.append(cell.start())
-    # The ids of one that starts in the very minute are good from the next one on.
-    workers[2].source.minute += 1
+    # The ids of one that starts in the very second are good from the next one on.
+    workers[2].source.second += 1
     workers[2].poll()
     for worker in workers:
         assert {worker.told(other.newest_id) for other in workers} == {GOES_ON}

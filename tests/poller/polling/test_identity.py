@@ -208,9 +208,9 @@ def test_late_rows_do_not_take_the_newest_out_of_sight() -> None:
 
 def test_ids_of_before_are_void_from_the_next_reading_on() -> None:
     identity = identity_of(Table())
-    identity.reset_reason(Reading(OLD, 0, [], minute=30_000_000), Cursor.at(0))
+    identity.reset_reason(Reading(OLD, 0, [], second=1_800_000_000), Cursor.at(0))
     before = identity.salt
     identity.begin(OLD)
     assert identity.salt == before
-    identity.reset_reason(Reading(OLD, 0, [], minute=30_000_005), Cursor.at(0))
-    assert identity.salt.valid_from == before.minute + 6
+    identity.reset_reason(Reading(OLD, 0, [], second=1_800_000_005), Cursor.at(0))
+    assert identity.salt.valid_from == before.time + 6
