@@ -706,7 +706,7 @@ def test_the_command_gives_a_frozen_database_up(
 @pytest.mark.parametrize(
     ("arguments", "env", "said"),
     [
-        (("posts.db", "posts"), {}, "posts.db is neither a file that is there nor the URL of a"),
+        (("posts.db", "posts"), {}, "posts.db is neither an existing file nor the URL of a"),
         (("post gres://x", "posts"), {}, "not a database URL; write sqlite:///path, postgres"),
         (("sqlite:///posts.db",), {}, "name the table, too"),
         (("posts",), {"DATABASE_URL": ""}, "name the database: set DATABASE_URL"),
