@@ -70,6 +70,15 @@ def test_two_commands_lead_to_the_rows_of_a_table(
         assert "1 row; to go on: --from " in ended.stderr
 
 
+def test_an_application_says_which_extra_is_missing(installed: Environment, shop: Path) -> None:
+    write(shop, shop=TEN_LINES)
+    env = {"DATABASE_URL": "mysql://ann:s3cr3t@127.0.0.1/shop"}
+    told = installed.run_any("python", "-c", "import shop", folder=shop, **env)
+    last = told.stderr.splitlines()[-1]
+    assert (told.returncode, last.endswith(": pip install 'rowcast[mysql]'")) == (1, True), last
+    assert "s3cr3t" not in told.stderr
+
+
 def test_doctor_says_which_extra_is_missing(installed: Environment, shop: Path) -> None:
     told = installed.run_any("rowcast", "doctor", "mysql://127.0.0.1/shop", "orders", folder=shop)
     assert (told.returncode, "pip install 'rowcast[mysql]'" in told.stdout) == (2, True)

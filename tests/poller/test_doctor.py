@@ -588,7 +588,7 @@ def test_a_server_that_is_not_what_the_url_says_is_named(
     )
     report = verdict(postgresql_url)
     assert report.status == NOT_WATCHED
-    assert report.problem.startswith("the database cannot be asked: it is none that Rowcast knows.")
+    assert report.problem.startswith("the database cannot be asked: Rowcast does not know it.")
     assert "CockroachDB CCL v24.3.5" in report.problem
 
 
@@ -614,7 +614,7 @@ def test_a_missing_sqlite_file_is_said_and_not_made(sqlite_url: str) -> None:
     path = Path(sql.sqlite_path(sqlite_url))
     report = verdict(sqlite_url)
     assert report.status == NOT_WATCHED
-    assert report.problem == f"there is no file {path}; start what makes it, or name another"
+    assert report.problem == f"there is no file {path}; start what creates it, or name another"
     assert not any(path.parent.iterdir())
 
 
@@ -706,7 +706,7 @@ def test_the_command_gives_a_frozen_database_up(
 @pytest.mark.parametrize(
     ("arguments", "env", "said"),
     [
-        (("posts.db", "posts"), {}, "posts.db is neither a file that is there nor the URL of a"),
+        (("posts.db", "posts"), {}, "posts.db is neither an existing file nor the URL of a"),
         (("post gres://x", "posts"), {}, "not a database URL; write sqlite:///path, postgres"),
         (("sqlite:///posts.db",), {}, "name the table, too"),
         (("posts",), {"DATABASE_URL": ""}, "name the database: set DATABASE_URL"),
