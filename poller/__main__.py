@@ -14,11 +14,13 @@ from poller.commands.seed import seed
 from poller.commands.tables import tables
 from poller.commands.tail import tail
 from poller.commands.target import OwnProcess
+from poller.commands.watch import watch
 
-EVERYWHERE = (tables, tail, check, seed)
+EVERYWHERE = (tables, watch, tail, check, seed)
 EXAMPLES = """\b
 Begin with:
   rowcast tables shop.db                    what can be watched here?
+  rowcast watch shop.db                     its tables live, in a page
   rowcast tail shop.db orders               its new rows, as they come
   rowcast doctor shop.db orders             what is promised of this table?
 Each command has a page of its own: rowcast tail --help

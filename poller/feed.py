@@ -154,6 +154,15 @@ class Feed:
         shown = ranges_of(row_id for row_id in sorted({*ids}) if row_id not in before.held.cursor)
         return event_id.format_event_id(before.epoch, before.held.then(shown))
 
+    def token_below(self, rows: int) -> str:
+        """The Last-Event-ID from which a stream has about the newest `rows` that this worker knows,
+        and all that follow. Empty while the worker is not ready."""
+        if not self.log.ready:
+            return ""
+        newest = self.log.newest_ids(rows)
+        held = Named.of(self.log.cursor.upto(newest[0] - 1)) if newest else self.log.held
+        return event_id.format_event_id(self.log.epoch, held)
+
     def token_of(self, before: Delivered | None, rows: Iterable[object]) -> str:
         """The same, of rows as a page has them: ids, mappings, or objects that have the key as an
         attribute.

@@ -18,11 +18,12 @@ import gevent
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from poller.commands.first import poll_first
 from poller.commands.output import Output, ReaderLeft
 from poller.commands.printers import Printer
 from poller.commands.stream import Reader
 from poller.commands.target import NotDone
-from poller.doctor import diagnose, only_to_read, why
+from poller.doctor import only_to_read, why
 from poller.feed import Feed, Watch
 from poller.reading.database import Database
 from poller.reading.description import TableError
@@ -105,14 +106,7 @@ class Tailing:
         """What is wrong from the start is said at once. What fails later is waited for."""
         self._asking = True
         try:
-            self._feed.poller.poll()
-        except TableError as error:
-            watch = self._watch
-            report = diagnose(self._url, watch.source, self._settings, watch.key, watch.columns)
-            told = [f"{watch.name} cannot be watched: {report.problem or error}", *report.way_out]
-            raise NotDone("\n".join(told)) from None
-        except Exception as error:  # noqa: BLE001 - drivers raise anything
-            raise NotDone(f"the database cannot be asked: {why(error)}") from None
+            poll_first(self._feed, self._url, self._settings)
         finally:
             self._asking = False
 

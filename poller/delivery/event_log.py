@@ -194,6 +194,12 @@ class EventLog:
         start = seq - self.oldest
         return [self._entries[i] for i in range(start, min(start + limit, len(self._entries)))]
 
+    def newest_ids(self, limit: int) -> list[int]:
+        """The greatest ids that were brought last, at most `limit`, lowest first. A row that was
+        late, and whose id is far below, is not among them."""
+        since = max(self.oldest, self.head - 2 * limit)
+        return sorted(one.row_id for one in self.entries(since, 2 * limit))[-limit:]
+
     def take(self, seq: int, max_bytes: int) -> Batch | None:
         """What is there from `seq` on, which must not be below `oldest`; None at the head.
 

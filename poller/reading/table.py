@@ -84,6 +84,11 @@ class Table:
         return self._last_look().facts
 
     @property
+    def description(self) -> Description:
+        """What the last look found."""
+        return self._last_look().description
+
+    @property
     def key_column(self) -> str:
         """The name of the id column, as the last look found it."""
         return str(self._last_look().description.key.name)

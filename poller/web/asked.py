@@ -18,7 +18,7 @@ FROM_NOW = "now"
 
 def feed(service: Service, name: str | None) -> Feed:
     """A feed by name, or the first one. An unknown one is 404."""
-    if name is not None and name not in service.feeds:
+    if not service.feeds or (name is not None and name not in service.feeds):
         abort(404)
     return service.feed(name)
 

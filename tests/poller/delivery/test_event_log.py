@@ -141,3 +141,10 @@ def test_a_new_history_is_empty_not_ready_and_a_new_generation() -> None:
     assert not log.ready
     assert log.generation == generation + 1
     assert log.oldest == log.head == 2
+
+
+def test_the_newest_ids_leave_out_a_row_that_was_late() -> None:
+    log = log_of(*range(101, 121), 7, 121, start=5)
+    assert log.newest_ids(5) == [117, 118, 119, 120, 121]
+    assert log_of(8, 9).newest_ids(5) == [8, 9]
+    assert log_of().newest_ids(5) == []
