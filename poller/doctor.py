@@ -48,7 +48,7 @@ class Report:
     @property
     def status(self) -> int:
         """0: the promise holds in full; 1: with exceptions; 2: the table cannot be watched, or the
-        database not be asked."""
+        database not be queried."""
         if self.problem:
             return NOT_WATCHED
         return EXCEPTIONS if self.exceptions else WHOLE
@@ -109,7 +109,7 @@ def diagnose(
     except TableError as error:
         return Report(name, place, problem=str(error))
     except Exception as error:  # noqa: BLE001 - drivers raise anything
-        return Report(name, place, problem=f"the database cannot be asked: {why(error)}")
+        return Report(name, place, problem=f"the database cannot be queried: {why(error)}")
 
 
 def diagnose_feed(feed: Feed, settings: Settings) -> Report:

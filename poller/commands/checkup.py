@@ -82,7 +82,7 @@ def _database(url: str, settings: Settings, workers: int) -> Iterator[Checked]:
         finally:
             database.close()
     except Exception as error:  # noqa: BLE001 - drivers raise anything
-        yield Checked(FAILED, f"database: {place} cannot be asked: {why(error)}")
+        yield Checked(FAILED, f"database: {place} cannot be queried: {why(error)}")
 
 
 def _version(connection: Connection) -> str:

@@ -32,7 +32,7 @@ STATUS = """\b
 Exit status:
   0  the promise holds in full
   1  it holds with exceptions, which the report names
-  2  the table cannot be watched, or the database cannot be asked
+  2  the table cannot be watched, or the database cannot be queried
 """
 
 

@@ -27,7 +27,7 @@ Examples:
 STATUS = """\b
 Exit status:
   0  the tables were listed
-  2  the database cannot be asked
+  2  the database cannot be queried
 """
 HEADINGS = ("name", "kind", "key", "rows", "promise")
 ROWS = HEADINGS.index("rows")

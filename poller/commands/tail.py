@@ -28,7 +28,7 @@ Examples:
 STATUS = """\b
 Exit status:
   0    N rows were printed (--exit-after), or the reader of the pipe has left
-  2    the table cannot be watched, the database cannot be asked at the start,
+  2    the table cannot be watched, the database cannot be queried at the start,
        or the command is wrong
   3    the table was dropped, truncated or restored, or TOKEN belongs to another
        one: rows that were printed may no longer hold

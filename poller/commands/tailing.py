@@ -86,7 +86,7 @@ class Tailing:
 
     def run(self, *, goes_on: bool) -> int:
         """The exit status. `goes_on`: after a reset, too. Raises NotDone for a table that cannot be
-        watched, or a database that cannot be asked now."""
+        watched, or a database that cannot be queried now."""
         chosen = self._settings
         level = chosen.log_level if "log_level" in chosen.model_fields_set else LOG_LEVEL
         log.configure(level, chosen.log_format)

@@ -150,7 +150,7 @@ def test_a_table_that_cannot_be_watched_is_said_with_the_way_out(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("postgresql://rowcast@127.0.0.1:1/shop", "orders"), "the database cannot be asked"),
+        (("postgresql://rowcast@127.0.0.1:1/shop", "orders"), "the database cannot be queried"),
         (("no.db", "orders"), "no.db is neither an existing file nor the URL of a database"),
         (("sqlite:////nowhere/no.db", "orders"), "there is no file /nowhere/no.db"),
         (("sqlite:///:memory:", "orders"), "in-memory"),
