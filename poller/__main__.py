@@ -35,7 +35,7 @@ def main() -> None:
 
 @click.group(name="rowcast")
 def flask_commands() -> None:
-    """Rowcast's commands, for this application's database and feeds."""
+    """Rowcast's commands, for this application's databases and feeds."""
 
 
 main.add_command(doctor)

@@ -26,7 +26,6 @@ from poller.reading.table import Table
 from poller.runtime.settings import Settings, checked_url
 
 WHOLE, EXCEPTIONS, NOT_WATCHED = 0, 1, 2
-EXTRAS = {"psycopg": "rowcast[postgresql]", "pymysql": "rowcast[mysql]"}  # by the driver's module
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Report:
     @property
     def status(self) -> int:
         """0: the promise holds in full; 1: with exceptions; 2: the table cannot be watched, or the
-        database not be asked."""
+        database not be queried."""
         if self.problem:
             return NOT_WATCHED
         return EXCEPTIONS if self.exceptions else WHOLE
@@ -110,7 +109,7 @@ def diagnose(
     except TableError as error:
         return Report(name, place, problem=str(error))
     except Exception as error:  # noqa: BLE001 - drivers raise anything
-        return Report(name, place, problem=f"the database cannot be asked: {why(error)}")
+        return Report(name, place, problem=f"the database cannot be queried: {why(error)}")
 
 
 def diagnose_feed(feed: Feed, settings: Settings) -> Report:
@@ -156,7 +155,7 @@ def only_to_read(url: URL) -> URL:
     if "uri" not in url.query:
         path = Path(str(url.database)).absolute()
         if not path.exists():
-            raise TableError(f"there is no file {path}; start what makes it, or name another")
+            raise TableError(f"there is no file {path}; start what creates it, or name another")
         url = url.set(database=f"file:{quote(str(path))}").update_query_dict({"uri": "true"})
     return url.update_query_dict({"mode": "ro"})
 
@@ -164,9 +163,7 @@ def only_to_read(url: URL) -> URL:
 def why(error: Exception) -> str:
     """The driver's own words, of which the first line tells."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    if isinstance(cause, ModuleNotFoundError) and cause.name in EXTRAS:
-        return f"its driver is not installed: pip install '{EXTRAS[cause.name]}'"
     told = next(iter(str(cause).splitlines()), type(cause).__name__)
     if isinstance(cause, AssertionError):  # SQLAlchemy's, at a version() that it cannot read
-        return f"it is none that Rowcast knows. {told}"
+        return f"Rowcast does not know it. {told}"
     return told

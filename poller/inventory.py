@@ -80,7 +80,7 @@ def take_inventory(url: str, settings: Settings) -> Inventory:
     try:
         found = survey(database, settings.gap_grace_s)
     except Exception as error:
-        raise CannotBeAsked(f"the database cannot be asked: {why(error)}") from error
+        raise CannotBeAsked(f"the database cannot be queried: {why(error)}") from error
     finally:
         database.close()
     place = place_of(where)

@@ -126,9 +126,9 @@ class Notifier:
         the settings say. Settings come from `app.config`, and what it leaves open from the
         environment, if none are given.
 
-        Raises SettingsError; ValueError for a database that cannot be used; RuntimeError if nothing
-        is watched, if the app already has a notifier of this name or below this prefix, or under
-        gunicorn's gthread worker.
+        Raises SettingsError; ValueError for a database that cannot be used; ImportError, with what
+        to install, if its driver is missing; RuntimeError if nothing is watched, if the app already
+        has a notifier of this name or below this prefix, or under gunicorn's gthread worker.
         """
         if not self._watches:
             raise RuntimeError("nothing to watch: call watch() before init_app()")

@@ -21,15 +21,15 @@ Examples:
 """
 STATUS = """\b
 Exit status:
-  0  everything is as it should be
-  1  it works, with what is marked as lacking
+  0  everything is there
+  1  a server works, but something is marked lacks
   2  something fails
 """
 
 
 @click.command(
     epilog=f"{DATABASE}\n{EXAMPLES}\n{STATUS}",
-    short_help="Look whether a server has what it needs.",
+    short_help="Check everything that a server needs.",
 )
 @click.argument("url", required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to serve on.")
@@ -51,10 +51,10 @@ Exit status:
 )
 @for_a_database
 def check(target: Target, url: str | None, host: str, port: int, workers: int) -> None:
-    """Look whether everything is there that a server needs: settings, the database, the port, open
-    files and connections; and what several workers cost the database.
+    """Check everything that a server needs: settings, the database, its connections, the port and
+    open files. It also says what the workers cost the database.
 
-    It writes nothing. rowcast doctor looks at a table.
+    It never writes. For a table, ask rowcast doctor.
     """
     from poller.commands.checkup import checkup
 

@@ -48,7 +48,8 @@ def checkup(
     except click.ClickException as error:
         yield Checked(FAILED, error.message)
     try:
-        yield from _database(target.url(url), settings, workers)
+        for one in target.urls(url):
+            yield from _database(one, settings, workers)
     except click.ClickException as error:
         yield Checked(FAILED, f"no database: {error.message}")
     yield _port(host, port)
@@ -58,8 +59,9 @@ def checkup(
 
 def _settings(settings: Settings) -> Checked:
     names = [name for name, field in Settings.names().items() if field in settings.model_fields_set]
-    set_here = ", ".join(name for name in names if name != "DATABASE_URL") or "none"
-    return Checked(WHOLE, f"settings: {set_here} set, the others as installed")
+    set_here = ", ".join(name for name in names if name != "DATABASE_URL")
+    told = f"{set_here} set, the others at their defaults" if set_here else "all at their defaults"
+    return Checked(WHOLE, f"settings: {told}")
 
 
 # -- the database ---------------------------------------------------------------------------------
@@ -80,7 +82,7 @@ def _database(url: str, settings: Settings, workers: int) -> Iterator[Checked]:
         finally:
             database.close()
     except Exception as error:  # noqa: BLE001 - drivers raise anything
-        yield Checked(FAILED, f"database: {place} cannot be asked: {why(error)}")
+        yield Checked(FAILED, f"database: {place} cannot be queried: {why(error)}")
 
 
 def _version(connection: Connection) -> str:
@@ -96,7 +98,7 @@ def _connections(database: Database, workers: int) -> Iterator[Checked]:
         return
     most = int(database.read(lambda connection: connection.scalar(text(statement))) or 0)
     needed = workers * OF_A_WORKER
-    fact = f"connections: the workers open up to {needed:,}, the server takes {most:,} of everybody"
+    fact = f"connections: the workers open up to {needed:,}, the server takes {most:,} in all"
     if needed < most:
         yield Checked(WHOLE, fact)
     else:
@@ -114,7 +116,7 @@ def _port(host: str, port: int) -> Checked:
             probe.bind((host, port))
         except OSError as error:
             fact = f"port: {host}:{port} cannot be used: {error.strerror}"
-            return Checked(FAILED, fact, "stop what runs there, or take another --host or --port")
+            return Checked(FAILED, fact, "stop what runs there, or choose another --host or --port")
     return Checked(WHOLE, f"port: {host}:{port} is free")
 
 

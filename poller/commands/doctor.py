@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -12,15 +12,15 @@ from poller.commands.target import (
     DATABASE,
     NotDone,
     Target,
+    Watched,
+    feeds_here,
     for_a_database,
     nearest,
-    service_here,
     settings_of,
 )
 
 if TYPE_CHECKING:
     from poller.doctor import Report
-    from poller.service import Service
 
 EXAMPLES = """\b
 Examples:
@@ -32,7 +32,7 @@ STATUS = """\b
 Exit status:
   0  the promise holds in full
   1  it holds with exceptions, which the report names
-  2  the table cannot be watched, or the database cannot be asked
+  2  the table cannot be watched, or the database cannot be queried
 """
 
 
@@ -60,23 +60,24 @@ def doctor(target: Target, arguments: Sequence[str], key: str | None) -> None:
 def doctor_of_app(context: click.Context, feed: str | None) -> None:
     """Report which guarantees hold for FEED, or for every feed of the application.
 
-    It uses the application's own database and settings, and never writes.
+    It uses the application's own databases and settings, and never writes. The feed orders of a
+    notifier that is named archive is archive/orders.
     """
     from poller.doctor import diagnose_feed
 
-    service = service_here(context)
-    if service is None:
+    feeds = feeds_here(context)
+    if not feeds:
         raise NotDone("there is no application here; rowcast doctor needs none")
-    names = [*service.feeds] if feed is None else [feed_name(service, feed)]
-    _show([diagnose_feed(service.feeds[name], service.settings) for name in names], context)
+    labels = [*feeds] if feed is None else [feed_label(feeds, feed)]
+    _show([diagnose_feed(*feeds[label]) for label in labels], context)
 
 
-def feed_name(service: Service, name: str) -> str:
-    """`name`, if the application has a feed of that name. Raises NotDone."""
-    if name in service.feeds:
-        return name
-    hint = nearest(name, [*service.feeds]) or f" It has: {', '.join(service.feeds)}."
-    raise NotDone(f"this application has no feed {name}.{hint}")
+def feed_label(feeds: Mapping[str, Watched], label: str) -> str:
+    """`label`, if the application has a feed of that name. Raises NotDone."""
+    if label in feeds:
+        return label
+    hint = nearest(label, [*feeds]) or f" It has: {', '.join(feeds)}."
+    raise NotDone(f"this application has no feed {label}.{hint}")
 
 
 def _show(reports: Iterable[Report], context: click.Context) -> None:

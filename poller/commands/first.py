@@ -12,7 +12,7 @@ from poller.runtime.settings import Settings
 
 def poll_first(feed: Feed, url: str, settings: Settings) -> None:
     """Poll `feed` once, whose database is at `url`. Raises NotDone if the table cannot be watched,
-    with what to do about it, or if the database cannot be asked."""
+    with what to do about it, or if the database cannot be queried."""
     watch = feed.watch
     try:
         feed.poller.poll()
@@ -21,4 +21,4 @@ def poll_first(feed: Feed, url: str, settings: Settings) -> None:
         told = [f"{watch.source} cannot be watched: {report.problem or error}", *report.way_out]
         raise NotDone("\n".join(told)) from None
     except Exception as error:  # noqa: BLE001 - drivers raise anything
-        raise NotDone(f"the database cannot be asked: {why(error)}") from None
+        raise NotDone(f"the database cannot be queried: {why(error)}") from None

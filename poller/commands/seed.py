@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 clock, pause = time.monotonic, time.sleep
 TABLE, COLUMNS = "posts", ("author", "body")
 HOW_TO_MAKE_IT = (
-    "it belongs to the example wall, which makes it when it is first served: make run, in a clone"
+    "it belongs to the example wall, which creates it when it is first served: make run, in a clone"
 )
 EXAMPLES = """\b
 Examples:

@@ -27,7 +27,7 @@ Examples:
 STATUS = """\b
 Exit status:
   0  the tables were listed
-  2  the database cannot be asked
+  2  the database cannot be queried
 """
 HEADINGS = ("name", "kind", "key", "rows", "promise")
 ROWS = HEADINGS.index("rows")
@@ -53,8 +53,8 @@ def tables(target: Target, url: str | None, form: str) -> None:
     """List every table and view of a database: its key, about how many rows it has, and whether it
     can be watched.
 
-    Below the list is what is missing: for a table with exceptions what is not promised, and for one
-    that cannot be watched why, and the SQL that changes it. Nothing is written.
+    Below the list is what is missing: for a table with exceptions, what is not promised; for one
+    that cannot be watched, why not, and the SQL that changes that. It never writes.
     """
     where = target.url(url)
     from poller.inventory import CannotBeAsked, take_inventory

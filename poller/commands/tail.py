@@ -10,33 +10,28 @@ from typing import TYPE_CHECKING
 import click
 
 from poller.commands.layout import coloured
-from poller.commands.target import (
-    DATABASE,
-    Target,
-    for_a_database,
-    service_here,
-    settings_of,
-)
+from poller.commands.target import DATABASE, Target, feeds_here, for_a_database, settings_of
 
 if TYPE_CHECKING:
     from poller.commands.printers import Printer
     from poller.feed import Watch
+    from poller.runtime.settings import Settings
 
 EXAMPLES = """\b
 Examples:
-  rowcast tail shop.db orders                    new rows, from now on
-  rowcast tail shop.db orders --from 0           all rows, then the new ones
-  rowcast tail shop.db orders --from 3f2a09.120  behind where another one ended
-  rowcast tail shop.db orders --exit-after 1     wait for one row
+  rowcast tail shop.db orders                 new rows, from now on
+  rowcast tail shop.db orders --from 0        all rows, then the new ones
+  rowcast tail shop.db orders --from TOKEN    go on where another one ended
+  rowcast tail shop.db orders --exit-after 1  wait for one row
   rowcast tail shop.db orders --format json | jq .total
 """
 STATUS = """\b
 Exit status:
-  0    N rows came (--exit-after), or whoever read the output has left
-  2    the table cannot be watched, the database cannot be asked at the start,
+  0    N rows were printed (--exit-after), or the reader of the pipe has left
+  2    the table cannot be watched, the database cannot be queried at the start,
        or the command is wrong
-  3    the table is not the one any more that was read, or not the one that
-       TOKEN is of: rows that were printed may no longer hold
+  3    the table was dropped, truncated or restored, or TOKEN belongs to another
+       one: rows that were printed may no longer hold
   130  ended by Ctrl-C
   143  ended by SIGTERM
 """
@@ -53,8 +48,8 @@ Exit status:
     default="now",
     metavar="0|now|TOKEN",
     show_default=True,
-    help="Begin with the first row of the table, with the next new one, or behind what was read "
-    "up to TOKEN.",
+    help="Where to begin: at the first row, at the next new one, or where the run that printed "
+    "TOKEN ended.",
 )
 @click.option(
     "--format",
@@ -62,7 +57,7 @@ Exit status:
     type=click.Choice(["text", "json", "csv"]),
     default="text",
     show_default=True,
-    help="Columns for people, an object a line, or CSV with a heading.",
+    help="Aligned columns, a JSON object a line, or CSV with a heading.",
 )
 @click.option("--columns", metavar="A,B,…", help="Only these columns.")
 @click.option("--key", metavar="COLUMN", help="The integer key, if it is not the primary key.")
@@ -81,20 +76,19 @@ def tail(
 ) -> None:
     """Print the rows of a table as they are inserted, each once.
 
-    Every row that is committed is printed as soon as the next poll sees it: also one that commits
-    late, and those of a time in which the database was away, for which it waits. Where less is
-    promised, the log on standard error says so; ask rowcast doctor.
+    Every committed row is printed as soon as the next poll sees it, also one that commits late. If
+    the database is away, tail waits for it and goes on. Where less is promised, standard error says
+    so; rowcast doctor says why.
 
-    At its end it says on standard error how to go on: --from TOKEN begins exactly behind the last
-    row that was printed, or that the reader of a pipe took.
+    When it ends, it says on standard error how to go on: --from TOKEN begins with the first row
+    that was not printed, or that the reader of a pipe did not take.
 
     If the table is dropped, truncated or restored, --format text says so and goes on with the new
     rows. json and csv, which programs read, end with status 3.
     """
     last_event_id = _last_event_id(start)
-    settings = settings_of(target.context)
     names = [name.strip() for name in columns.split(",")] if columns else None
-    watch, url = _watch(target, arguments, key, names)
+    watch, url, settings = _watch(target, arguments, key, names)
     from poller.commands.tailing import Tailing
 
     tailing = Tailing(watch, url, settings, last_event_id, _printer(form), most)
@@ -111,7 +105,7 @@ def _last_event_id(start: str) -> str | None:
         parse_last_event_id(start)
     except ValueError:
         raise click.BadParameter(
-            f"{start!r} is none of 0, now, and the token that an earlier tail said at its end",
+            f"{start!r} is neither 0, nor now, nor a token that an earlier tail printed at its end",
             param_hint="--from",
         ) from None
     return start
@@ -119,21 +113,18 @@ def _last_event_id(start: str) -> str | None:
 
 def _watch(
     target: Target, arguments: Sequence[str], key: str | None, columns: Sequence[str] | None
-) -> tuple[Watch, str]:
-    """What to watch, and in which database: under `flask rowcast` a feed by its name, as the
+) -> tuple[Watch, str, Settings]:
+    """What to watch, in which database and how: under `flask rowcast` a feed by its name, as the
     application watches it; any table otherwise."""
     from poller.feed import Watch
 
-    service = None if target.database else service_here(target.context)
-    if service is not None and len(arguments) == 1 and arguments[0] in service.feeds:
-        feed = service.feeds[arguments[0]]
-        watch = feed.watch
-        return (
-            Watch(watch.source, watch.name, key or watch.key, columns or watch.columns),
-            feed.database.url.render_as_string(hide_password=False),
-        )
+    feeds = {} if target.database else feeds_here(target.context)
+    if len(arguments) == 1 and (found := feeds.get(arguments[0])) is not None:
+        watch = found.feed.watch
+        shown = Watch(watch.source, watch.name, key or watch.key, columns or watch.columns)
+        return shown, found.database, found.settings
     url, table = target.url_and_table(arguments)
-    return Watch.of(table, None, key, columns, None, {}), url
+    return Watch.of(table, None, key, columns, None, {}), url, settings_of(target.context)
 
 
 def _printer(form: str) -> Printer:

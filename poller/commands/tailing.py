@@ -36,15 +36,16 @@ from poller.wire.row import UNREADABLE_EVENT
 ROWS = (ROW, UNREADABLE_EVENT)
 DONE, RESET = 0, 3
 BY_SIGNAL = 128  # and the signal's number
+LOG_LEVEL = "warning"  # unless one is set: what a server tells its operators is not for a terminal
 ENDED_BY = (signal.SIGINT, signal.SIGTERM)
 OF_TABLE = {
     notices.HISTORY_CHANGED: "the table was dropped, truncated, restored or failed over; the rows "
     "above may no longer be in it",
-    notices.IDS_RESTARTED: "the table gives out its ids again from the start; the rows above may "
-    "no longer be in it",
+    notices.IDS_RESTARTED: "the table's ids started again; the rows above may no longer be in it",
 }
 OTHER_TABLE = (
-    "the table is not, or not any more, the one that the token is of; begin with --from 0 or now"
+    "the token belongs to another table, or to this one before it was emptied or recreated; begin "
+    "with --from 0 or now"
 )
 
 
@@ -85,8 +86,10 @@ class Tailing:
 
     def run(self, *, goes_on: bool) -> int:
         """The exit status. `goes_on`: after a reset, too. Raises NotDone for a table that cannot be
-        watched, or a database that cannot be asked now."""
-        log.configure(self._settings.log_level, self._settings.log_format)
+        watched, or a database that cannot be queried now."""
+        chosen = self._settings
+        level = chosen.log_level if "log_level" in chosen.model_fields_set else LOG_LEVEL
+        log.configure(level, chosen.log_format)
         try:
             with self._signals(), suppress(Interrupted):
                 self._poll_first()

@@ -11,27 +11,28 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 if TYPE_CHECKING:
+    from poller.feed import Feed
     from poller.runtime.settings import Settings
     from poller.service import Service
 
 DATABASE = """\b
 The database:
-  sqlite:///shop.db                     a file, from here; or just its name
-  sqlite:////srv/shop.db                a file, by its whole path
+  sqlite:///shop.db                     a file, relative to here; or just its name
+  sqlite:////srv/shop.db                a file, by its absolute path
   postgresql://user@host:5432/shop
   mysql://user@host:3306/shop           MariaDB, too
-Without URL and --database, the environment variable DATABASE_URL counts.
+Without URL and --database, the environment variable DATABASE_URL is used.
 Keep a password out of the command, which other users see: PostgreSQL takes it
-from PGPASSWORD or ~/.pgpass, MariaDB and MySQL from MYSQL_PWD, both from
---password-file or, asked for, at --password.
+from PGPASSWORD or ~/.pgpass, MariaDB and MySQL from MYSQL_PWD. For both there
+is --password-file, and --password asks for it.
 """
 CTRL_C = 130  # as shells say it
 
@@ -58,15 +59,20 @@ class Target:
 
     def url(self, argument: str | None) -> str:
         """The database's URL, with the password if it is known. Raises ClickException."""
+        return self.urls(argument)[0]
+
+    def urls(self, argument: str | None) -> list[str]:
+        """The same; an application may have several. Raises ClickException."""
         if argument and self.database:
             raise click.UsageError("name one database: as URL or with --database")
-        given = argument or self.database
-        if given is None and (service := service_here(self.context)) is not None:
-            given = database_of(service)
-        given = given or os.environ.get("DATABASE_URL")
+        given = [one for one in (argument, self.database) if one]
+        if not given:
+            given = databases_of(feeds_here(self.context))
+        if not given and (url := os.environ.get("DATABASE_URL")):
+            given = [url]
         if not given:
             raise click.UsageError("name the database: set DATABASE_URL, or give --database")
-        return self._with_password(_as_url(given))
+        return [self._with_password(_as_url(one)) for one in given]
 
     def url_and_table(self, arguments: Sequence[str]) -> tuple[str, str]:
         """From `[URL] TABLE`. One argument alone is the URL if it looks like one."""
@@ -96,7 +102,7 @@ class Target:
 def for_a_database(command: Callable[..., Any]) -> Callable[..., Any]:
     """Gives a command the options of the database. It is called with `target`."""
 
-    @click.option("--database", metavar="URL", help="The database, in place of the argument.")
+    @click.option("--database", metavar="URL", help="The database, instead of the argument.")
     @click.option("-W", "--password", "ask", is_flag=True, help="Ask for the password.")
     @click.option(
         "--password-file",
@@ -126,11 +132,12 @@ def for_a_database(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def settings_of(context: click.Context) -> Settings:
-    """The application's under `flask rowcast`, else those of the environment. Raises NotDone."""
+    """Those of the application's first notifier under `flask rowcast`, else those of the
+    environment. Raises NotDone."""
     from poller.runtime.environment import without_wall_settings
     from poller.runtime.settings import Settings, SettingsError
 
-    if (service := service_here(context)) is not None:
+    for service in services_here(context).values():
         return service.settings
     try:
         return Settings.from_env(without_wall_settings(os.environ))
@@ -138,24 +145,46 @@ def settings_of(context: click.Context) -> Settings:
         raise NotDone(str(error)) from None
 
 
-def service_here(context: click.Context) -> Service | None:
-    """The application's feeds under `flask rowcast`. Raises NotDone if it has no notifier."""
+def services_here(context: click.Context) -> dict[str, Service]:
+    """Those of the application's notifiers under `flask rowcast`, by name: first the one that was
+    given none. Raises NotDone if there is none."""
     cli = sys.modules.get("flask.cli")
     script = None if cli is None else context.find_object(cli.ScriptInfo)
     if script is None:
-        return None
-    from poller.web.current import service_of
+        return {}
+    from poller.web.current import EXTENSION, services_of
 
-    try:
-        return service_of(script.load_app())
-    except RuntimeError as error:
-        raise NotDone(str(error)) from None
+    found = services_of(script.load_app())
+    if not found:
+        raise NotDone("this application has no notifier: call init_app() first")
+    return dict(sorted(found.items(), key=lambda one: one[0] != EXTENSION))
 
 
-def database_of(service: Service) -> str | None:
-    """The URL of the database of its first feed."""
-    feed = next(iter(service.feeds.values()), None)
-    return None if feed is None else feed.database.url.render_as_string(hide_password=False)
+class Watched(NamedTuple):
+    """A feed of an application, and the settings that it has there."""
+
+    feed: Feed
+    settings: Settings
+
+    @property
+    def database(self) -> str:
+        """The URL of its database."""
+        return self.feed.database.url.render_as_string(hide_password=False)
+
+
+def feeds_here(context: click.Context) -> dict[str, Watched]:
+    """The feeds of the application under `flask rowcast`, by label: `orders`, or `archive/orders`
+    of a notifier that is named archive. Raises NotDone if it has no notifier."""
+    return {
+        feed.label: Watched(feed, service.settings.model_copy(update=feed.watch.settings))
+        for service in services_here(context).values()
+        for feed in service.feeds.values()
+    }
+
+
+def databases_of(feeds: Mapping[str, Watched]) -> list[str]:
+    """The URL of each of their databases, once."""
+    return [*dict.fromkeys(one.database for one in feeds.values())]
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -181,7 +210,7 @@ def _as_url(given: str) -> str:
 
     if "://" not in given:
         if not Path(given).is_file():
-            raise NotDone(f"{given} is neither a file that is there nor the URL of a database")
+            raise NotDone(f"{given} is neither an existing file nor the URL of a database")
         return f"sqlite:///{given}"
     try:
         return checked_url(given)

@@ -33,7 +33,7 @@ Examples:
 STATUS = """\b
 Exit status:
   0  ended by Ctrl-C or SIGTERM
-  2  the table cannot be watched, the database cannot be asked at the start,
+  2  the table cannot be watched, the database cannot be queried at the start,
      the port is taken, or the command is wrong
 """
 
@@ -64,7 +64,7 @@ def watch(
     """
     where, names = _url_and_tables(target, arguments)
     if (columns or key) and len(names) != 1:
-        raise click.UsageError("--columns and --key are of one table: name it, and no other")
+        raise click.UsageError("--columns and --key are for one table: name it, and no other")
     if not target.context.find_object(OwnProcess):
         _become_own_program(where, names, columns, key, port)
     chosen = [name.strip() for name in columns.split(",")] if columns else None
@@ -133,7 +133,7 @@ def _run(url: str, tables: Tables, port: int) -> None:
         server = listener(port)
     except OSError as error:
         tables.close()
-        raise NotDone(f"port {port} of 127.0.0.1 cannot be had: {error.strerror}") from None
+        raise NotDone(f"port {port} of 127.0.0.1 cannot be used: {error.strerror}") from None
     serve(server, tables, said)
 
 

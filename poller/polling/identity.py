@@ -11,11 +11,12 @@ the place; the lasting and the passing part of the history's name; the counters.
 - *Ids start again, and a poll sees it*: the counter is below the position, or the sequence has
   fallen below it. A counter is read with the rows, so none of the new ones has gone out.
 - *The name is another*. On PostgreSQL the lasting part is the sequence's file, the passing part the
-  table's. TRUNCATE … RESTART IDENTITY makes both new; VACUUM FULL, a partition, an ALTER that
-  rewrites make one new. As long as the sequence is the same, ids go on, so a rewritten table still
-  has a row that was delivered, and a truncated one has none. Elsewhere one name stands for both
-  truncating and altering, and the newest rows decide: in an altered table they are there as before,
-  in another one they are others. Where all are gone, the lasting part decides.
+  table's and what gives the key its value. TRUNCATE … RESTART IDENTITY makes both new, and so does
+  a default that names another sequence; VACUUM FULL, a partition, an ALTER that rewrites make one
+  new. As long as the sequence is the same, ids go on, so a rewritten table still has a row that was
+  delivered, and a truncated one has none. Elsewhere one name stands for both truncating and
+  altering, and the newest rows decide: in an altered table they are there as before, in another one
+  they are others. Where all are gone, the lasting part decides.
 - *Ids start again, and no poll sees it*: within one transaction, or between two polls, rows are
   deleted, the counter is set back, and other rows take the ids up to the position and beyond. No
   catalogue tells. But each such row lies at or below the position, so a row that was read is now
@@ -100,10 +101,15 @@ class Identity:
 
     def is_another(self, seen: History, cursor: Cursor) -> bool:
         """Whether `seen` is not the history that is being streamed. If the table was only altered,
-        its history has the new name from here on."""
+        its history has the new name from here on.
+
+        Raises HistoryMoved if it is not there any more: then nobody knows what was read.
+        """
         if seen == self._history:
             return False
         seen, known = self._source.describe(), self._history
+        if seen == known:
+            raise HistoryMoved("another table was there for a moment")
         if seen.place != known.place or (cursor.position and self._is_recreated(seen, cursor)):
             return True
         self._history = seen

@@ -76,6 +76,7 @@ class Poller:
         self._identity = Identity(source)
         self._reset_reason = ""
         self._failures = 0
+        self._read_s = 0.0  # what the last read took that found all
         self._share = _share()
         self._woken = Event()
         self._stopped = Event()
@@ -109,8 +110,10 @@ class Poller:
         if full:
             return 0.0
         self._report.found_all(read_s, reading.counter, self._log.held.position, now)
-        # A read that takes long leaves the database alone for as long.
-        return max(self.interval_s, read_s)
+        # Reads that take long again and again leave the database alone for as long. One alone, as
+        # after a holder of many gaps has ended, does not keep the next rows waiting.
+        before_s, self._read_s = self._read_s, read_s
+        return max(self.interval_s, min(before_s, read_s))
 
     @property
     def interval_s(self) -> float:

@@ -45,7 +45,7 @@ class Database:
     `source` is a URL, any of `sqlite:///path`, `postgresql://…`, `mysql://…` and `mariadb://…`,
     with options as docs/databases.md has them; or an engine of the application, which then makes
     the connections. Raises ValueError for one that cannot be used, and for an in-memory SQLite
-    database, which every thread would have for itself.
+    database, which every thread would have for itself; ImportError if its driver is not installed.
     """
 
     def __init__(self, source: UrlOrEngine, *, query_timeout_s: float = QUERY_TIMEOUT_S) -> None:

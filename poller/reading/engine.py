@@ -17,6 +17,7 @@ from poller.reading.turns import AHEAD, KEPT
 from poller.reading.url import parsed
 
 UrlOrEngine = str | Engine
+EXTRAS = {"psycopg": "rowcast[postgresql]", "pymysql": "rowcast[mysql]"}  # by the driver's module
 
 
 def url_of(source: UrlOrEngine) -> URL:
@@ -32,23 +33,39 @@ def url_of(source: UrlOrEngine) -> URL:
 
 
 def engine_of(source: UrlOrEngine, session: Session, pool_timeout_s: float) -> Engine:
-    """An engine of our own. Connects to nothing yet."""
-    engine = create_engine(
-        session.url,
-        # Reads are nearly all there is: they switch nothing on, and send nothing but themselves.
-        isolation_level="AUTOCOMMIT",
-        skip_autocommit_rollback=True,
-        pool_size=KEPT,
-        max_overflow=AHEAD,
-        pool_timeout=pool_timeout_s,
-        connect_args=dict(session.connect_args),
-    )
+    """An engine of our own. Connects to nothing yet. Raises ImportError without its driver."""
+    try:
+        engine = create_engine(
+            session.url,
+            # Reads are nearly all there is: they switch nothing on, and send nothing but
+            # themselves.
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            pool_size=KEPT,
+            max_overflow=AHEAD,
+            pool_timeout=pool_timeout_s,
+            connect_args=dict(session.connect_args),
+        )
+    except ImportError as error:
+        raise _driver_missing(session.url, error) from None
     if isinstance(source, str):
         told = _told(session, _connect, adopted=False)
     else:
         told = _told(session, _connect_by(source), adopted=True)
     event.listen(engine, "do_connect", told)
     return engine
+
+
+def _driver_missing(url: URL, error: ImportError) -> ImportError:
+    """The same error in words that say what to do. `psycopg` may be there without its library."""
+    driver = url.get_driver_name()
+    fault = "is not installed"
+    if error.name != driver:
+        fault = f"cannot be loaded ({next(iter(str(error).splitlines()), 'no reason given')})"
+    told = f"{driver}, the driver for {url.get_backend_name()}, {fault}"
+    if driver in EXTRAS:
+        told += f": pip install '{EXTRAS[driver]}'"
+    return ImportError(told, name=error.name)
 
 
 def _connect(dialect: Any, args: Any, options: Any) -> Any:

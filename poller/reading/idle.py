@@ -14,8 +14,9 @@ gap was taken, hence before the pass read that one, hence before the look of 2. 
 finds the holder idle since the same, it took no such id, and the gap does not wait for it.
 
 It holds only if `s` is never the same twice, and if all of the gap lies above the bound; and only
-of a fence whose keys are never used again, or the `s` might be another transaction's. A holder of
-which the database tells nothing is waited for, as ever.
+of a fence whose keys are never used again, or the `s` might be another transaction's. A counter
+that was set back says less than was given out, so no bound is below one that was read before. A
+holder of which the database tells nothing is waited for, as ever.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class IdleHolders:
 
     def __init__(self) -> None:
         self._known: dict[str, Known] = {}
+        self._greatest = 0
 
     def bounds(self, idle: Mapping[str, str]) -> list[tuple[int, str]]:
         """Above which id none is a holder's, and the holder's key; for those of `idle` (key → since
@@ -39,5 +41,6 @@ class IdleHolders:
 
     def counted(self, idle: Mapping[str, str], counter: int) -> None:
         """A look saw those of `idle`, and then `counter` was read, the greatest id given out."""
+        self._greatest = max(self._greatest, counter)
         still = {key: bound for bound, key in self.bounds(idle)}
-        self._known = {key: (since, still.get(key, counter)) for key, since in idle.items()}
+        self._known = {key: (since, still.get(key, self._greatest)) for key, since in idle.items()}

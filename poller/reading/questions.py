@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.ranges import MAX_ID, Range
-from poller.reading.conditions import LISTED_RANGE, Bounds, Form, Part, Shape, form_of
+from poller.reading.conditions import Bounds, Form, Part, Shape, form_of
 
 WIDER = 16  # so many times as many ids are asked for next
 ROWS = "rows"
@@ -30,7 +30,7 @@ def parts(ranges: Sequence[Range], wanted: int, form: Form) -> Iterator[Part]:
         if not _has_room(part, high - low + 1, wanted, form):
             yield part
             part, wanted = Part(), wanted * WIDER
-        part.add(low, high)
+        part.add(low, high, listed=high - low + 1 < form.listed_range)
     if part.ids:
         yield part
 
@@ -39,7 +39,7 @@ def _has_room(part: Part, size: int, wanted: int, form: Form) -> bool:
     """For a range of so many ids, where so many ids in all are wanted."""
     if not part.ids:
         return True
-    if size < LISTED_RANGE:
+    if size < form.listed_range:
         room = len(part.listed) + size <= form.listed_ids
     else:
         room = len(part.wide) < form.wide_ranges

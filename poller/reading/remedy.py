@@ -120,7 +120,7 @@ def _new_sqlite_table(inspector: Inspects, table: sa.Table, quote: Quote) -> Ite
     if primary:
         defined.append(f"UNIQUE ({', '.join(map(quote, primary))})")
     made, old = quote(f"{table.name}_with_key"), quote(table.name)
-    yield "-- Then make its indexes, triggers and foreign keys again."
+    yield "-- Then create its indexes, triggers and foreign keys again."
     yield "BEGIN;"
     yield f"CREATE TABLE {made} ({', '.join(defined)});"
     yield f"INSERT INTO {made} ({names}) SELECT {names} FROM {old};"  # noqa: S608 - quoted

@@ -62,6 +62,7 @@ class Source:
             # Another history was met: an open SQLite connection would go on reading a swapped
             # file, and any other the server that was a primary until now.
             self._database.dispose()
+        self._ahead = Ahead()  # it was of the history before
         start = self._database.read(self._open, polling=True)
         self._tell_exceptions()
         return start

@@ -14,10 +14,10 @@ after it and never knew.
 
 An id never claims to have been given later than it was. It may claim less: so that all workers
 give the same ids most of the time, and caches can answer for each other, the time is that of the
-minute's beginning. Only in the first minute of a worker, and in the minute after ids started again, is it
-that of the second: ids of before and after must be told apart. What is noticed by two workers
-in different seconds voids, at the later one, what the other gave in between: these clients are
-reset once more. Pure.
+minute's beginning. Only in the first minute of a worker, and in the minute after ids started again,
+is it that of the second: ids of before and after must be told apart. What two workers notice in
+different seconds voids, at the later one, what the other gave in between: these clients are reset
+once more. Pure.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The stream as JSON lines: one object a line, for readers that do not know Server-Sent Events.
 
-    {"start":{"feed":"orders","resumed":true},"next":"3f2a09.120"}
-    {"row":{"id":121,"customer":"Ada"},"next":"3f2a09.121"}
-    {"live":true,"next":"3f2a09.121"}
+    {"start":{"feed":"orders","resumed":true},"next":"3f2a09c41e37a1b2.120"}
+    {"row":{"id":121,"customer":"Ada"},"next":"3f2a09c41e37a1b2.121"}
+    {"live":true,"next":"3f2a09c41e37a1b2.121"}
 
 The first member says what it is, `next` where to go on. A heartbeat is an empty line. Pure.
 """

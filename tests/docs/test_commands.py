@@ -69,10 +69,10 @@ def test_few_blocks_are_not_run() -> None:
 
 
 def test_what_is_shown_is_compared() -> None:
-    shown = 'retry: 2000\n\nid: 01beef.7\ndata: {"id":7}\n'
-    assert matches('retry: 2000\n\nid: 3f2a09.7\ndata: {"id":7}', shown)
+    shown = 'retry: 2000\n\nid: 01beef0000000000.7\ndata: {"id":7}\n'
+    assert matches('retry: 2000\n\nid: 3f2a09c41e37a1b2.7\ndata: {"id":7}', shown)
     assert matches("retry: 2000\n…\ndata: {…}", shown)
-    assert not matches('retry: 2000\n\nid: 3f2a09.8\ndata: {"id":7}', shown)
+    assert not matches('retry: 2000\n\nid: 3f2a09c41e37a1b2.8\ndata: {"id":7}', shown)
     assert not matches("retry: 2000", shown)
 
 

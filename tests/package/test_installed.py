@@ -14,6 +14,8 @@ from tests.package.helpers import DATABASE, PROJECT, TEN_LINES, Environment, wri
 
 pytestmark = pytest.mark.package
 
+NO_MODULES = {"py.typed", "static/rowcast.js", "static/rowcast.d.ts", "watching/page/watch.html"}
+
 
 def test_the_wheel_has_the_package_alone(
     installed: Environment, checkout: Path, tmp_path: Path
@@ -28,11 +30,10 @@ def test_the_wheel_has_the_package_alone(
         "poller",
         f"rowcast-{poller.__version__}.dist-info",
     }
-    modules = {str(path.relative_to(checkout)) for path in checkout.glob("poller/**/*.py")}
-    others = {"poller/py.typed"}
-    others |= {str(path.relative_to(checkout)) for path in checkout.glob("poller/static/*")}
-    assert "poller/static/rowcast.js" in others
-    assert {name for name in names if name.startswith("poller/")} == modules | others
+    files = {path for path in checkout.glob("poller/**/*") if path.is_file()}
+    ours = {str(path.relative_to(checkout)) for path in files}
+    assert {f"poller/{one}" for one in NO_MODULES} <= ours
+    assert {name for name in names if name.startswith("poller/")} == ours
 
 
 def test_only_what_was_asked_for_is_installed(installed: Environment) -> None:
@@ -68,6 +69,15 @@ def test_two_commands_lead_to_the_rows_of_a_table(
         ended = installed.run(*program, *given, folder=shop)
         assert ended.stdout == '{"id":1,"customer":"Ada","total":5}\n'
         assert "1 row; to go on: --from " in ended.stderr
+
+
+def test_an_application_says_which_extra_is_missing(installed: Environment, shop: Path) -> None:
+    write(shop, shop=TEN_LINES)
+    env = {"DATABASE_URL": "mysql://ann:s3cr3t@127.0.0.1/shop"}
+    told = installed.run_any("python", "-c", "import shop", folder=shop, **env)
+    last = told.stderr.splitlines()[-1]
+    assert (told.returncode, last.endswith(": pip install 'rowcast[mysql]'")) == (1, True), last
+    assert "s3cr3t" not in told.stderr
 
 
 def test_doctor_says_which_extra_is_missing(installed: Environment, shop: Path) -> None:

@@ -545,7 +545,7 @@ def test_rows_that_a_policy_may_hide_are_named_until_the_remedy(postgresql_url: 
         assert verdict(reader_url).status == WHOLE
 
 
-# -- what cannot be asked -------------------------------------------------------------------------
+# -- what cannot be queried -----------------------------------------------------------------------
 
 
 def test_a_table_that_is_not_there_is_said(database_url: str) -> None:
@@ -566,7 +566,7 @@ def test_a_misspelt_table_or_key_brings_the_nearest_name(database_url: str) -> N
 def test_a_database_that_is_away_is_said_without_the_password(scheme: str) -> None:
     report = verdict(f"{scheme}://me:geheim@127.0.0.1:{free_port()}/shop?sslkey=geheim")
     assert report.status == NOT_WATCHED
-    assert report.problem.startswith("the database cannot be asked: ")
+    assert report.problem.startswith("the database cannot be queried: ")
     assert "geheim" not in "".join(report.lines())
 
 
@@ -588,7 +588,7 @@ def test_a_server_that_is_not_what_the_url_says_is_named(
     )
     report = verdict(postgresql_url)
     assert report.status == NOT_WATCHED
-    assert report.problem.startswith("the database cannot be asked: it is none that Rowcast knows.")
+    assert report.problem.startswith("the database cannot be queried: Rowcast does not know it.")
     assert "CockroachDB CCL v24.3.5" in report.problem
 
 
@@ -614,7 +614,7 @@ def test_a_missing_sqlite_file_is_said_and_not_made(sqlite_url: str) -> None:
     path = Path(sql.sqlite_path(sqlite_url))
     report = verdict(sqlite_url)
     assert report.status == NOT_WATCHED
-    assert report.problem == f"there is no file {path}; start what makes it, or name another"
+    assert report.problem == f"there is no file {path}; start what creates it, or name another"
     assert not any(path.parent.iterdir())
 
 
@@ -700,13 +700,13 @@ def test_the_command_gives_a_frozen_database_up(
     postgres_server.freeze()
     status, said = doctor(postgresql_url, "notes", ROWCAST_QUERY_TIMEOUT="0.5")
     assert status == NOT_WATCHED
-    assert "the database cannot be asked: " in said
+    assert "the database cannot be queried: " in said
 
 
 @pytest.mark.parametrize(
     ("arguments", "env", "said"),
     [
-        (("posts.db", "posts"), {}, "posts.db is neither a file that is there nor the URL of a"),
+        (("posts.db", "posts"), {}, "posts.db is neither an existing file nor the URL of a"),
         (("post gres://x", "posts"), {}, "not a database URL; write sqlite:///path, postgres"),
         (("sqlite:///posts.db",), {}, "name the table, too"),
         (("posts",), {"DATABASE_URL": ""}, "name the database: set DATABASE_URL"),

@@ -41,7 +41,7 @@ def behind(
 def test_while_rowcast_is_away_streams_are_told_to_come_back(start_proxy: StartProxy) -> None:
     """Anything but 200 and this type ends a native EventSource for good."""
     proxy = start_proxy(free_port())
-    for path in ("/stream", "/stream/posts", "/stream?last_event_id=3f2a09.7"):
+    for path in ("/stream", "/stream/posts", "/stream?last_event_id=3f2a09c41e37a1b2.7"):
         away = request(proxy.url + path)
         assert (away.status, away.text) == (200, "retry: 2000\n")
         assert re.match("text/event-stream(;|$)", away.headers["content-type"])

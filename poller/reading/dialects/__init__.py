@@ -9,7 +9,7 @@ that the database ever gave out.
 | database | place | lasting | passing | counter |
 |---|---|---|---|---|
 | SQLite | the file and its birth, name | its line in the schema | the schema's version | (1) |
-| PostgreSQL | cluster, timeline, database, oid | the sequence's file | the table's files | (2) |
+| PostgreSQL | cluster, timeline, database, oid | the sequence's file | the table's, default | (2) |
 | MariaDB, MySQL | server, database, name | creation time, InnoDB's id | – | `auto_increment` |
 
 (1) `sqlite_sequence`, or the greatest id; (2) the sequence, or the greatest id.

@@ -21,7 +21,7 @@ NOT_TOLD: ColumnElement[Any] = sa.null()
 # What polling/identity.py cannot know of any table.
 LIMITS = (
     "not noticed: ids given out again between two polls, to a row like the one that was deleted",
-    "a needless reset: a row follows an UPDATE of all that told the newest row from others",
+    "a needless reset: an UPDATE changed everything that told the newest row from others",
 )
 UNKNOWN_LATER = "not noticed by a worker that started later:"
 NEEDLESS_LATER = "a needless reset, by a worker that started later:"

@@ -119,7 +119,7 @@ def examine(
         status(
             _address(relation, system=not system),
             _ids(relation),
-            _file(relation),
+            sa.func.concat_ws("/", _file(relation), _default(relation)),
             counter=_counter(relation, key),
             given=_given(relation),
             second=SECOND,
@@ -186,6 +186,14 @@ def _file(relation: Relation) -> ColumnElement[Any]:
     partitions = sa.func.pg_partition_tree(_regclass(relation)).table_valued("relid")
     files = sa.cast(sa.func.pg_relation_filenode(partitions.c.relid), sa.BigInteger)
     return sa.select(sa.func.sum(files)).select_from(partitions).scalar_subquery()
+
+
+def _default(relation: Relation) -> ColumnElement[Any]:
+    """That of the key, by its oid: another one may name another sequence than is read here. (An
+    identity has none, and its sequence goes with it.)"""
+    of = sa.table("pg_attrdef", *map(sa.column, ("oid", "adrelid", "adnum")))
+    here = sa.and_(of.c.adrelid == _regclass(relation), of.c.adnum == relation.key_number)
+    return sa.select(of.c.oid).where(here).scalar_subquery()
 
 
 def _regclass(relation: Relation) -> ColumnElement[Any]:

@@ -17,7 +17,8 @@ NOT_KNOWN = (
     *LIMITS,
     f"{UNKNOWN_LATER} ids given out again after setval() had set the sequence back",
     f"{UNKNOWN_LATER} the server's files put back as they were, and written beyond the newest id",
-    "a needless reset: an ALTER TABLE that rewrites the sequence, too (the key's type, SET LOGGED)",
+    "a needless reset: an ALTER TABLE that also rewrites the sequence (the key's type, SET LOGGED)",
+    "a needless reset: a default of the key that names another sequence",
     f"{NEEDLESS_LATER} a sequence that was altered",
 )
 NO_SYSTEM = Finding(

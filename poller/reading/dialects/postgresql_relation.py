@@ -56,6 +56,7 @@ SELECT jsonb_build_object(
   'hidden', row_security_active(to_regclass(:name)),
   'extensions', (SELECT coalesce(jsonb_agg(extname ORDER BY extname), '[]') FROM pg_extension
     WHERE extname IN {EXTENSIONS}),
+  'key_number', (SELECT attnum FROM keys WHERE own),
   'default', (SELECT given FROM keys WHERE own),
   'defaults', (SELECT jsonb_agg(DISTINCT given) FROM keys WHERE given IS NOT NULL),
   'sequences', (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -118,8 +119,9 @@ class IdSequence:
 class Relation:
     """What the catalogue tells of the table `name`, which is quoted if it has to be.
 
-    `told` is all of it as one text. `default` gives the key its value, `defaults` are also those of
-    the partitions. `hidden`: a policy may hide rows from this user.
+    `told` is all of it as one text. The key is the column `key_number`; `default` gives it its
+    value, `defaults` are also those of the partitions. `hidden`: a policy may hide rows from this
+    user.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Relation:
     subscribed: bool
     hidden: bool
     extensions: Sequence[str]
+    key_number: int
     default: str | None
     defaults: Sequence[str]
     sequences: Sequence[IdSequence]

@@ -8,6 +8,7 @@
 | empty pg_locks believed | nobody holds an id where nobody is shown | silent hole |
 | id above the sequence dead | an id that was set by hand ends all those below it | unserved |
 | history unread in pages | rows of a new history catch up with an old one | missed reset |
+| epoch without salt | an id of before counts when ids started again under one name | missed reset |
 
 "Unserved" is a client that never gets the last row. They are planted in this process, and undone
 after each test.
@@ -23,6 +24,7 @@ from poller.reading.dialects import postgresql
 from poller.reading.dialects.facts import NOT_TOLD
 from poller.reading.fence import HolderFence, HoldersSeen
 from poller.reading.idle import IdleHolders
+from poller.wire.epoch import Salt
 from tests.campaigns.oracle.mutants import Mutant
 from tests.campaigns.oracle.patches import patch
 
@@ -87,6 +89,10 @@ def history_unread_in_pages() -> None:
     patch(backfill, "_began_again", lambda _: lambda *_found: False)
 
 
+def epoch_without_salt() -> None:
+    patch(Salt, "void_before", lambda _: lambda self: self)
+
+
 MUTANTS: dict[str, Mutant] = {
     "gap not read": Mutant(gap_not_read, "holder_goes", "late"),
     "key used again": Mutant(key_used_again, "connection_goes_on", "late"),
@@ -98,4 +104,5 @@ MUTANTS: dict[str, Mutant] = {
     "history unread in pages": Mutant(
         history_unread_in_pages, "page_of_another_history", "missed reset"
     ),
+    "epoch without salt": Mutant(epoch_without_salt, "ids_restart_meanwhile", "missed reset"),
 }

@@ -100,6 +100,21 @@ def page_of_another_history(stage: HandStage) -> None:
     stage.poll()
 
 
+def ids_restart_meanwhile(stage: HandStage) -> None:
+    """While a client is away, ids start again under the name that the history had, the worker sees
+    it, and rows come beyond what the client has."""
+    visitor = stage.visitor()
+    stage.insert(3)
+    stage.poll()
+    visitor.leave()
+    stage.empty()
+    stage.poll()
+    stage.insert(6)
+    stage.poll()
+    visitor.come()
+    stage.poll()
+
+
 SCENARIOS: dict[str, Callable[[HandStage], None]] = {
     story.__name__: story
     for story in (
@@ -110,8 +125,11 @@ SCENARIOS: dict[str, Callable[[HandStage], None]] = {
         id_by_hand,
         burnt_beside_an_open_transaction,
         page_of_another_history,
+        ids_restart_meanwhile,
     )
 }
+# Which database a story needs, where it is not PostgreSQL.
+DATABASE = {"ids_restart_meanwhile": "sqlite"}  # its catalogue tells nothing of a cleared sequence
 # What makes the database as a story wants it, before the worker looks at it.
 HIDE_LOCKS = "CREATE VIEW public.pg_locks AS SELECT * FROM pg_catalog.pg_locks WHERE false"
 SHADOWED = "?options=-csearch_path%3Dpublic,pg_catalog"

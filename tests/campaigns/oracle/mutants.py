@@ -27,7 +27,7 @@ from poller.delivery.subscriber import Subscriber
 from poller.ids.cursor import Cursor
 from poller.ids.gaps import NOBODY, Gaps
 from poller.polling.loop import Poller
-from poller.reading.fence import Pass
+from poller.reading.fence import HolderFence, Pass
 from poller.reading.source import Source
 from poller.wire import event_id
 from tests.campaigns.oracle.patches import patch
@@ -49,9 +49,9 @@ class Mutant:
 
 def naive_cursor() -> None:
     def make(_: Any) -> Any:
-        return lambda self, dead: Cursor.at(max(self.position, dead[-1][1]))
+        return lambda *_: None
 
-    patch(Cursor, "retire", make)
+    patch(HolderFence, "judge", make)
 
 
 def _replay_shifted(by: int) -> Callable[[], None]:

@@ -7,7 +7,7 @@ import pytest
 from tests.campaigns.oracle.checker import anomalies
 from tests.campaigns.oracle.fence_mutants import MUTANTS
 from tests.campaigns.oracle.hand import on_stage
-from tests.campaigns.oracle.hand_scenarios import SCENARIOS, set_for
+from tests.campaigns.oracle.hand_scenarios import DATABASE, SCENARIOS, set_for
 from tests.campaigns.oracle.lateness import late_rows
 from tests.campaigns.oracle.patches import undone
 from tests.campaigns.oracle.records import Record
@@ -31,12 +31,20 @@ def play(scenario: str, url: str, folder: Path) -> Record:
         return stage.end()
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
-def test_mistake_is_found(mutant: str, postgresql_url: str, tmp_path: Path) -> None:
+def database_of(scenario: str) -> str:
+    return DATABASE.get(scenario, "postgresql")
+
+
+@pytest.mark.parametrize(
+    ("mutant", "database_url"),
+    [(name, database_of(planted.scenario)) for name, planted in MUTANTS.items()],
+    indirect=["database_url"],
+)
+def test_mistake_is_found(mutant: str, database_url: str, tmp_path: Path) -> None:
     planted = MUTANTS[mutant]
     with undone():
         planted.plant()
-        record = play(planted.scenario, postgresql_url, tmp_path)
+        record = play(planted.scenario, database_url, tmp_path)
     assert planted.anomaly in found(record), stories(record, anomalies(record))
 
 
@@ -47,10 +55,14 @@ def test_page_of_ids_that_started_again_is_nobodys(database_url: str, tmp_path: 
     assert not found(record), stories(record, anomalies(record))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    ("scenario", "database_url"),
+    [(name, database_of(name)) for name in SCENARIOS],
+    indirect=["database_url"],
+)
 def test_story_without_a_mistake_shows_nothing(
-    scenario: str, postgresql_url: str, tmp_path: Path
+    scenario: str, database_url: str, tmp_path: Path
 ) -> None:
-    record = play(scenario, postgresql_url, tmp_path)
+    record = play(scenario, database_url, tmp_path)
     late = [str(one) for one in late_rows(record)]
     assert not found(record), f"{stories(record, anomalies(record))}\n{late}"

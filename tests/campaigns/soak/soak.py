@@ -22,6 +22,9 @@ OLD_ROWS = 10_000
 WARM_UP_S = 300.0
 SETTLED_S = 20.0
 ENDING_S = 0.2
+# What a client lacks up to id 200, as runs downwards: a few ids, a wide range, both, and the same
+# with two ranges. And how many rows that is.
+OTHER_SHAPES = {"1": 1, "40": 40, "1,1,40": 41, "40,1,40": 80, "1,1,40,1,40": 81}
 WARM_S, WARM_CONNECTS_PER_S, WARM_ROWS_PER_S = 3.0, 50.0, 20.0  # what a first stream brings along
 
 
@@ -104,10 +107,11 @@ def warm(wall: Gunicorn, url: str) -> None:
         with wall.only_worker(pid), Stream(wall.stream_url, "0") as stream:
             stream.wait_for_rows(OLD_ROWS, 60)
             epoch, _, position = stream.last_event_id.partition(".")
-        # A single old row: a statement of another shape, which is made once and kept.
-        lacks_5 = f"{epoch}.{position}!{int(position) - 5},1"
-        with wall.only_worker(pid), Stream(wall.stream_url, lacks_5) as stream:
-            stream.wait_for_rows(1)
+        # Statements of other shapes, which are made once and kept.
+        for gaps, lacking in OTHER_SHAPES.items():
+            lacks = f"{epoch}.{position}!{int(position) - 200},{gaps}"
+            with wall.only_worker(pid), Stream(wall.stream_url, lacks) as stream:
+                stream.wait_for_rows(lacking)
     crowd = Crowd(wall.stream_url, WARM_CONNECTS_PER_S, seed=0)
     crowd.begin()
     crowd.run(WARM_S, Writer(url, WARM_ROWS_PER_S).write_due)

@@ -30,7 +30,7 @@ def test_what_is_there_is_said(database_url: str, rowcast: Run) -> None:
     ended = rowcast("check", database_url, "--port", port, "--workers", 2, env=env)
     said = ended.stdout
     assert ended.exit_code in (0, 1), said  # 1: this shell allows few files
-    assert "settings: ROWCAST_POLL_INTERVAL set, the others as installed" in said
+    assert "settings: ROWCAST_POLL_INTERVAL set, the others at their defaults" in said
     assert f"port: 127.0.0.1:{port} is free" in said
     assert "each of 2 workers polls for itself, 8 queries a second for each table" in said
     name = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MariaDB"}

@@ -136,7 +136,7 @@ def test_an_empty_database_has_no_tables(database_url: str, rowcast: Run) -> Non
 def test_a_database_that_is_away_is_said_to_be(rowcast: Run) -> None:
     ended = rowcast("tables", "postgresql://rowcast@127.0.0.1:1/shop")
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert "the database cannot be asked" in ended.stderr
+    assert "the database cannot be queried" in ended.stderr
 
 
 # -- one table that cannot be read ----------------------------------------------------------------

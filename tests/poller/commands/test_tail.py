@@ -72,6 +72,19 @@ def test_new_rows_as_they_come(orders: str) -> None:
         assert tail.status() == 0
 
 
+def test_only_warnings_of_the_log_are_told(sqlite_orders: str) -> None:
+    """What a server tells its operators comes when it is asked for."""
+    insert(sqlite_orders, "Ada")
+    given = ("tail", sqlite_orders, "orders", "--from", "0", "--exit-after", "1")
+    told = []
+    for env in ({}, {"ROWCAST_LOG_LEVEL": "info"}):
+        with running(*given, **env) as tail:
+            assert b"Ada" in tail.stdout.read()
+            assert tail.status() == 0
+            told.append(" limits feed='orders' " in tail.stderr)
+    assert told == [False, True]
+
+
 def test_the_token_goes_on_exactly(orders: str, rowcast: Run) -> None:
     insert(orders, *map(str, range(10)))
     start, found = "0", []
@@ -137,12 +150,12 @@ def test_a_table_that_cannot_be_watched_is_said_with_the_way_out(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("postgresql://rowcast@127.0.0.1:1/shop", "orders"), "the database cannot be asked"),
-        (("no.db", "orders"), "no.db is neither a file that is there nor the URL of a database"),
+        (("postgresql://rowcast@127.0.0.1:1/shop", "orders"), "the database cannot be queried"),
+        (("no.db", "orders"), "no.db is neither an existing file nor the URL of a database"),
         (("sqlite:////nowhere/no.db", "orders"), "there is no file /nowhere/no.db"),
         (("sqlite:///:memory:", "orders"), "in-memory"),
         (("foo://x/y", "orders"), "Can't load plugin: sqlalchemy.dialects:foo"),
-        (("sqlite:///x.db", "orders", "--from", "yesterday"), "'yesterday' is none of 0, now"),
+        (("sqlite:///x.db", "orders", "--from", "yesterday"), "'yesterday' is neither 0, nor now"),
         (("sqlite:///x.db",), "name the table, too: tail [URL] TABLE. rowcast tables lists them"),
         (("sqlite:///x.db", "orders", "--exit-after", "0"), "'--exit-after'"),
     ],

@@ -53,7 +53,7 @@ def test_a_file_that_is_there_is_a_database(tmp_path: Path) -> None:
     [
         ((), "name the database: set DATABASE_URL, or give --database"),
         ((PLACE, "--database", PLACE), "name one database"),
-        (("shop.db",), "shop.db is neither a file that is there nor the URL of a database"),
+        (("shop.db",), "shop.db is neither an existing file nor the URL of a database"),
         (("post gres://x",), "not a database URL"),
     ],
 )
@@ -113,6 +113,54 @@ def test_a_feed_is_tailed_as_the_application_watches_it(in_app: Run) -> None:
     given = ("--from", "0", "--exit-after", "1", "--format", "json")
     assert in_app("tail", "news", *given).stdout == '{"id":1,"customer":"Ada"}\n'
     assert '"card":"4111"' in in_app("tail", "orders", *given).stdout
+
+
+@pytest.fixture
+def in_app_with_two(in_app: Run, sqlite_url: str, tmp_path: Path) -> Callable[..., Result]:
+    """The same beside a notifier `archive`, which watches `readings` of another database."""
+    other = f"sqlite:///{tmp_path / 'archive.db'}"
+    sql.execute(other, "CREATE TABLE readings (id INTEGER PRIMARY KEY AUTOINCREMENT, celsius, raw)")
+    sql.execute(other, "INSERT INTO readings (celsius, raw) VALUES (21, 'x')")
+    app, archive, news = Flask("test"), Notifier("archive"), Notifier()
+    archive.watch("readings", columns=["id", "celsius"], max_value_bytes=1024)
+    archive.init_app(app, database=Database(other), settings=Settings(), url_prefix="/archive")
+    news.watch("orders", name="news")
+    news.init_app(app, database=Database(sqlite_url), settings=Settings())
+    script = ScriptInfo(create_app=lambda: app)
+    return lambda *arguments: CliRunner().invoke(flask_commands, [*arguments], obj=script)
+
+
+def test_the_feeds_of_all_notifiers_are_known(in_app_with_two: Run) -> None:
+    told = in_app_with_two("doctor")
+    assert told.exit_code == 0, told.output
+    verdicts = [line for line in told.stdout.splitlines() if line.endswith("holds in full.")]
+    assert [line.split()[0] for line in verdicts] == ["orders", "readings"]
+    assert "readings can be watched" in in_app_with_two("doctor", "archive/readings").stdout
+    misspelt = in_app_with_two("doctor", "readings")
+    assert "no feed readings. Did you mean archive/readings?" in misspelt.stderr
+    given = ("--from", "0", "--exit-after", "1", "--format", "json")
+    told = in_app_with_two("tail", "archive/readings", *given)
+    assert told.stdout == '{"id":1,"celsius":21}\n'
+    assert '"customer":"Ada"' in in_app_with_two("tail", "news", *given).stdout
+
+
+def test_the_databases_of_all_notifiers_are_asked(in_app_with_two: Run, sqlite_url: str) -> None:
+    told = in_app_with_two("check", "--port", "0").stdout
+    databases = [line for line in told.splitlines() if line.startswith("ok     database: ")]
+    first, second = databases
+    assert sqlite_url in first
+    assert "archive.db" in second
+    assert "\norders  table  id" in in_app_with_two("tables").stdout
+
+
+def test_an_application_with_a_named_notifier_alone_is_known(sqlite_url: str) -> None:
+    sql.execute(sqlite_url, "CREATE TABLE readings (id INTEGER PRIMARY KEY AUTOINCREMENT)")
+    app, archive = Flask("test"), Notifier("archive")
+    archive.watch("readings")
+    archive.init_app(app, database=Database(sqlite_url), settings=Settings())
+    script = ScriptInfo(create_app=lambda: app)
+    told = CliRunner().invoke(flask_commands, ["doctor", "archive/readings"], obj=script)
+    assert (told.exit_code, "readings can be watched" in told.stdout) == (0, True)
 
 
 def test_another_database_needs_no_application(in_app: Run, tmp_path: Path) -> None:

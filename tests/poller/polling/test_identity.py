@@ -80,6 +80,14 @@ def test_another_place_is_another_table_whatever_it_holds() -> None:
     assert another(Table(row(7, "a"), history=History("there", OLD.epoch)), row(7, "a"))
 
 
+def test_rows_of_a_table_that_took_its_place_for_a_moment_are_nobodys() -> None:
+    """It was renamed away, read, and renamed back before it was looked at."""
+    identity = identity_of(Table(row(7, "a")), row(7, "a"))
+    for elsewhere in (History("there", OLD.epoch), RECREATED):
+        with pytest.raises(HistoryMoved):
+            identity.reset_reason(Reading(elsewhere, 99, [row(8, "b")]), Cursor.at(7))
+
+
 def test_an_updated_row_is_the_same_row_if_it_keeps_what_tells_it_from_others() -> None:
     read = [Row(i, {"id": i, "name": f"n{i}", "status": "new"}) for i in (1, 2)]
     done = [Row(i, {"id": i, "name": f"n{i}", "status": "done"}) for i in (1, 2)]

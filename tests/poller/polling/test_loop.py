@@ -45,25 +45,32 @@ def test_a_full_batch_polls_again_at_once_and_another_waits(
     assert worker.poller.poll() == worker.settings.poll_interval_s
 
 
-def test_a_read_that_takes_long_leaves_the_database_alone_for_as_long(
+def test_reads_that_take_long_one_after_another_leave_the_database_alone_for_as_long(
     table: SimulatedTable, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one that walks over a million rows that are not committed, at each poll."""
-    now = 0.0
+    now, took_s = 0.0, 0.75
     read = worker.source.read
 
     def slow_read(*args: Any) -> Pass:
         nonlocal now
-        now += 0.75
+        now += took_s
         return read(*args)
 
     monkeypatch.setattr(worker.source, "read", slow_read)
     worker.poller = Poller(
         "test", worker.source, worker.log, worker.settings, lambda: True, lambda: now
     )
+    assert worker.poller.poll() == worker.settings.poll_interval_s
     assert worker.poller.poll() == 0.75
     table.insert(2)
     assert worker.poller.poll() == 0.0
+    took_s = 2.0
+    assert worker.poller.poll() == 0.75
+    took_s = 0.0
+    assert worker.poller.poll() == worker.settings.poll_interval_s
+    took_s = 2.0
+    assert worker.poller.poll() == worker.settings.poll_interval_s
 
 
 def test_a_row_is_encoded_once_with_the_cursor_that_holds_it(

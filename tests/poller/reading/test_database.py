@@ -51,6 +51,25 @@ def test_a_plain_url_gets_a_driver_that_waits_cooperatively(url: str, driver: st
     assert Database(url).url.drivername == driver
 
 
+@pytest.mark.parametrize(
+    ("url", "driver", "extra"),
+    [
+        ("postgresql://u:geheim@h/d", "psycopg", "rowcast[postgresql]"),
+        ("mysql://u:geheim@h/d", "pymysql", "rowcast[mysql]"),
+        ("mariadb://u:geheim@h/d", "pymysql", "rowcast[mysql]"),
+    ],
+)
+def test_a_driver_that_is_not_installed_is_said_with_its_extra(
+    url: str, driver: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(ImportError) as refusal:
+        Database(url)
+    told = str(refusal.value)
+    assert told.startswith(f"{driver}, the driver for ")
+    assert told.endswith(f"is not installed: pip install '{extra}'")
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_an_in_memory_database_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="name a file"):

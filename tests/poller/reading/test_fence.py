@@ -131,6 +131,15 @@ def test_the_bound_of_an_idle_holder_stays_that_of_its_first_look() -> None:
     assert Locks().judge((8, 9), NOTHING_KNOWN, idle(known, a="noon")) is None
 
 
+def test_a_counter_that_is_set_back_lowers_no_bound() -> None:
+    """What was given out before may be the holder's own."""
+    known = IdleHolders()
+    idle(known, a=None).counted(20)
+    idle(known, a="noon").counted(7)
+    assert Locks().judge((8, 9), NOTHING_KNOWN, idle(known, a="noon")) == {"a"}
+    assert Locks().judge((21, 22), NOTHING_KNOWN, idle(known, a="noon")) is None
+
+
 @pytest.mark.parametrize(
     "then",
     [
@@ -423,9 +432,12 @@ class KeysUsedAgain(AnySchedule):
 
 @pytest.mark.parametrize("believed", [False, True])
 def test_a_row_is_hidden_where_a_key_that_is_used_again_is_believed_to_last(
-    believed: bool,
+    believed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its owner commits, and another transaction with its key is open at the next look."""
+    monkeypatch.setattr(
+        ahead, "MANY_IDS", ahead.MANY_IDS
+    )  # a schedule sets it, and this has no end
     schedule = KeysUsedAgain()
     schedule.fence.keys_last = believed
     schedule.a_transaction_takes_its_first_id()

@@ -133,6 +133,26 @@ def test_a_cached_id_is_streamed_within_the_grace(postgresql_url: str) -> None:
         assert follower.settle() == [2]
 
 
+def test_a_row_that_comes_after_the_grace_does_not_wait_for_whoever_is_open(
+    postgresql_url: str,
+) -> None:
+    """Who is waited for is not the only one who may bring it."""
+    made(postgresql_url, IDENTITY.format("(CACHE 10)"))
+    with (
+        Follower(postgresql_url, grace_s=0.0) as follower,
+        sql.Transaction(postgresql_url) as cached,
+        sql.Transaction(postgresql_url) as open_for_long,
+    ):
+        insert_next(cached)
+        cached.commit()
+        insert_next(open_for_long)
+        sql.execute(postgresql_url, "INSERT INTO notes (b) VALUES ('x')")
+        assert follower.settle() == [1, 21]
+        insert_next(cached)
+        cached.commit()
+        assert follower.settle() == [2]
+
+
 def test_a_step_that_is_widened_while_rowcast_runs_voids_the_proof(postgresql_url: str) -> None:
     made(postgresql_url, SERIAL)
     with Follower(postgresql_url) as follower, logged() as lines:
@@ -148,6 +168,43 @@ def test_a_step_that_is_widened_while_rowcast_runs_voids_the_proof(postgresql_ur
         assert [one["note"] for one in lines if one["event"] == "degraded"]
         insert(postgresql_url, 3)  # of the first
         assert follower.settle() == [3]
+
+
+def test_a_default_that_names_another_sequence_is_noticed_before_its_rows_are_missed(
+    postgresql_url: str,
+) -> None:
+    """The old sequence stays, and tells nothing any more. No gap ever makes anybody look."""
+    made(postgresql_url, "CREATE TABLE notes (id bigserial PRIMARY KEY, b text)")
+    with Follower(postgresql_url) as follower:
+        insert_some(postgresql_url, 9)
+        assert len(follower.settle()) == 9
+        made(
+            postgresql_url,
+            "DELETE FROM notes WHERE id < 8",
+            "CREATE SEQUENCE another",
+            "ALTER SEQUENCE notes_id_seq OWNED BY NONE",
+            "ALTER TABLE notes ALTER id SET DEFAULT nextval('another')",
+        )
+        insert_some(postgresql_url, 2)
+        assert follower.settle() == [1, 2, 8, 9]
+        assert follower.log.reset_reason
+        insert_some(postgresql_url, 1)
+        assert follower.settle() == [3]
+
+
+def test_a_default_that_is_set_again_to_the_same_resets_nobody(postgresql_url: str) -> None:
+    made(postgresql_url, "CREATE TABLE notes (id bigserial PRIMARY KEY, b text)")
+    with Follower(postgresql_url) as follower:
+        insert_some(postgresql_url, 2)
+        assert follower.settle() == [1, 2]
+        made(
+            postgresql_url,
+            "ALTER TABLE notes ALTER id DROP DEFAULT",
+            "ALTER TABLE notes ALTER id SET DEFAULT nextval('notes_id_seq')",
+        )
+        insert_some(postgresql_url, 1)
+        assert follower.settle() == [3]
+        assert not follower.log.reset_reason
 
 
 # -- PostgreSQL: ids that the sequence did not give out -------------------------------------------

@@ -154,3 +154,22 @@ def test_a_gap_is_not_asked_for_while_all_of_its_holders_are_there(
     seen = source.read(cursor, gaps, 9)
     assert seen.unread == frozenset()
     assert [row.id for row in seen.reading.rows] == [2, 5, 9]
+
+
+def test_what_was_passed_over_is_forgotten_when_the_table_is_opened_again(
+    recorded: tuple[Source, Recorded], sqlite_url: str
+) -> None:
+    """It was of another history: its ids may be others' by now."""
+    source, fence = recorded
+    fence.keys_last = True
+    fence.held = [Holder("t1", "pid 1")]
+    sql.execute(sqlite_url, "UPDATE sqlite_sequence SET seq = 100000")
+    source.open()
+    source.read(Cursor.at(9), Gaps(), 9)
+    fence.steps.clear()
+    source.read(Cursor.at(9), Gaps(), 9)
+    assert fence.steps == ["holders", "poll"]
+    source.open()
+    fence.steps.clear()
+    source.read(Cursor.at(9), Gaps(), 9)
+    assert fence.steps == ["poll"]

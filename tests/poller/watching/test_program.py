@@ -117,15 +117,15 @@ def test_a_port_that_is_taken_is_said(orders: str) -> None:
             program, cwd=PROJECT, capture_output=True, text=True, timeout=BOUND_S, check=False
         )
     assert ended.returncode == 2
-    assert f"port {port} of 127.0.0.1 cannot be had" in ended.stderr
+    assert f"port {port} of 127.0.0.1 cannot be used" in ended.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["order"], "Did you mean orders?"),
-        (["orders", "people", "--columns", "id"], "--columns and --key are of one table"),
-        (["--key", "id"], "--columns and --key are of one table"),
+        (["orders", "people", "--columns", "id"], "--columns and --key are for one table"),
+        (["--key", "id"], "--columns and --key are for one table"),
         (["orders", "--columns", "id,totl"], "orders has no column totl; did you mean total?"),
         (["orders", "--port", "70000"], "--port"),
     ],
