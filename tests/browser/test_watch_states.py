@@ -203,7 +203,7 @@ def test_every_table_of_a_shop_from_the_list(chromium: Browser, sqlite_url: str)
             ((count,),) = sql.execute(sqlite_url, f"SELECT count(*) FROM {quoted}")
             expect(rows(page)).to_have_count(min(count, MOST_ROWS))
             expect(page.locator("#blank")).to_be_visible(visible=not count)
-        assert page.locator("#tabs a[data-feed]").count() == len(watchable)
+        expect(page.locator("#tabs a[data-feed]")).to_have_count(len(watchable))
 
 
 def test_the_list_fits_narrow_screens(chromium: Browser, sqlite_url: str) -> None:

@@ -35,7 +35,10 @@ async function load() {
     try {
       const found = await ask(`/watch/table/${address}`);
       describe(found);
-      if (found.ready) return begin(found);
+      if (found.ready) {
+        begin(found);
+        return look(); // a table that is opened for the first time is a tab from now on
+      }
       status.problem(found.problem);
     } catch (error) {
       status.refused(error);
@@ -191,6 +194,11 @@ function sample() {
 
 /* -- every second ------------------------------------------------------------------------------ */
 
+async function lookOn() {
+  await look();
+  setTimeout(lookOn, LOOK_MS);
+}
+
 async function look() {
   try {
     const { tables } = await ask("/watch/now");
@@ -205,7 +213,6 @@ async function look() {
   } catch (error) {
     status.refused(error);
   }
-  setTimeout(look, LOOK_MS);
 }
 
 function tick() {
@@ -269,4 +276,4 @@ for (const one of document.querySelectorAll(".sample")) {
 $("about").addEventListener("toggle", tick);
 setInterval(tick, 1_000);
 load();
-look();
+lookOn();
