@@ -27,12 +27,12 @@ pytestmark = pytest.mark.serving
 BEGINNING = (
     r"retry: 2000\n(?:: waiting: [^\n]+\n)*"
     r'event: start\ndata: \{"feed":"posts","resumed":false\}\n'
-    r"id: (?P<at>(?P<epoch>[0-9a-f]+)\.\d+)\n\n"
-    r"event: live\ndata: \{\}\nid: (?P=at)\n\n"
+    r"id: (?P<history>[0-9a-f]{10})[0-9a-z]{6}\.(?P<at>\d+)\n\n"
+    r"event: live\ndata: \{\}\nid: (?P=history)[0-9a-z]{6}\.(?P=at)\n\n"
 )
 ROW = (
     r'data: \{"id":%d,"author":"Ada","body":"%s",'
-    r'"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"\}\nid: (?P=epoch)\.%d\n\n'
+    r'"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"\}\nid: (?P=history)[0-9a-z]{6}\.%d\n\n'
 )
 ALARMS = """
 from flask import Flask

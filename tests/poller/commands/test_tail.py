@@ -16,6 +16,7 @@ import pytest
 from click.testing import Result
 
 from tests.harness import sql
+from tests.harness.process import wait_until
 from tests.harness.server import DatabaseServer
 from tests.poller.commands.programs import BOUND_S, FAST, PROJECT, TOKEN, running
 
@@ -285,6 +286,9 @@ def test_a_pipe_has_each_row_once_through_a_restart(
     pipeline = f"{tail} --from 0 2>{errors} | head -80 >{rows}"
     with subprocess.Popen(["sh", "-c", pipeline], cwd=PROJECT, env=os.environ | FAST) as shell:
         insert(url, *map(str, range(30)))
+        wait_until(
+            lambda: errors.exists() and "orders: live" in errors.read_text(), BOUND_S, "it reads"
+        )
         server.stop("immediate")
         server.start()
         insert(url, *map(str, range(30, 90)))
@@ -304,7 +308,6 @@ def test_a_restart_is_waited_for(postgresql_url: str, postgres_server: DatabaseS
         postgres_server.stop("fast")
         tail.wait_for("poll failed")
         postgres_server.start()
-        tail.wait_for("poll recovered")
         insert(url, "Ada")
         assert json.loads(tail.line())["customer"] == "Ada"
         assert tail.status() == 0
