@@ -26,6 +26,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from poller.ids.cursor_token import parse_token
 from tests.campaigns.oracle.pages import Page, cursor_of, pages_of
 from tests.campaigns.oracle.records import Attempt, ClientRecord, Frame, Record
 
@@ -39,8 +40,9 @@ ANOMALIES = (
     "missed reset",
 )
 MERGED = "repeated by merge"
-# A token that is shorter had room for all gaps. What was merged once stays so, also when some of
-# the gaps have died since, and the token is short again.
+# A token that is shorter, and has no mark of the whole, had room for all gaps. What was merged once
+# stays so, also when some of the gaps have died since, and the token is short again: what it did
+# not say comes again, in as many answers as that takes.
 MERGED_TOKEN_CHARS = 700  # of 1,000
 # Within this time after a truncation every worker that runs has noticed it: two polls and a margin
 # for a busy machine. A worker that stood still meanwhile has it from the end of that fault.
@@ -107,11 +109,11 @@ class _Judge:
         """What is wrong with single rows of a page: unexpected, divergent, duplicated."""
         asked = {one.number: one.asked or "" for one in client.connections}
         seen: set[str] = set()
-        longest = 0  # of the page's ids up to here
+        merged_once = False  # one of the page's ids up to here had no room for all
         by_id: dict[tuple[int | None, int], str] = {}
         for frame in page.rows:
             came_with = asked.get(frame.connection, "")
-            longest = max(longest, len(frame.event_id), len(came_with))
+            merged_once = merged_once or is_merged(frame.event_id) or is_merged(came_with)
             if problem := self._unexpected(frame.payload):
                 yield self._of(client, frame, "unexpected", problem)
                 continue
@@ -123,7 +125,7 @@ class _Judge:
             if place[0] is not None and other != frame.payload:
                 yield self._of(client, frame, "divergent", f"row {other} came with the same id")
             if frame.payload in seen:
-                merged = longest >= MERGED_TOKEN_CHARS and frame.row_id not in cursor_of(came_with)
+                merged = merged_once and frame.row_id not in cursor_of(came_with)
                 kind = MERGED if merged else "duplicated"
                 yield self._of(client, frame, kind, f"page {page.number}")
             seen.add(frame.payload)
@@ -197,3 +199,10 @@ class _Judge:
 def _missing(kind: str, client: ClientRecord, page: Page, row_id: int, attempt: Attempt) -> Anomaly:
     detail = f"page {page.number} from {page.started_s:.3f}, last event id {page.last_event_id}"
     return Anomaly(kind, client.name, attempt.began_s, row_id, attempt.payload, detail)
+
+
+def is_merged(event_id: str) -> bool:
+    """Whether it may say less than its client has."""
+    token = event_id.partition(".")[2]
+    marked = bool(token) and parse_token(token).mark is not None
+    return marked or len(event_id) >= MERGED_TOKEN_CHARS

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from poller.ids.cursor import Cursor
+from poller.ids.marks import mark_text
 from tests.campaigns.oracle.checker import MERGED, anomalies
 from tests.campaigns.oracle.handmade import NEW, Run
 from tests.campaigns.oracle.records import Deletion, Fault, Frame
@@ -77,6 +78,18 @@ def test_row_again_after_a_shortened_token_is_counted_apart(run: Run) -> None:
     run.connect(f"e.{token}")
     run.receive(merged)
     assert run.kinds() == [MERGED]
+
+
+def test_row_again_after_a_short_token_with_a_mark_is_counted_apart(run: Run) -> None:
+    """Also in the answers that follow: the first one need not bring all that it did not say."""
+    for row_id in (8, 9, 11):
+        run.write(row_id)
+        run.receive(row_id)
+    run.connect(f"e.11!1,3!{mark_text(7)}")
+    run.receive(8)
+    run.connect("e.11!1,2")
+    run.receive(9)
+    assert run.kinds() == [MERGED, MERGED]
 
 
 def test_row_that_nobody_wrote_is_unexpected(run: Run) -> None:
