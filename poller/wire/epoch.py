@@ -14,10 +14,10 @@ after it and never knew.
 
 An id never claims to have been given later than it was. It may claim less: so that all workers
 give the same ids most of the time, and caches can answer for each other, the time is that of the
-minute's beginning. Only in the first minute of a worker, and in the minute after ids started again,
-is it that of the second: ids of before and after must be told apart. What two workers notice in
-different seconds voids, at the later one, what the other gave in between: these clients are reset
-once more. Pure.
+minute's beginning. Until the next one begins, a worker gives the second in which it started; and in
+the minute after ids started again, that of the moment: ids of before and after must be told apart.
+What two workers notice in different seconds voids, at the later one, what the other gave in
+between: these clients are reset once more. Pure.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MINUTE_S = 60
 class Salt:
     """A worker's clock: `now`, the `time` in the ids that it gives, and the first that it takes.
 
-    Until `exact_until` the time is that of the second. All are seconds since 2020.
+    Until `exact_until` the time is that of the moment. All are seconds since 2020.
     """
 
     now: int = 0
@@ -49,9 +49,9 @@ class Salt:
     def at(self, second: int) -> Salt:
         """Later, at this second since 1970 of the database's clock. It never goes back."""
         now = max(self.now, second - FIRST_SECOND)
-        exact_until = self.exact_until or now + MINUTE_S
-        time = now if now < exact_until else now - now % MINUTE_S
-        return replace(self, now=now, time=max(self.time, time), exact_until=exact_until)
+        exact = not self.time or now < self.exact_until
+        time = now if exact else now - now % MINUTE_S
+        return replace(self, now=now, time=max(self.time, time))
 
     def void_before(self) -> Salt:
         """With all that was given up to now void, by this worker or another."""

@@ -482,8 +482,8 @@ def unseen(cell: Cell) -> Told:
     open_stream = cell.stream_of(workers[0], cell.do)
     workers[1].poll()
     workers.append(cell.start())
-    # The ids of one that starts in the very second are good from the next one on.
-    workers[2].source.second += 1
+    # The ids of one that starts in the very second are good from the next minute on.
+    workers[2].source.second += 60
     workers[2].poll()
     for worker in workers:
         assert {worker.told(other.newest_id) for other in workers} == {GOES_ON}
