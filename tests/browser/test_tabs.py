@@ -226,9 +226,12 @@ def test_a_tab_that_joins_gets_what_it_lacks_from_the_others(eight: Tabs) -> Non
 
 
 def test_a_tab_at_an_id_that_no_other_knows_catches_up_by_itself(eight: Tabs) -> None:
+    """An id has the time at which it was given: two at one place are equal from the next row on."""
     (late,) = eight.open(1, "0")
     eight.wait_all_have()
     assert late.asked
+    eight.insert(2)
+    eight.wait_all_have()
     eight.wait_for_one_connection()
     eight.insert(2)
     eight.wait_all_have()
