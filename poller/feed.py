@@ -13,13 +13,15 @@ from typing import NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
 from poller.handlers import Context, Handlers, RowHandler
 from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
 from poller.reading.database import Database, DatabaseTimeout
-from poller.reading.description import TableError, source_name
+from poller.reading.description import Key, TableError
+from poller.reading.naming import source_name
 from poller.reading.source import Source
 from poller.reading.table import Table
 from poller.runtime.settings import Settings
@@ -38,24 +40,47 @@ class Watch:
 
     source: object
     name: str
-    key: str | None = None
+    key: Key = None
     columns: Sequence[str] | None = None
     prepare: Callable[[Database], None] | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     handlers: list[RowHandler] = field(default_factory=list)
+    version: str | None = None
+    deleted: str | None = None
+    on_delete: list[RowHandler] = field(default_factory=list)
 
     @classmethod
     def of(
         cls,
         source: object,
         name: str | None,
-        key: str | None,
+        key: Key,
         columns: Sequence[str] | None,
         prepare: Callable[[Database], None] | None,
         settings: Mapping[str, object],
+        version: str | None = None,
+        deleted: str | None = None,
     ) -> Watch:
-        """`name` is by default the source's."""
-        return cls(source, name or source_name(source), key, columns, prepare, settings)
+        """`name` is by default the source's. Raises ValueError for what does not go together."""
+        if deleted is not None and version is None:
+            raise ValueError(
+                "deleted= needs version=: a feed of new rows says nothing of deletions"
+            )
+        name = name or source_name(source)
+        asked = source, name, key, columns, prepare, settings
+        return cls(*asked, version=version, deleted=deleted)
+
+    def table(self, settings: Settings) -> Table:
+        """What is watched, as it is read."""
+        return Table(
+            self.source,
+            key=self.key,
+            columns=self.columns,
+            version=self.version,
+            deleted=self.deleted,
+            grace_s=settings.gap_grace_s,
+            max_value_bytes=settings.max_value_bytes,
+        )
 
 
 class Delivered(NamedTuple):
@@ -85,21 +110,16 @@ class Feed:
         self.watch, self.database = watch, database
         self.closed = False
         settings = settings.with_changes(**watch.settings)
-        self.log = EventLog(settings.log_capacity_rows, settings.log_capacity_bytes)
-        table = Table(
-            watch.source,
-            key=watch.key,
-            columns=watch.columns,
-            grace_s=settings.gap_grace_s,
-            max_value_bytes=settings.max_value_bytes,
-        )
+        kind = EventLog if watch.version is None else ChangesLog
+        self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes)
+        table = watch.table(settings)
         self.source = Source(table, database, settings, watch.prepare, self.label)
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
         # The first stream wakes the poller, which may be in its idle interval.
         self.streams = Streams(
             self.label, self.log, self.source.page, settings, self.poller.wake, self.problem
         )
-        self.handlers = Handlers(self.label, watch.handlers, app, context)
+        self.handlers = Handlers(self.label, watch.handlers, watch.on_delete, app, context)
 
     def _is_listened_to(self) -> bool:
         return bool(self.streams) or self.handlers.reading

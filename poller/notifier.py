@@ -14,6 +14,7 @@ from flask import Flask, current_app
 from poller.feed import Delivered, Feed, Watch
 from poller.handlers import RowHandler
 from poller.reading.database import Database
+from poller.reading.description import Key
 from poller.reading.engine import UrlOrEngine
 from poller.runtime.settings import Settings
 from poller.service import Service
@@ -37,6 +38,14 @@ class FeedSettings(TypedDict, total=False):
     log_capacity_bytes: int
     max_value_bytes: int
     gap_grace_s: float
+
+
+def _adds_to(handlers: list[RowHandler]) -> Callable[[Handler], Handler]:
+    def add(function: Handler) -> Handler:
+        handlers.append(function)
+        return function
+
+    return add
 
 
 class Notifier:
@@ -64,8 +73,10 @@ class Notifier:
         source: object,
         *,
         name: str | None = None,
-        key: str | None = None,
+        key: Key = None,
         columns: Sequence[str] | None = None,
+        version: str | None = None,
+        deleted: str | None = None,
         prepare: Callable[[Database], None] | None = None,
         **settings: Unpack[FeedSettings],
     ) -> None:
@@ -76,10 +87,15 @@ class Notifier:
         key; `columns` lists what may be seen, default all. `prepare(database)` is called before the
         first look at the table, and again until it succeeds. `settings` are for this feed alone.
 
-        Raises ValueError for a name that is taken or does not fit into a URL, SettingsError for a
+        If rows may change, `version` names the column in which the database numbers each change
+        (docs/versions.md); `key` is then the column, or the columns, that tell one row from
+        another, default the primary key. `deleted` names the column that marks a row which is gone.
+
+        Raises ValueError for a name that is taken or does not fit into a URL, or for `deleted`
+        without `version`, SettingsError for a
         value that is not allowed, TypeError for a setting that a feed cannot have for itself.
         """
-        watch = Watch.of(source, name, key, columns, prepare, {**settings})
+        watch = Watch.of(source, name, key, columns, prepare, {**settings}, version, deleted)
         if not watch.name or "/" in watch.name:
             raise ValueError(f"{watch.name!r} cannot be a feed's name: it is part of a URL")
         if any(other.name == watch.name for other in self._watches):
@@ -102,15 +118,38 @@ class Notifier:
         committed before the process began to poll do not. What the function raises is logged and
         ends nothing. While it waits, streams go on.
 
-        Raises KeyError if no such feed is watched.
+        Raises KeyError if no such feed is watched, ValueError if its rows may change: there nobody
+        knows whether a row is new.
         """
-        handlers = self._watch(name).handlers
+        watch = self._watch(name)
+        if watch.version is not None:
+            raise ValueError(
+                f"rows of {name} may change, so nobody knows which are new: use on_change"
+            )
+        return _adds_to(watch.handlers)
 
-        def add(function: Handler) -> Handler:
-            handlers.append(function)
-            return function
+    def on_change(self, name: str) -> Callable[[Handler], Handler]:
+        """A decorator: call the function with each row of the feed `name` that is inserted or
+        changed, as it is then. Otherwise as `on_row()`, for a feed whose rows may change.
 
-        return add
+        Raises KeyError if no such feed is watched, ValueError if it is one of new rows.
+        """
+        return _adds_to(self._of_changes(name).handlers)
+
+    def on_delete(self, name: str) -> Callable[[Handler], Handler]:
+        """A decorator: call the function with the key of each row of the feed `name` that is gone,
+        as a dict. Otherwise as `on_change()`.
+        """
+        return _adds_to(self._of_changes(name).on_delete)
+
+    def _of_changes(self, name: str) -> Watch:
+        watch = self._watch(name)
+        if watch.version is None:
+            raise ValueError(
+                f"{name} is a feed of new rows, which do not change: use on_row, or watch it by "
+                "version="
+            )
+        return watch
 
     def init_app(
         self,

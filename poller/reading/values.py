@@ -79,6 +79,10 @@ class Columns:
         columns = dict(zip(self.names, found[1:], strict=False)) | self._nulls
         return Row(int(found[0]), columns, withheld=self._gone)
 
+    def missing(self, row_id: int) -> Row:
+        """A row that is not there any more, in place of what was to be read of it."""
+        return Row(row_id, None, "the row was deleted while it was read")
+
     def whole_row(
         self, found: Sequence[Any], values: Sequence[Value], unread: Mapping[str, str]
     ) -> Row:
