@@ -74,9 +74,9 @@ def _examine(
         case "sqlite":
             return sqlite.examine(connection, table, key, grace, changing=changing)
         case "postgresql":
-            return postgresql.examine(connection, table, key, grace)
+            return postgresql.examine(connection, table, key, grace, changing=changing)
         case "mysql" | "mariadb":
-            return mysql.examine(connection, table, key, grace)
+            return mysql.examine(connection, table, key, grace, changing=changing)
         case dialect:
             return _unknown(table, grace, f"Rowcast does not know {dialect}")
 
