@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
-from poller.feed import Feed, Watch
+from poller.feed import Feed
 from poller.ids.cursor import Cursor
 from poller.reading import remedy
+from poller.reading.chosen import Choose
 from poller.reading.database import Database
 from poller.reading.description import Key, TableError
 from poller.reading.dialects.facts import Finding, exceptions
@@ -25,6 +26,7 @@ from poller.reading.naming import source_name
 from poller.reading.pooler import pooler_findings
 from poller.reading.table import Table
 from poller.runtime.settings import Settings, checked_url
+from poller.watch import Watch
 
 WHOLE, EXCEPTIONS, NOT_WATCHED = 0, 1, 2
 
@@ -92,7 +94,7 @@ def diagnose(
     source: object,
     settings: Settings,
     key: Key = None,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | Choose | None = None,
     version: str | None = None,
     deleted: str | None = None,
 ) -> Report:

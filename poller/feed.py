@@ -6,81 +6,32 @@ It knows no Flask: `web/routes.py` opens streams on it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from poller.asking import view_of
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
-from poller.handlers import Context, Handlers, RowHandler
+from poller.delivery.view import View
+from poller.handlers import Context, Handlers
 from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
 from poller.reading.database import Database, DatabaseTimeout
-from poller.reading.description import Key, TableError
-from poller.reading.naming import source_name
+from poller.reading.description import TableError
 from poller.reading.source import Source
-from poller.reading.table import Table
 from poller.runtime.settings import Settings
 from poller.serving.streams import Streams
+from poller.watch import Watch
 from poller.wire import event_id, row
+from poller.wire.exact import Value
 
 LATE_POLLS = 10  # so many intervals without a poll, and the feed is not ready
 LATE_AFTER_S = 5.0  # but not before this
 UNKNOWN = "reload"  # no token of ours: a stream that is asked to resume there begins with `reset`
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """What to watch, as given to `Notifier.watch()`: `settings` are those that differ from the
-    notifier's, `handlers` are called with each row."""
-
-    source: object
-    name: str
-    key: Key = None
-    columns: Sequence[str] | None = None
-    prepare: Callable[[Database], None] | None = None
-    settings: Mapping[str, object] = field(default_factory=dict)
-    handlers: list[RowHandler] = field(default_factory=list)
-    version: str | None = None
-    deleted: str | None = None
-    on_delete: list[RowHandler] = field(default_factory=list)
-
-    @classmethod
-    def of(
-        cls,
-        source: object,
-        name: str | None,
-        key: Key,
-        columns: Sequence[str] | None,
-        prepare: Callable[[Database], None] | None,
-        settings: Mapping[str, object],
-        version: str | None = None,
-        deleted: str | None = None,
-    ) -> Watch:
-        """`name` is by default the source's. Raises ValueError for what does not go together."""
-        if deleted is not None and version is None:
-            raise ValueError(
-                "deleted= needs version=: a feed of new rows says nothing of deletions"
-            )
-        name = name or source_name(source)
-        asked = source, name, key, columns, prepare, settings
-        return cls(*asked, version=version, deleted=deleted)
-
-    def table(self, settings: Settings) -> Table:
-        """What is watched, as it is read."""
-        return Table(
-            self.source,
-            key=self.key,
-            columns=self.columns,
-            version=self.version,
-            deleted=self.deleted,
-            grace_s=settings.gap_grace_s,
-            max_value_bytes=settings.max_value_bytes,
-        )
 
 
 class Delivered(NamedTuple):
@@ -110,7 +61,7 @@ class Feed:
         self.watch, self.database = watch, database
         self.closed = False
         settings = settings.with_changes(**watch.settings)
-        kind = EventLog if watch.version is None else ChangesLog
+        kind = ChangesLog if watch.rows_change else EventLog
         self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes)
         table = watch.table(settings)
         self.source = Source(table, database, settings, watch.prepare, self.label)
@@ -152,6 +103,22 @@ class Feed:
     def to_json(columns: Mapping[str, object]) -> str:
         """A row as a stream shows it: one line of JSON. Raises ValueError for a lone surrogate."""
         return row.to_json(dict(columns))
+
+    def view(
+        self,
+        asked: Mapping[str, Sequence[Value]],
+        shown: Sequence[str] | None = None,
+    ) -> View:
+        """The rows that have in each column of `asked` one of its values, with the columns `shown`
+        and the key, by default all.
+
+        A value is a text as in a query (`"7"`, `"true"`), or one of the column's type; None is
+        NULL. Raises ValueError, to be told to the client, for a column that is no filter or does
+        not go out, and for a value that is not written as its column's values are: `07`, `7.0`,
+        ` 7`. Raises TableError while the table has not been looked at yet: nobody knows its types,
+        so the client is to come back. Not so where nothing is asked for.
+        """
+        return view_of(self.source.table, asked, shown)
 
     # -- a page beside its stream -----------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from poller.reading.filterable import Filterable
 from poller.reading.values import Columns, Value
 from poller.wire.row import KeyedRow, Row
 
@@ -27,13 +28,15 @@ class ChangingColumns(Columns):
         values: Sequence[Value],
         max_bytes: int,
         gone: Sequence[str],
+        filters: Sequence[Filterable],
+        names: Sequence[str],
         key: Sequence[str],
         deleted: sa.Column[Any] | None,
     ) -> None:
         self.key = tuple(key)
         mark: ColumnElement[Any] = sa.null() if deleted is None else is_marked(deleted)
         self._mark = mark.label("rowcast_deleted")
-        super().__init__(values, max_bytes, gone)
+        super().__init__(values, max_bytes, gone, filters, names)
 
     def _at_once(self) -> list[ColumnElement[Any]]:
         found = super()._at_once()
@@ -59,7 +62,8 @@ class ChangingColumns(Columns):
         if any(name in row.withheld for name in self.key):
             return KeyedRow(row.id, None, NO_KEY)
         key = {name: columns[name] for name in self.key}
-        return KeyedRow(row.id, row.columns, "", row.withheld, key, mark is not None)
+        found = row.id, row.columns, "", row.withheld, row.values
+        return KeyedRow(*found, key, mark is not None)
 
 
 def is_marked(column: sa.Column[Any]) -> ColumnElement[Any]:

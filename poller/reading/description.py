@@ -12,10 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, NoSuchTableError, SAWarning
+from sqlalchemy.types import NullType
 
 from poller.reading.changes import ChangingColumns
+from poller.reading.chosen import Choose
 from poller.reading.database import is_refused
 from poller.reading.dialects.postgresql_values import base_type
+from poller.reading.filterable import ALLOWED, Filterable, filterable
 from poller.reading.naming import parts, source_name, table_of
 from poller.reading.values import Columns, values_of
 from poller.runtime.settings import MAX_VALUE_BYTES
@@ -48,10 +51,11 @@ class Wanted:
     """What is to be read of a source: see `Table`."""
 
     key: Key = None
-    columns: Sequence[str] | None = None
+    columns: Sequence[str] | Choose | None = None
     version: str | None = None
     deleted: str | None = None
     max_value_bytes: int = MAX_VALUE_BYTES
+    filters: Sequence[str] = ()
 
 
 class Describer:
@@ -104,17 +108,20 @@ class Describer:
     def _columns(
         self, table: sa.Table, key: sa.Column[Any], row_key: Sequence[str], dialect: str
     ) -> Columns:
-        names = self._names(table)
+        names = self._names(table, table.c[row_key[0]] if row_key else key)
         names = [*(name for name in row_key if name not in names), *names]
-        self._check_names(table, names)
+        read = [*names, *(name for name in self._wanted.filters if name not in names)]
+        self._check_names(table, read)
         reflected = not isinstance(table_of(self._source), sa.Table)
-        columns = [table.c[name] for name in names]
+        columns = [table.c[name] for name in read]
         values = values_of(columns, key, dialect, reflected=reflected)
         gone = [name for name in self._first_columns if name not in table.c]
+        filters = [self._filterable(table.c[name], dialect) for name in self._wanted.filters]
+        found = values, self._wanted.max_value_bytes, gone, filters, names
         if not row_key:
-            return Columns(values, self._wanted.max_value_bytes, gone)
+            return Columns(*found)
         mark = None if self._wanted.deleted is None else table.c[self._wanted.deleted]
-        return ChangingColumns(values, self._wanted.max_value_bytes, gone, row_key, mark)
+        return ChangingColumns(*found, row_key, mark)
 
     def _check_names(self, table: sa.Table, names: Sequence[str]) -> None:
         deleted = [] if self._wanted.deleted is None else [self._wanted.deleted]
@@ -129,9 +136,19 @@ class Describer:
                 "out (columns=, --columns), or rename it"
             )
 
-    def _names(self, table: sa.Table) -> Sequence[str]:
+    def _filterable(self, column: sa.Column[Any], dialect: str) -> Filterable:
+        if (found := filterable(column, dialect)) is None:
+            kind = str(column.type) if type(column.type) is not NullType else "not known"
+            raise TableError(
+                f"{self.name}.{column.name} cannot be a filter: its type is {kind}; {ALLOWED}"
+            )
+        return found
+
+    def _names(self, table: sa.Table, key: sa.Column[Any]) -> Sequence[str]:
         """What was asked for, or what the table had when it was first looked at, as far as it is
         there: a column that is added later may be nobody's business."""
+        if callable(self._wanted.columns):
+            return self._wanted.columns(table, key)
         if self._wanted.columns is not None:
             return self._wanted.columns
         if not self._first_columns:

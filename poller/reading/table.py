@@ -22,6 +22,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from poller.ids.cursor import Cursor
 from poller.ids.ranges import MAX_ID, Range
 from poller.reading.batch import Batches
+from poller.reading.chosen import Choose
 from poller.reading.description import (
     Describer,
     Description,
@@ -53,7 +54,7 @@ class Table:
     class. `key` names the id column if it is not the primary key; `columns` lists what goes to
     the streams, default all that the table had when it was first looked at. `grace_s` is how long
     a missing id may still appear if the database gives no proof. `max_value_bytes` bounds what
-    is sent of one value.
+    is sent of one value. `filters` are the columns by which streams may be filtered.
 
     If rows may change, `version` names the column in which the database numbers each change. The
     cursor follows that; `key` is then the column, or the columns, that tell one row from another.
@@ -65,13 +66,14 @@ class Table:
         source: object,
         *,
         key: Key = None,
-        columns: Sequence[str] | None = None,
+        columns: Sequence[str] | Choose | None = None,
         version: str | None = None,
         deleted: str | None = None,
         grace_s: float = GAP_GRACE_S,
         max_value_bytes: int = MAX_VALUE_BYTES,
+        filters: Sequence[str] = (),
     ) -> None:
-        wanted = Wanted(key, columns, version, deleted, max_value_bytes)
+        wanted = Wanted(key, columns, version, deleted, max_value_bytes, filters)
         self._describer = Describer(source, wanted)
         self.source = source
         self.key_name = key
