@@ -6,7 +6,6 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -80,7 +79,11 @@ def wait_for_table(server: Store, *pages: Page) -> None:
     """Until each shows what is in the table now."""
     expected = server.shown()
     for page in pages:
-        until(page, lambda page=page: page.evaluate(SHOWN) == expected, "the table", SOON_S)
+        wait_to_show(page, expected)
+
+
+def wait_to_show(page: Page, rows: list[str]) -> None:
+    until(page, lambda: page.evaluate(SHOWN) == rows, "the table", SOON_S)
 
 
 def test_inserts_edits_and_removals_appear_in_all_tabs(
