@@ -47,6 +47,8 @@ export interface Source {
   readonly state: State;
   /** The columns that name a row. */
   readonly key: readonly string[];
+  /** Whether rows of this feed may change and go; known from the first event on. */
+  readonly changes: boolean;
   /** Names all rows that were handed out; a later `from`. */
   readonly lastEventId: string;
 }

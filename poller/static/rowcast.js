@@ -485,6 +485,9 @@
       get key() {
         return source.key;
       },
+      get changes() {
+        return Boolean(source.feedKey);
+      },
       get state() {
         return source.state;
       },
@@ -577,11 +580,8 @@
       if (!element) return;
       const entry = known ?? { name, element };
       entry.row = row;
-      if (this.settling) {
-        this.settleSoon();
-        entry.arrival = this.before--;
-      }
       entry.arrival ??= ++this.arrived;
+      if (this.settling) this.settleSoon();
       this.stale.delete(name);
       this.rows.set(name, entry);
       this.put(entry);
@@ -616,8 +616,11 @@
       if (this.compare) {
         return (a, b) => this.compare(a.row, b.row) || compareValues(a.name, b.name);
       }
-      const terms = termsOf(this.getAttribute("order-by") ?? "");
-      if (!terms.length) return (a, b) => sign * (a.arrival - b.arrival);
+      const { key, changes } = this.source ?? {};
+      const named = termsOf(this.getAttribute("order-by") ?? "");
+      // Changes arrive at any time: by arrival each page would have another order.
+      if (!named.length && !changes) return (a, b) => sign * (a.arrival - b.arrival);
+      const terms = named.length ? named : key.map((column) => ({ column, sign }));
       const value = ({ row, name }, column) => (column in row ? row[column] : name);
       return (a, b) => {
         for (const { column, sign } of terms) {
@@ -635,7 +638,7 @@
     }
 
     trim() {
-      const most = Number(this.getAttribute("limit")) || (this.isWindow ? Infinity : 100);
+      const most = Number(this.getAttribute("limit")) || (this.source.changes ? 1_000 : 100);
       while (this.list.length - this.stale.size > most) {
         this.drop(this.list.at(this.appends ? 0 : -1).name);
       }
@@ -657,13 +660,11 @@
       this.stale.delete(name);
     }
 
-    /* After a `clear` all rows come, in a window's order. Those that are here stay until then: most
-     * of them come again, and nobody loses the place. */
+    /* After a `clear` all rows come. Those that are here stay until then: most of them come again,
+     * and nobody loses the place. */
     refresh() {
       this.say("clear", {});
-      this.isWindow = true;
       this.stale = new Set(this.rows.keys());
-      this.before = this.arrived += 1e6; // counts down, the first is the newest
       this.settleSoon();
     }
 

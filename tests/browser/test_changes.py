@@ -111,7 +111,7 @@ def test_the_server_names_the_key_which_may_be_several_columns(opened: Open) -> 
         return frame("message", {"number": number, "name": name, "room": room})
 
     actor.push(start(key=key), seat("a", 1, "changed"), seat("a,1", 1, "one"), seat("a", 11, "two"))
-    shows(actor, "two", "one", "changed")
+    shows(actor, "one", "two", "changed")
     actor.push(frame("delete", {"room": "a,1", "number": 1}))
     shows(actor, "two", "changed")
     actor.push(frame("delete", {"room": "a", "number": 1}))
@@ -267,8 +267,8 @@ def test_what_does_not_come_again_goes_when_the_stream_is_live(opened: Open) -> 
     shows(actor)
 
 
-def test_a_window_is_shown_whole_and_in_its_order(opened: Open) -> None:
-    """It comes newest first; a page of which each row came first would have it the wrong way."""
+def test_rows_that_change_are_in_the_order_of_their_keys_not_of_arrival(opened: Open) -> None:
+    """They arrive in the order of changes, or newest first: each page would show another order."""
     actor = opened(body())
     actor.push(start(), CLEAR, *(row(n, name=f"{n}") for n in range(300, 0, -1)), live("w.300"))
     shows(actor, *(str(n) for n in range(300, 0, -1)))
@@ -276,7 +276,7 @@ def test_a_window_is_shown_whole_and_in_its_order(opened: Open) -> None:
     shows(actor, *(str(n) for n in range(301, 1, -1)))
 
 
-def test_a_window_that_is_appended_is_in_its_order_too(opened: Open) -> None:
+def test_with_append_the_largest_key_comes_last(opened: Open) -> None:
     actor = opened(body("append"))
     actor.push(start(), CLEAR, *(row(n, name=f"{n}") for n in (3, 2, 1)), live("w.3"))
     shows(actor, "1", "2", "3")

@@ -36,6 +36,8 @@ const source: Source = rowcast("/stream/orders", options);
 source.lastEventId.length;
 source.state.name;
 source.key.map((column) => column.length);
+const onlyNew: boolean = !source.changes;
+onlyNew.valueOf();
 // @ts-expect-error it is the server's
 source.key = ["id"];
 source.close();
