@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from poller.feed import Feed
 from poller.ids.cursor import Cursor
 from poller.reading import remedy
-from poller.reading.chosen import Choose
+from poller.reading.chosen import Said
 from poller.reading.database import Database
 from poller.reading.description import TableError, source_name
 from poller.reading.dialects.facts import Finding, exceptions
@@ -92,7 +92,7 @@ def diagnose(
     source: object,
     settings: Settings,
     key: str | None = None,
-    columns: Sequence[str] | Choose | None = None,
+    columns: Said = None,
 ) -> Report:
     """Look at a table: `source`, `key` and `columns` are as for `Notifier.watch()`.
 
@@ -117,7 +117,7 @@ def diagnose_feed(feed: Feed, settings: Settings) -> Report:
     """Look at the table of an application's feed, in the application's database."""
     url = feed.database.url.render_as_string(hide_password=False)
     watch = feed.watch
-    return diagnose(url, watch.source, settings, watch.key, watch.columns)
+    return diagnose(url, watch.source, settings, watch.key, watch.columns_to_look)
 
 
 def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, TypedDict
 
 from poller.access.granted import Authorize
 from poller.handlers import RowHandler
-from poller.reading.chosen import Choose, with_key
+from poller.reading.chosen import Said, with_key
 from poller.reading.database import Database
 from poller.reading.description import source_name, source_table
+from poller.reading.frozen import Frozen
 from poller.runtime.settings import Settings
 
 ALL: Literal["*"] = "*"
@@ -42,7 +44,7 @@ class Watch:
     source: object
     name: str
     key: str | None = None
-    columns: Sequence[str] | Choose | None = None
+    columns: Said = None
     prepare: Callable[[Database], None] | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     handlers: list[RowHandler] = field(default_factory=list)
@@ -55,29 +57,39 @@ class Watch:
         source: object,
         name: str | None,
         key: str | None,
-        columns: Sequence[str] | Choose | None,
+        columns: Said,
         prepare: Callable[[Database], None] | None,
         settings: Mapping[str, object],
     ) -> Watch:
         """`name` is by default the source's."""
         return cls(source, name or source_name(source), key, columns, prepare, settings)
 
+    @property
+    def columns_to_look(self) -> Said:
+        """The same columns for a command that only looks, and leaves no file behind."""
+        return self.columns.only_read() if isinstance(self.columns, Frozen) else self.columns
 
-def served(watch: Watch, authorize: Authorize | Literal["public"] | None) -> Watch:
-    """The same as a feed for strangers has it; `authorize` is the notifier's, for a watch that does
-    not say it. Raises RuntimeError if nobody does."""
+
+def served(
+    watch: Watch, label: str, authorize: Authorize | Literal["public"] | None, folder: Path
+) -> Watch:
+    """The same as a feed for strangers has it. `authorize` is the notifier's, for a watch that does
+    not say it; `folder` is where the columns of `"*"` are kept.
+
+    Raises RuntimeError if nobody says who may read, FrozenError if the columns cannot be kept.
+    """
     if (who := watch.authorize or authorize) is None:
         raise RuntimeError(
             f"say who may read {watch.name}: watch(…, authorize=function), asked at each request; "
             'Notifier(authorize=function) for all feeds; or authorize="public" for everybody'
         )
-    return replace(watch, authorize=who, columns=_shown(watch.columns))
-
-
-def _shown(columns: Sequence[str] | Choose | None) -> Choose | None:
-    if columns is None or columns == ALL:
-        return None
-    return columns if callable(columns) else with_key(columns)
+    if not isinstance(watch.columns, tuple | str):
+        raise TypeError(f"the columns of {watch.name} are not said")  # never all of them instead
+    if watch.columns != ALL:
+        return replace(watch, authorize=who, columns=with_key(watch.columns))
+    frozen = Frozen.of(folder, label, source_table(watch.source).fullname)
+    frozen.check()
+    return replace(watch, authorize=who, columns=frozen)
 
 
 def check_settings(settings: FeedSettings) -> None:

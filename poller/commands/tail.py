@@ -121,7 +121,7 @@ def _watch(
     feeds = {} if target.database else feeds_here(target.context)
     if len(arguments) == 1 and (found := feeds.get(arguments[0])) is not None:
         watch = found.feed.watch
-        shown = Watch(watch.source, watch.name, key or watch.key, columns or watch.columns)
+        shown = Watch(watch.source, watch.name, key or watch.key, columns or watch.columns_to_look)
         return shown, found.database, found.settings
     url, table = target.url_and_table(arguments)
     return Watch.of(table, None, key, columns, None, {}), url, settings_of(target.context)

@@ -7,6 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from poller.reading.frozen import Frozen
+
 # Called with the table as it was found, and its key.
 Choose = Callable[[sa.Table, "sa.Column[Any]"], Sequence[str]]
 
@@ -18,3 +20,7 @@ def with_key(names: Sequence[str]) -> Choose:
         return names if key.key in names else (key.key, *names)
 
     return choose
+
+
+# What is said of a feed's columns; None for all of them.
+Said = Sequence[str] | Choose | Frozen | None

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, NoSuchTableError, SAWarning
 
-from poller.reading.chosen import Choose
+from poller.reading.chosen import Said, with_key
 from poller.reading.database import is_refused
 from poller.reading.dialects.postgresql_values import base_type
+from poller.reading.frozen import Frozen, FrozenError
 from poller.reading.values import Columns, values_of
 
 # A name of a schema or a table, in double quotes if it has a dot.
@@ -51,7 +52,7 @@ class Describer:
         self,
         source: object,
         key: str | None,
-        columns: Sequence[str] | Choose | None,
+        columns: Said,
         max_value_bytes: int,
     ) -> None:
         self.name = source_name(source)
@@ -59,7 +60,7 @@ class Describer:
         self._key_name = key
         self._column_names = columns
         self._max_value_bytes = max_value_bytes
-        self._first_columns: list[str] = []
+        self._first_columns: Sequence[str] = ()
 
     def describe(self, connection: Connection) -> Description:
         """The table as it is now. Raises TableError if it cannot be watched."""
@@ -106,13 +107,22 @@ class Describer:
     def _names(self, table: sa.Table, key: sa.Column[Any]) -> Sequence[str]:
         """What was asked for, or what the table had when it was first looked at, as far as it is
         there: a column that is added later may be nobody's business."""
-        if callable(self._column_names):
-            return self._column_names(table, key)
-        if self._column_names is not None:
-            return self._column_names
-        if not self._first_columns:
-            self._first_columns = [column.name for column in table.columns]
+        said = self._column_names
+        if callable(said):
+            return said(table, key)
+        if isinstance(said, Frozen) and not self._first_columns:
+            self._first_columns = with_key(self._frozen(said, table))(table, key)
+        elif said is not None and not isinstance(said, Frozen):
+            return said
+        elif not self._first_columns:
+            self._first_columns = [*table.c.keys()]
         return [name for name in self._first_columns if name in table.c]
+
+    def _frozen(self, said: Frozen, table: sa.Table) -> Sequence[str]:
+        try:
+            return said.names([*table.c.keys()])
+        except FrozenError as error:
+            raise TableError(str(error)) from None
 
 
 def key_of(table: sa.Table, name: str | None) -> sa.Column[Any]:

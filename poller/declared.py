@@ -1,0 +1,117 @@
+"""What an application's author declares, before there is an application: the first half of the
+extension."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from poller import watch as watches
+from poller.access import granted
+from poller.access.granted import Authorize
+from poller.handlers import RowHandler
+from poller.reading.database import Database
+from poller.reading.description import source_name
+from poller.watch import FeedSettings, Watch
+from poller.web.current import EXTENSION
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Handler = TypeVar("Handler", bound=RowHandler)
+
+
+class Declared:
+    """A notifier's name, what it watches, who may see it, and what is called with its rows."""
+
+    def __init__(
+        self, name: str = EXTENSION, *, authorize: Authorize | Literal["public"] | None = None
+    ) -> None:
+        if not name.isidentifier():
+            raise ValueError(f"{name!r} cannot be a notifier's name: use letters, digits and _")
+        self.name = name
+        self.authorize = granted.checked(authorize)
+        self._watches: list[Watch] = []
+
+    def watch(
+        self,
+        source: object,
+        *,
+        name: str | None = None,
+        key: str | None = None,
+        columns: Sequence[str] | None = None,
+        authorize: Authorize | Literal["public"] | None = None,
+        filters: Sequence[str] = (),
+        replay: int | None = None,
+        prepare: Callable[[Database], None] | None = None,
+        **settings: Unpack[FeedSettings],
+    ) -> None:
+        """Watch a table in every application that is initialised from now on.
+
+        `source` is a table's name, a `sqlalchemy.Table` or a mapped class; `name` is the name in
+        the URL, default the table's; `key` names the integer id column if it is not the primary
+        key.
+
+        `columns` lists what may be seen, beside the key, which always is; `"*"` stands for the
+        columns that the table has when it is first read. A `Table` or mapped class may mark its own
+        instead: `mapped_column(info={"rowcast": True})`.
+
+        `authorize` says who may read: `"public"` for everybody, or a function that is called with
+        the request, at each connect and resume, and returns True, False or an `Access`. By default
+        it is the notifier's. `filters` are columns by whose values a client may choose rows.
+
+        `prepare(database)` is called before the first look at the table, and again until it
+        succeeds. `settings` are for this feed alone.
+
+        Raises ValueError if nobody says the columns, for a name that is taken or does not fit into
+        a URL, and for an `authorize` that says nothing; SettingsError for a value that is not
+        allowed, TypeError for a setting that a feed cannot have for itself.
+        """
+        if replay is not None:
+            raise NotImplementedError("replay=")
+        name = name or source_name(source)
+        if not name or "/" in name:
+            raise ValueError(f"{name!r} cannot be a feed's name: it is part of a URL")
+        if any(other.name == name for other in self._watches):
+            raise ValueError(f"a feed named {name!r} exists; give this one name=")
+        watches.check_settings(settings)
+        watch = Watch(
+            source,
+            name,
+            key,
+            watches.said(source, name, columns),
+            prepare,
+            {**settings},
+            authorize=granted.checked(authorize),
+            filters=tuple(filters),
+        )
+        self._watches.append(watch)
+
+    def on_row(self, name: str) -> Callable[[Handler], Handler]:
+        """A decorator: call the function with each new row of the feed `name`, as a dict.
+
+            @notifier.on_row("orders")
+            def print_receipt(order):
+                ...
+
+        It is called in every process that polls, so with four workers four times: for what has to
+        happen once, use a queue or a lock. Rows come after they are in the log, one after the
+        other, as their stream shows them, inside the application's context; rows that were
+        committed before the process began to poll do not. What the function raises is logged and
+        ends nothing. While it waits, streams go on.
+
+        Raises KeyError if no such feed is watched.
+        """
+        handlers = self._watch(name).handlers
+
+        def add(function: Handler) -> Handler:
+            handlers.append(function)
+            return function
+
+        return add
+
+    def _watch(self, name: str) -> Watch:
+        for watch in self._watches:
+            if watch.name == name:
+                return watch
+        raise KeyError(f"{name} is not watched: call watch() first")
