@@ -13,6 +13,7 @@ from typing import Literal
 from flask import Flask, current_app
 
 from poller import watch as watches
+from poller.access import granted
 from poller.access.granted import Authorize
 from poller.declared import Declared
 from poller.feed import Delivered, Feed
@@ -61,13 +62,15 @@ class Notifier(Declared):
         `default_feed` names the feed that is also at `/stream`; without it there is none there.
         `origins` are other sites whose pages may read the feeds, as `https://shop.example`.
 
+        `metrics` says who may read `/metrics`, `health` who gets the details of `/readyz`:
+        "public", or a function that is called with the request and returns True or False. Whoever
+        has ROWCAST_OPERATOR_TOKEN always may.
+
         Raises SettingsError; ValueError for a database that cannot be used, or a default feed that
         is not watched; ImportError, with what to install, if a driver is missing; RuntimeError if
         nothing is watched, if nobody says who may read a feed, if the app already has a notifier of
         this name or below this prefix, or under gunicorn's gthread worker.
         """
-        if metrics is not None or health is not None:
-            raise NotImplementedError("metrics=, health=")
         if not self._watches:
             raise RuntimeError("nothing to watch: call watch() before init_app()")
         served = [self._served(watch, app) for watch in self._watches]
@@ -81,7 +84,13 @@ class Notifier(Declared):
             )
         feeds = [self._feed(watch, database, settings, app) for watch in served]
         app.extensions[self.name] = Service(
-            feeds, settings, url_prefix or "", default_feed=default_feed or "", origins=origins
+            feeds,
+            settings,
+            url_prefix or "",
+            default_feed=default_feed or "",
+            origins=origins,
+            metrics=granted.checked(metrics),
+            health=granted.checked(health),
         )
         of_app = routes.blueprint(self.name, with_default=default_feed is not None)
         app.register_blueprint(of_app, url_prefix=url_prefix)

@@ -32,7 +32,7 @@ from poller.serving.long_poll import Answer
 from poller.serving.streams import StreamRequest, Streams
 from poller.web import asked
 from poller.web.current import current_service, ensure_started
-from poller.web.responses import JSON, NOSNIFF, busy, client_of, error, json_body
+from poller.web.responses import JSON, busy, client_of, error, json_body
 from poller.wire import notices, row
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class RowsResponse(Response):
     def __init__(
         self, streams: Streams, wanted: StreamRequest, query: Query, wait_s: float
     ) -> None:
-        super().__init__(content_type=JSON, headers=NOSNIFF)
+        super().__init__(content_type=JSON)
         self._streams = streams
         self._wanted = wanted
         self._query = query
