@@ -60,15 +60,17 @@ class Declared:
         the request, at each connect and resume, and returns True, False or an `Access`. By default
         it is the notifier's. `filters` are columns by whose values a client may choose rows.
 
+        `replay` bounds how far back a client may read: so many of the newest rows, 0 for none. One
+        that lacks older ones gets `reset`. By default it may read the whole table.
+
         `prepare(database)` is called before the first look at the table, and again until it
         succeeds. `settings` are for this feed alone.
 
         Raises ValueError if nobody says the columns, for a name that is taken or does not fit into
-        a URL, and for an `authorize` that says nothing; SettingsError for a value that is not
-        allowed, TypeError for a setting that a feed cannot have for itself.
+        a URL, and for an `authorize` or `replay` that says nothing; SettingsError for a value that
+        is not allowed, TypeError for a setting that a feed cannot have for itself.
         """
-        if replay is not None:
-            raise NotImplementedError("replay=")
+        watches.check_replay(replay)
         name = name or source_name(source)
         if not name or "/" in name:
             raise ValueError(f"{name!r} cannot be a feed's name: it is part of a URL")
@@ -84,6 +86,7 @@ class Declared:
             {**settings},
             authorize=granted.checked(authorize),
             filters=tuple(filters),
+            replay=replay,
         )
         self._watches.append(watch)
 

@@ -60,7 +60,7 @@ class Feed:
         self.label = label or watch.name
         self.watch, self.database = watch, database
         self.closed = False
-        settings = settings.with_changes(**watch.settings)
+        settings = settings.with_changes(**watch.with_room(settings))
         self.log = EventLog(settings.log_capacity_rows, settings.log_capacity_bytes)
         table = Table(
             watch.source,
@@ -74,7 +74,13 @@ class Feed:
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
         # The first stream wakes the poller, which may be in its idle interval.
         self.streams = Streams(
-            self.label, self.log, self.source.page, settings, self.poller.wake, self.problem
+            self.label,
+            self.log,
+            self.source.page,
+            settings,
+            self.poller.wake,
+            self.problem,
+            watch.replay,
         )
         self.handlers = Handlers(self.label, watch.handlers, app, context)
 

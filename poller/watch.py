@@ -20,6 +20,7 @@ from poller.runtime.settings import Settings
 
 ALL: Literal["*"] = "*"
 MARK = "rowcast"  # in a column's `info`
+MOST_REPLAYED = 1_000_000  # rows: as many as a worker may read at its start
 
 
 class FeedSettings(TypedDict, total=False):
@@ -50,6 +51,7 @@ class Watch:
     handlers: list[RowHandler] = field(default_factory=list)
     authorize: Authorize | Literal["public"] | None = None
     filters: Sequence[str] = ()
+    replay: int | None = None
 
     @classmethod
     def of(
@@ -63,6 +65,17 @@ class Watch:
     ) -> Watch:
         """`name` is by default the source's."""
         return cls(source, name or source_name(source), key, columns, prepare, settings)
+
+    def with_room(self, settings: Settings) -> Mapping[str, object]:
+        """The feed's own settings, with room in the log for all that may be asked for again."""
+        if self.replay is None:
+            return self.settings
+        own = settings.with_changes(**self.settings)
+        return {
+            **self.settings,
+            "history_rows": max(own.history_rows, self.replay),
+            "log_capacity_rows": max(own.log_capacity_rows, self.replay),
+        }
 
     @property
     def columns_to_look(self) -> Said:
@@ -98,6 +111,16 @@ def check_settings(settings: FeedSettings) -> None:
     for setting in settings.keys() - FeedSettings.__annotations__.keys():
         raise TypeError(f"{setting} is no setting of one feed: give it to init_app()")
     Settings().with_changes(**settings)
+
+
+def check_replay(replay: object) -> None:
+    """Raises ValueError, in words, for a bound that cannot be kept."""
+    if replay is None or (type(replay) is int and 0 <= replay <= MOST_REPLAYED):
+        return
+    raise ValueError(
+        f"replay={replay!r} is no number of rows from 0 to {MOST_REPLAYED:,}; it cannot be a time, "
+        "since a worker that has just started cannot tell how old the rows are"
+    )
 
 
 def said(source: object, name: str, columns: Sequence[str] | None) -> Sequence[str]:

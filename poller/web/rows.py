@@ -13,6 +13,7 @@ How long an answer may be kept, see `serving/long_poll.py` for why:
 | full, `after` a token | for as long as a row that was deleted may still be shown |
 | rows of the tip, none, a reset | for a second |
 | full, from the beginning (`after=0`) | for a second: the history could be another one by then |
+| any of a feed with `replay=` | for a second: it could be too old by then |
 | where nobody can tell yet, an error | not at all |
 """
 
@@ -152,7 +153,8 @@ class RowsResponse(Response):
     def _kept(self, answer: Answer) -> str:
         if not answer.next:
             return "no-store"
-        if answer.full and self._query.after != BEGINNING:
+        # What is too old to be read again must not be had from a cache for another day.
+        if answer.full and self._query.after != BEGINNING and self._streams.replay is None:
             return f"{self._scope}, max-age={FULL_KEPT_S}, immutable"
         return f"{self._scope}, max-age={TIP_KEPT_S}"
 
