@@ -4,24 +4,23 @@ extension."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from poller import watch as watches
 from poller.access import granted
 from poller.access.granted import Authorize
-from poller.handlers import RowHandler
+from poller.decorators import Decorators
 from poller.reading.database import Database
-from poller.reading.description import source_name
+from poller.reading.description import Key
+from poller.reading.naming import source_name
 from poller.watch import FeedSettings, Watch
 from poller.web.current import EXTENSION
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-Handler = TypeVar("Handler", bound=RowHandler)
 
-
-class Declared:
+class Declared(Decorators):
     """A notifier's name, what it watches, who may see it, and what is called with its rows."""
 
     def __init__(
@@ -38,11 +37,13 @@ class Declared:
         source: object,
         *,
         name: str | None = None,
-        key: str | None = None,
+        key: Key = None,
         columns: Sequence[str] | None = None,
         authorize: Authorize | Literal["public"] | None = None,
         filters: Sequence[str] = (),
         replay: int | None = None,
+        version: str | None = None,
+        deleted: str | None = None,
         prepare: Callable[[Database], None] | None = None,
         **settings: Unpack[FeedSettings],
     ) -> None:
@@ -63,12 +64,17 @@ class Declared:
         `replay` bounds how far back a client may read: so many of the newest rows, 0 for none. One
         that lacks older ones gets `reset`. By default it may read the whole table.
 
+        If rows may change, `version` names the column in which the database numbers each change
+        (docs/versions.md); `key` is then the column, or the columns, that tell one row from
+        another, default the primary key. `deleted` names the column that marks a row which is gone.
+
         `prepare(database)` is called before the first look at the table, and again until it
         succeeds. `settings` are for this feed alone.
 
         Raises ValueError if nobody says the columns, for a name that is taken or does not fit into
-        a URL, and for an `authorize` or `replay` that says nothing; SettingsError for a value that
-        is not allowed, TypeError for a setting that a feed cannot have for itself.
+        a URL, for an `authorize` or `replay` that says nothing, and for `deleted` without
+        `version`; SettingsError for a value that is not allowed, TypeError for a setting that a
+        feed cannot have for itself.
         """
         watches.check_replay(replay)
         name = name or source_name(source)
@@ -87,31 +93,10 @@ class Declared:
             authorize=granted.checked(authorize),
             filters=tuple(filters),
             replay=replay,
+            version=version,
+            deleted=deleted,
         )
         self._watches.append(watch)
-
-    def on_row(self, name: str) -> Callable[[Handler], Handler]:
-        """A decorator: call the function with each new row of the feed `name`, as a dict.
-
-            @notifier.on_row("orders")
-            def print_receipt(order):
-                ...
-
-        It is called in every process that polls, so with four workers four times: for what has to
-        happen once, use a queue or a lock. Rows come after they are in the log, one after the
-        other, as their stream shows them, inside the application's context; rows that were
-        committed before the process began to poll do not. What the function raises is logged and
-        ends nothing. While it waits, streams go on.
-
-        Raises KeyError if no such feed is watched.
-        """
-        handlers = self._watch(name).handlers
-
-        def add(function: Handler) -> Handler:
-            handlers.append(function)
-            return function
-
-        return add
 
     def _watch(self, name: str) -> Watch:
         for watch in self._watches:
