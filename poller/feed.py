@@ -201,7 +201,7 @@ class Feed:
 def explain(error: Exception) -> str:
     """What to tell a stranger: no SQL, no path, no address."""
     if isinstance(error, TableError):
-        return str(error)
+        return error.bare
     if isinstance(error, DatabaseTimeout):
         return f"the database gave {error}"
     if isinstance(error, AssertionError):  # SQLAlchemy's, at a version() that it cannot read

@@ -32,7 +32,12 @@ Key = str | Sequence[str] | None
 
 
 class TableError(Exception):
-    """The table cannot be watched as it is; the text says what to do."""
+    """The table cannot be watched as it is; the text says what to do. A `hint` may name what is not
+    for strangers, such as another column; `bare` is the text without it."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text + hint)
+        self.bare = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,7 @@ class Describer:
             if name not in table.c:
                 nearest = difflib.get_close_matches(name, [*table.c.keys()], n=1)
                 hint = f"; did you mean {nearest[0]}?" if nearest else ""
-                raise TableError(f"{self.name} has no column {name}{hint}")
+                raise TableError(f"{self.name} has no column {name}", hint)
         for name in RESERVED.intersection(names):
             raise TableError(
                 f"{self.name} has a column {name}, a name that Rowcast's own answers use: leave it "
