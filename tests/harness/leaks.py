@@ -11,7 +11,7 @@ from weakref import WeakSet
 import gevent
 import psutil
 
-SETTLE_TIMEOUT_S = 15.0
+SETTLE_TIMEOUT_S = 30.0
 STEP_S = 0.02
 ROUNDS_BEFORE_COLLECTION = 5  # most need none, and one costs a third of a second
 

@@ -185,8 +185,8 @@ class Child:
         for process in children:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        self._popen.wait(10)
-        wait_until(lambda: all(map(has_ended, children)), 10, f"the end of {children}")
+        self._popen.wait(30)
+        wait_until(lambda: all(map(has_ended, children)), 30, f"the end of {children}")
 
 
 def _as_user(user: str | None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tests.serving.helpers import (
 pytestmark = pytest.mark.serving
 
 RECOVERY_S = 40.0  # the backoff's cap, and time to start
-NOTICED_S = 15.0
+NOTICED_S = 30.0
 
 
 def assert_begins_again(
