@@ -122,6 +122,13 @@ def postgresql_url(postgres_server: Postgres) -> Iterator[str]:
     yield from _fresh_database(postgres_server)
 
 
+@pytest.fixture(scope="module")
+def shared_postgresql_url(postgres_server: Postgres) -> Iterator[str]:
+    """One database for those tests of a module that leave it as they found it: a new one takes
+    longer than they do."""
+    yield from _fresh_database(postgres_server)
+
+
 @pytest.fixture
 def mariadb_url(mariadb_server: MariaDB) -> Iterator[str]:
     yield from _fresh_database(mariadb_server)
