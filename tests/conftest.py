@@ -31,8 +31,10 @@ EXERCISED = Exercised()
 LEAKS = LeakCheck()
 DATABASES = ("sqlite", "postgresql", "mariadb")
 
-# A busy machine takes as long for an example as it likes.
-hypothesis.settings.register_profile("rowcast", deadline=None)
+# A busy machine takes as long for an example as it likes, and for making one up.
+hypothesis.settings.register_profile(
+    "rowcast", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("rowcast")
 
 
