@@ -336,6 +336,7 @@
     }
 
     hear({ ask, hurry, from, to, id, prev, events, state, tip, feedKey }) {
+      if (state?.name === "refused") return this.show(state); // all have one login
       if (this.leads) {
         if (ask) this.tell({ to: from, id, events: this.after(id) });
         if (hurry) this.hurry();

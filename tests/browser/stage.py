@@ -15,6 +15,7 @@ from playwright.sync_api import BrowserContext, Page, Route
 from poller.web.script import TEXTS
 
 ORIGIN = "http://localhost"  # where locks are allowed; no byte of it leaves the browser
+BOUND_MS = 60_000
 FETCH = """
 window.streams = [];
 window.statuses = [];
@@ -64,6 +65,7 @@ class Stage:
     def __init__(self, context: BrowserContext, html: str = "<!doctype html>") -> None:
         self._context = context
         self.html = html
+        context.set_default_timeout(BOUND_MS)
         context.add_init_script(FETCH)
         context.route(f"{ORIGIN}/**", self._answer)
 

@@ -18,6 +18,7 @@ START = """(from) => {
     window.map = new Map();
     window.source = rowcast("/stream", {
         from,
+        silenceMs: 600_000, // nobody is taken for mute, however slow the machine is
         onRow: (row) => map.set(row.id, row.name),
         onDelete: ({ id }) => map.delete(id),
         onClear: () => map.clear(),

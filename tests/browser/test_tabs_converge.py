@@ -13,7 +13,6 @@ pytestmark = pytest.mark.browser
 
 PROGRAM = Path(__file__).with_name("converge.js").read_text(encoding="utf-8")
 SEEDS = 6
-DONE_MS = 100_000
 
 
 @pytest.mark.parametrize("kind", ["window", "version"])
@@ -21,7 +20,6 @@ def test_tabs_converge(kind: str, chromium: Browser) -> None:
     """All seeds at once, since they mostly wait."""
     context = chromium.new_context()
     page = Stage(context, '<!doctype html><script src="/rowcast.js"></script>').open().page
-    page.set_default_timeout(DONE_MS)
     page.add_script_tag(content=PROGRAM)
     wrong = page.evaluate(
         "async ([kind, seeds]) => {"
