@@ -358,7 +358,7 @@ class SocketClient(Client):
         if self._socket is None:
             return
         taken, last = 0, b""
-        with gevent.Timeout(10):
+        with gevent.Timeout(60):
             while taken < chunks and not last.endswith(2 * SILENCE):
                 gevent.sleep(0)
                 new = self._read(BYTES_AT_ONCE)

@@ -22,7 +22,7 @@ from tests.harness.greenlets import unpatched, until
 from tests.harness.logged import logged
 
 TABLE = "CREATE TABLE {} (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
-BOUND_S = 10
+BOUND_S = 60
 
 MakeApp = Callable[..., Flask]
 
