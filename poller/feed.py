@@ -101,6 +101,11 @@ class Feed:
         """Poll now: a row was inserted here."""
         self.poller.wake()
 
+    def shows(self, column: str) -> bool:
+        """Whether its rows have this column. Nobody knows before the first look at the table."""
+        table = self.source.table
+        return table.described and column in table.description.columns.names
+
     @staticmethod
     def to_json(columns: Mapping[str, object]) -> str:
         """A row as a stream shows it: one line of JSON. Raises ValueError for a lone surrogate."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 PUBLIC: Literal["public"] = "public"
 
@@ -25,7 +27,7 @@ class Access:
     filter: Mapping[str, object] | None = None
     columns: Sequence[str] | None = None
     until: datetime | float | None = None
-    tag: str | None = None
+    tag: str | int | UUID | None = None
 
 
 # Called with Flask's request.
@@ -42,3 +44,43 @@ def checked(authorize: Authorize | str | None) -> Authorize | Literal["public"] 
         f"authorize={authorize!r}: give a function that is called with the request and returns "
         'whether it may read, or "public" for a feed that is for everybody'
     )
+
+
+MOST_TAG_CHARS = 255
+
+
+def values_of(filter: Mapping[str, object] | None) -> dict[str, list[Any]]:  # noqa: A002
+    """The values of each column, whether one or several were said. Raises ValueError for a filter
+    that is none."""
+    if filter is None:
+        return {}
+    if not isinstance(filter, Mapping):
+        raise ValueError(f"filter is {type(filter).__name__}: give a dict of columns and values")
+    several = list | tuple | set | frozenset
+    return {
+        name: [*said] if isinstance(said, several) else [said] for name, said in filter.items()
+    }
+
+
+def tag_of(tag: object) -> str:
+    """A tag as it is compared: 7 and "7" are the same. Raises ValueError for what is no name."""
+    if tag is None:
+        return ""
+    if isinstance(tag, bool) or not isinstance(tag, str | int | UUID):
+        raise ValueError(f"tag is {type(tag).__name__}: give a text or a number")
+    if not 0 < len(text := str(tag)) <= MOST_TAG_CHARS:
+        raise ValueError(f"tag has {len(text)} characters: give 1 to {MOST_TAG_CHARS}")
+    return text
+
+
+def seconds_left(until: datetime | float | None, now: float) -> float:
+    """Until the end; `now` is in seconds since 1970. Raises ValueError for what is no moment."""
+    if until is None:
+        return math.inf
+    if isinstance(until, datetime):
+        if until.tzinfo is None:
+            raise ValueError("until has no time zone: give an aware datetime")
+        until = until.timestamp()
+    if isinstance(until, bool) or not isinstance(until, int | float) or math.isnan(until):
+        raise ValueError(f"until is {type(until).__name__}: give a datetime, or seconds since 1970")
+    return until - now

@@ -9,8 +9,9 @@ from flask import Blueprint, Response, request
 from poller.feed import Feed
 from poller.runtime import metrics
 from poller.service import Service
-from poller.web import asked, health, rows, script
-from poller.web.current import current_service, ensure_started
+from poller.web import asked, cors, health, rows, script
+from poller.web.admit import NoPlaceError, admit
+from poller.web.current import current_service
 from poller.web.responses import (
     DRAINING_RETRY_MS,
     FULL_RETRY_MS,
@@ -29,39 +30,32 @@ def blueprint(name: str, *, with_default: bool = False) -> Blueprint:
     # A trailing slash must not make a native EventSource give up for good.
     if with_default:
         of = {"name": None}
-        routes.add_url_rule("/stream", view_func=stream, defaults=of, strict_slashes=False)
-    routes.add_url_rule("/stream/<name>", view_func=stream, strict_slashes=False)
-    rows.add_to(routes)
+        cors.add_reading_route(routes, "/stream", stream, defaults=of)
+    cors.add_reading_route(routes, "/stream/<name>", stream)
+    cors.add_reading_route(routes, "/rows/<name>", rows.rows)
+    cors.add_to(routes)
     health.add_to(routes)
     script.add_to(routes)
     return routes
 
 
 def stream(name: str | None) -> Response:
-    """Rows as they are committed. Holds no session and no connection while it runs."""
-    service = current_service()
-    feed = asked.feed(service, name)
+    """Rows as they are committed. Holds no session and no connection while it runs.
+
+    JSON lines go through the server: few read them, and they hold its connections.
+    """
+    service, lines = current_service(), _wants_lines()
+    places = service.waiting if lines else service.admission
+    try:
+        admitted = admit(service, name, places, asked.last_event_id())
+    except NoPlaceError as full:
+        return busy(full.feed.name, full.reason) if lines else _turn_away(full.feed, full.reason)
+    feed = admitted.feed
     if feed.closed:
         return Response(status=204)  # the one answer after which a client stops for good
-    ensure_started(service)
-    if _wants_lines():
-        return _lines(service, feed)
-    if service.draining:
-        return _turn_away(feed, "draining", DRAINING_RETRY_MS)
-    if reason := service.admission.refusal(request.remote_addr):
-        return _turn_away(feed, reason, FULL_RETRY_MS)
-    wanted = asked.stream_request(service, feed, service.admission, asked.last_event_id())
-    return StreamResponse(feed.streams, wanted, direct=service.settings.fanout)
-
-
-def _lines(service: Service, feed: Feed) -> Response:
-    """The same as JSON lines, through the server: few read them, and they hold its connections."""
-    if service.draining:
-        return busy(feed.name, "draining")
-    if reason := service.waiting.refusal(request.remote_addr):
-        return busy(feed.name, reason)
-    wanted = asked.stream_request(service, feed, service.waiting, asked.last_event_id())
-    return LinesResponse(feed.streams, wanted)
+    if lines:
+        return LinesResponse(feed.streams, admitted.request)
+    return StreamResponse(feed.streams, admitted.request, direct=service.settings.fanout)
 
 
 def _wants_lines() -> bool:
@@ -70,7 +64,8 @@ def _wants_lines() -> bool:
     return request.accept_mimetypes.best_match(offered) == json_lines.CONTENT_TYPE
 
 
-def _turn_away(feed: Feed, reason: str, retry_ms: tuple[int, int]) -> Response:
+def _turn_away(feed: Feed, reason: str) -> Response:
     """Not 503: a native EventSource would never come back."""
     metrics.rejections.labels(feed.name, reason).inc()
+    retry_ms = DRAINING_RETRY_MS if reason == "draining" else FULL_RETRY_MS
     return EventStreamResponse(sse.retry_line(random.randint(*retry_ms)))

@@ -73,28 +73,22 @@ class Query(NamedTuple):
         return "?" + urlencode(query, safe=UNESCAPED)
 
 
-def add_to(blueprint: Blueprint) -> None:
-    blueprint.add_url_rule("/rows/<name>", view_func=rows, strict_slashes=False)
-
-
 def rows(name: str) -> Response:
     """Rows after a token, with a time to wait for them. The waiting begins when the server asks for
     the body: a session or connection of the application is not held meanwhile."""
     service = current_service()
-    feed = asked.feed(service, name)
-    if feed.closed:
-        return error(HTTPStatus.GONE, "this feed has ended")
     try:
         query = Query.of_this_request()
+        admitted = admit(service, name, service.waiting, query.after)
     except ValueError as problem:
         return error(HTTPStatus.BAD_REQUEST, f"{problem}")
-    ensure_started(service)
-    if reason := service.waiting.refusal(request.remote_addr):
-        return busy(feed.name, reason)
-    wanted = asked.stream_request(service, feed, service.waiting, query.after)
-    waits = request.method != "HEAD" and query.after is not None and not service.draining
+    except NoPlaceError as full:
+        return busy(full.feed.name, full.reason)
+    if admitted.feed.closed:
+        return error(HTTPStatus.GONE, "this feed has ended")
+    waits = request.method != "HEAD" and query.after is not None
     wait_s = min(query.wait or 0, MAX_WAIT_S) if waits else 0
-    return RowsResponse(feed.streams, wanted, query, wait_s)
+    return RowsResponse(admitted, query, wait_s)
 
 
 def _number(name: str, *, least: int) -> int | None:

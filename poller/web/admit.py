@@ -1,0 +1,210 @@
+"""Who may read: asked at each connect and each resume, before a place is taken.
+
+One function for `/stream`, JSON lines and `/rows`. It looks at the page that asks (`cors.py`), the
+places, the application's word (`authorize`, or a signed address instead), what the query asks for
+within that, and at the places again, which others may have taken while the application was asked.
+
+What was refused is counted and told in the log, see `access/refusals.py`. Who was refused gets one
+sentence.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import traceback
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import NamedTuple, NoReturn
+
+import gevent
+from flask import abort, current_app, request
+from werkzeug.exceptions import HTTPException
+
+from poller.access import granted, signed
+from poller.access.admission import Admission
+from poller.access.granted import PUBLIC, Access
+from poller.access.signed import Place, SignatureRefusedError, Signer
+from poller.delivery.view import View
+from poller.feed import Feed
+from poller.runtime import log
+from poller.service import Service
+from poller.serving.streams import StreamRequest
+from poller.serving.tenure import UNBOUNDED, Tenure
+from poller.web import asked, cors
+from poller.web.current import ensure_started
+from poller.web.responses import error
+
+NOT_YOURS = "this is not yours to read"
+LIFETIME_SHARE = 0.5  # of a lifetime, over which the ends of streams are spread
+FRAMES_SHOWN = 3  # of the application's code, where it failed
+EVERYTHING = Access()
+
+
+class NoPlaceError(Exception):
+    """Come back later: there is no place, or nobody can say yet who may read."""
+
+    def __init__(self, feed: Feed, reason: str) -> None:
+        super().__init__(reason)
+        self.feed, self.reason = feed, reason
+
+
+class Admitted(NamedTuple):
+    """What a request may have. `private`: no cache may keep the answer, for it is one client's."""
+
+    feed: Feed
+    request: StreamRequest
+    filter: asked.Filter
+    private: bool
+
+
+def admit(service: Service, name: str | None, places: Admission, after: str | None) -> Admitted:
+    """The stream of the feed `name` that this request may have, to take one of `places` when it
+    opens. Raises NoPlaceError; what may not be read is aborted."""
+    feed = _feed(service, name)
+    ensure_started(service)
+    if cors.standing(service) == "foreign":
+        origin = request.headers.get("Origin", "")
+        _refuse(service, feed, "origin", "pages of other sites may not read this", origin=origin)
+    _check_places(service, feed, places)
+    asked_at = time.monotonic()
+    access, private = _access(service, feed)
+    view, filter_ = _view(service, feed, access)
+    tenure = _tenure(service, feed, access, asked_at) if private else UNBOUNDED
+    _check_places(service, feed, places)
+    wanted = asked.stream_request(service, feed, places, after, view, tenure)
+    return Admitted(feed, wanted, filter_, private)
+
+
+def _feed(service: Service, name: str | None) -> Feed:
+    """An unknown one is 404, for those whom the application would let read another one."""
+    found = service.feeds.get(service.default_feed if name is None else name)
+    if found is None:
+        if callable(service.authorize) and not service.authorize(request):
+            abort(error(HTTPStatus.FORBIDDEN, NOT_YOURS))
+        abort(HTTPStatus.NOT_FOUND)
+    return found
+
+
+def _check_places(service: Service, feed: Feed, places: Admission) -> None:
+    if service.draining:
+        raise NoPlaceError(feed, "draining")
+    if reason := places.refusal(request.remote_addr):
+        raise NoPlaceError(feed, reason)
+
+
+# -- the application's word ---------------------------------------------------------------------
+
+
+def _access(service: Service, feed: Feed) -> tuple[Access, bool]:
+    """What this request may see, and whether that was said of it alone."""
+    if cors.is_signed():
+        return _signed(service, feed), True
+    authorize = feed.watch.authorize
+    if authorize == PUBLIC:
+        return EVERYTHING, False
+    if not callable(authorize):  # a feed that no route is for
+        _refuse(service, feed, "forbidden")
+    return _said(service, feed, authorize), True
+
+
+def _said(service: Service, feed: Feed, authorize: Callable[..., object]) -> Access:
+    try:
+        said = authorize(request)
+    except HTTPException as refusal:
+        code = refusal.get_response().status_code
+        if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _note_failure(feed, refusal)
+            raise NoPlaceError(feed, "authorize-failed") from None
+        reason = "unauthenticated" if code == HTTPStatus.UNAUTHORIZED else "forbidden"
+        service.refusals.note(feed.label, reason, request.remote_addr or "")
+        raise
+    except (Exception, gevent.Timeout) as failure:
+        _note_failure(feed, failure)
+        raise NoPlaceError(feed, "authorize-failed") from None
+    if isinstance(said, Access):
+        return said
+    if said is True:
+        return EVERYTHING
+    if said is not False:
+        _mistake(service, feed, f"it returned {type(said).__name__}: return a bool or an Access")
+    _refuse(service, feed, "forbidden")
+
+
+def _note_failure(feed: Feed, failure: BaseException) -> None:
+    """Where, and not what it says: that may be a token, or a statement with the session's id."""
+    frames = traceback.extract_tb(failure.__traceback__)[1:][-FRAMES_SHOWN:]
+    at = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    log.error("authorize failed", feed=feed.label, error=type(failure).__name__, at=at)
+
+
+def _signed(service: Service, feed: Feed) -> Access:
+    text = request.args[signed.PARAMETER]
+    place = Place(request.blueprint or "", feed.name)
+    signer = Signer(signed.keys_of(current_app.config))
+    try:
+        return signer.read(text, place, time.time())
+    except SignatureRefusedError as refused:
+        _refuse(service, feed, refused.reason, "this address is not good here, or no longer")
+
+
+# -- what is asked for, within that -------------------------------------------------------------
+
+
+def _view(service: Service, feed: Feed, access: Access) -> tuple[View, asked.Filter]:
+    try:
+        forced = feed.view(granted.values_of(access.filter), access.columns)
+    except ValueError as problem:
+        _mistake(service, feed, str(problem))
+    try:
+        filter_ = asked.filter_of(feed)
+        return _within(service, feed, forced, filter_), filter_
+    except ValueError as problem:
+        _refuse(service, feed, "query", str(problem), status=HTTPStatus.BAD_REQUEST)
+
+
+def _within(service: Service, feed: Feed, forced: View, filter_: asked.Filter) -> View:
+    """Both together. Raises ValueError for what the query gets wrong."""
+    if not filter_:
+        return forced
+    wanted = feed.view(filter_).filter
+    for name, values in wanted.items():
+        # Rows chosen by what is not shown would tell it.
+        if not (feed.shows(name) if forced.shown is None else name in forced.shown):
+            raise ValueError(f"{name} is no filter of this feed")
+        if not {*values} <= {*forced.filter.get(name, values)}:
+            _refuse(service, feed, "filter", f"{NOT_YOURS}: {name}")
+    return View.of({**forced.filter, **wanted}, forced.shown)
+
+
+def _tenure(service: Service, feed: Feed, access: Access, asked_at: float) -> Tenure:
+    lifetime_s = service.settings.stream_lifetime_s
+    ends_at = asked_at + lifetime_s * random.uniform(1 - LIFETIME_SHARE, 1)
+    try:
+        tag, left_s = granted.tag_of(access.tag), granted.seconds_left(access.until, time.time())
+    except ValueError as problem:
+        _mistake(service, feed, str(problem))
+    if left_s <= 0:
+        _refuse(service, feed, "expired")
+    return Tenure(min(ends_at, asked_at + left_s), tag, asked_at)
+
+
+# -- refusals -----------------------------------------------------------------------------------
+
+
+def _mistake(service: Service, feed: Feed, what: str) -> NoReturn:
+    """The application's: nobody reads until it is mended."""
+    log.error("authorize says nothing that can be done", feed=feed.label, mistake=what)
+    _refuse(service, feed, "mistake")
+
+
+def _refuse(
+    service: Service,
+    feed: Feed,
+    reason: str,
+    text: str = NOT_YOURS,
+    status: int = HTTPStatus.FORBIDDEN,
+    **details: object,
+) -> NoReturn:
+    service.refusals.note(feed.label, reason, request.remote_addr or "", **details)
+    abort(error(status, text))
