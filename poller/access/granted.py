@@ -10,6 +10,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 PUBLIC: Literal["public"] = "public"
+MOST_TAG_CHARS = 255
+SEVERAL = (list, tuple, set, frozenset)  # any of these values; a text is one value
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +48,16 @@ def checked(authorize: Authorize | str | None) -> Authorize | Literal["public"] 
     )
 
 
-MOST_TAG_CHARS = 255
-
-
 def values_of(filter: Mapping[str, object] | None) -> dict[str, list[Any]]:  # noqa: A002
     """The values of each column, whether one or several were said. Raises ValueError for a filter
     that is none."""
     if filter is None:
         return {}
     if not isinstance(filter, Mapping):
-        raise ValueError(f"filter is {type(filter).__name__}: give a dict of columns and values")
-    several = list | tuple | set | frozenset
-    return {
-        name: [*said] if isinstance(said, several) else [said] for name, said in filter.items()
-    }
+        raise ValueError(  # noqa: TRY004 - one error for whatever the application gets wrong
+            f"filter is {type(filter).__name__}: give a dict of columns and values"
+        )
+    return {name: [*said] if isinstance(said, SEVERAL) else [said] for name, said in filter.items()}
 
 
 def tag_of(tag: object) -> str:
@@ -67,13 +65,15 @@ def tag_of(tag: object) -> str:
     if tag is None:
         return ""
     if isinstance(tag, bool) or not isinstance(tag, str | int | UUID):
-        raise ValueError(f"tag is {type(tag).__name__}: give a text or a number")
+        raise ValueError(  # noqa: TRY004 - as above
+            f"tag is {type(tag).__name__}: give a text or a number"
+        )
     if not 0 < len(text := str(tag)) <= MOST_TAG_CHARS:
         raise ValueError(f"tag has {len(text)} characters: give 1 to {MOST_TAG_CHARS}")
     return text
 
 
-def seconds_left(until: datetime | float | None, now: float) -> float:
+def seconds_left(until: object, now: float) -> float:
     """Until the end; `now` is in seconds since 1970. Raises ValueError for what is no moment."""
     if until is None:
         return math.inf

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from poller.access.granted import Access
+from poller.access.granted import Access, values_of
 
 PARAMETER = "signed"  # in the query
 SALT = "rowcast.signed-address"  # so that nothing else that the application signs is one
@@ -43,9 +43,9 @@ class Signer:
     """`keys` are secret: the newest signs, each is believed. In the order of itsdangerous, so the
     newest is the last."""
 
-    def __init__(self, keys: Sequence[str | bytes]) -> None:
+    def __init__(self, keys: Sequence[bytes]) -> None:
         self._serializer = URLSafeSerializer(
-            [*keys],
+            keys,
             salt=SALT,
             signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
         )
@@ -53,7 +53,10 @@ class Signer:
     def sign(self, place: Place, access: Access) -> str:
         """What stands behind `signed=`. Raises ValueError, in words, for a value that no filter
         can have, and for more than fits into an address."""
-        filter_ = {name: _listed(name, said) for name, said in (access.filter or {}).items()}
+        filter_ = {
+            name: [_plain(name, value) for value in values]
+            for name, values in values_of(access.filter).items()
+        }
         columns = None if access.columns is None else [*access.columns]
         text = str(self._serializer.dumps([*place, filter_, columns, access.until]))
         if len(text) > MOST_CHARS:
@@ -67,7 +70,7 @@ class Signer:
             raise SignatureRefusedError("signature")
         try:
             *of, filter_, columns, until = self._serializer.loads(text)
-        except (BadSignature, ValueError, TypeError):
+        except (BadSignature, ValueError, TypeError):  # the latter two are of another version
             raise SignatureRefusedError("signature") from None
         if of != [*place]:
             raise SignatureRefusedError("other-feed")
@@ -84,11 +87,6 @@ def end_of(expires_s: float, now: float) -> int:
     return math.floor(now + expires_s)
 
 
-def _listed(name: str, said: object) -> list[Any]:
-    values = said if isinstance(said, list | tuple | set | frozenset) else [said]
-    return [_plain(name, value) for value in values]
-
-
 def _plain(name: str, value: object) -> object:
     """As JSON has it, and as a query could say it."""
     if isinstance(value, enum.Enum):
@@ -100,8 +98,9 @@ def _plain(name: str, value: object) -> object:
     raise ValueError(f"{name}: rows cannot be chosen by a value of type {type(value).__name__}")
 
 
-def keys_of(config: Mapping[str, Any]) -> list[str | bytes]:
+def keys_of(config: Mapping[str, Any]) -> list[bytes]:
     """An application's secret keys, the newest last, none if it has none."""
     if not config.get("SECRET_KEY"):
         return []
-    return [*(config.get("SECRET_KEY_FALLBACKS") or []), config["SECRET_KEY"]]
+    keys = [*(config.get("SECRET_KEY_FALLBACKS") or []), config["SECRET_KEY"]]
+    return [key.encode() if isinstance(key, str) else key for key in keys]

@@ -18,6 +18,7 @@ from poller.access.turns import Turn
 from poller.delivery.backfill import Backfill, FoundRows, PageReader
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
+from poller.delivery.view import ALL, View
 from poller.ids.ranges import Range
 from poller.runtime import log, metrics
 from poller.runtime.hub import in_slices
@@ -42,13 +43,14 @@ Stream = WsgiStream | SocketStream | LongPoll
 
 class StreamRequest(NamedTuple):
     """How to open a stream: what its client sent, the client's address for the log, its place,
-    which is taken while the stream is open, the turn that its address takes to catch up, and how
-    long it may stay."""
+    which is taken while the stream is open, the turn that its address takes to catch up, its view,
+    and how long it may stay."""
 
     last_event_id: str | None
     client: str
     ticket: Ticket
     turn: Turn
+    view: View = ALL
     tenure: Tenure = UNBOUNDED
 
 

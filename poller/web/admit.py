@@ -66,12 +66,12 @@ def admit(service: Service, name: str | None, places: Admission, after: str | No
     if cors.standing(service) == "foreign":
         origin = request.headers.get("Origin", "")
         _refuse(service, feed, "origin", "pages of other sites may not read this", origin=origin)
-    _check_places(service, feed, places)
+    _check_places(feed, places)
     asked_at = time.monotonic()
     access, private = _access(service, feed)
     view, filter_ = _view(service, feed, access)
     tenure = _tenure(service, feed, access, asked_at) if private else UNBOUNDED
-    _check_places(service, feed, places)
+    _check_places(feed, places)
     wanted = asked.stream_request(service, feed, places, after, view, tenure)
     return Admitted(feed, wanted, filter_, private)
 
@@ -86,9 +86,7 @@ def _feed(service: Service, name: str | None) -> Feed:
     return found
 
 
-def _check_places(service: Service, feed: Feed, places: Admission) -> None:
-    if service.draining:
-        raise NoPlaceError(feed, "draining")
+def _check_places(feed: Feed, places: Admission) -> None:
     if reason := places.refusal(request.remote_addr):
         raise NoPlaceError(feed, reason)
 
@@ -113,26 +111,30 @@ def _said(service: Service, feed: Feed, authorize: Callable[..., object]) -> Acc
         said = authorize(request)
     except HTTPException as refusal:
         code = refusal.get_response().status_code
-        if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _note_failure(feed, refusal)
-            raise NoPlaceError(feed, "authorize-failed") from None
-        reason = "unauthenticated" if code == HTTPStatus.UNAUTHORIZED else "forbidden"
-        service.refusals.note(feed.label, reason, request.remote_addr or "")
-        raise
-    except (Exception, gevent.Timeout) as failure:
+        if code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            reason = "unauthenticated" if code == HTTPStatus.UNAUTHORIZED else "forbidden"
+            service.refusals.note(feed.label, reason, request.remote_addr or "")
+            raise
+        _note_failure(feed, refusal)
+    except (Exception, gevent.Timeout) as failure:  # noqa: BLE001 - after a 500 nobody comes back
         _note_failure(feed, failure)
-        raise NoPlaceError(feed, "authorize-failed") from None
-    if isinstance(said, Access):
-        return said
+    else:
+        return _meant(service, feed, said)
+    raise NoPlaceError(feed, "authorize-failed")
+
+
+def _meant(service: Service, feed: Feed, said: object) -> Access:
     if said is True:
         return EVERYTHING
-    if said is not False:
+    if said is False:
+        _refuse(service, feed, "forbidden")
+    if not isinstance(said, Access):
         _mistake(service, feed, f"it returned {type(said).__name__}: return a bool or an Access")
-    _refuse(service, feed, "forbidden")
+    return said
 
 
 def _note_failure(feed: Feed, failure: BaseException) -> None:
-    """Where, and not what it says: that may be a token, or a statement with the session's id."""
+    """Where, and not what it says: that may hold a token, or a statement with a session's id."""
     frames = traceback.extract_tb(failure.__traceback__)[1:][-FRAMES_SHOWN:]
     at = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
     log.error("authorize failed", feed=feed.label, error=type(failure).__name__, at=at)
@@ -152,29 +154,33 @@ def _signed(service: Service, feed: Feed) -> Access:
 
 
 def _view(service: Service, feed: Feed, access: Access) -> tuple[View, asked.Filter]:
+    """What this request gets, and what it asked for of that."""
+    try:
+        filter_ = asked.filter_of(feed)
+        if (filter_ or access.filter or access.columns is not None) and not feed.described:
+            raise NoPlaceError(feed, "not-ready")
+        wanted = feed.view(filter_)
+    except ValueError as problem:
+        _refuse(service, feed, "query", str(problem), status=HTTPStatus.BAD_REQUEST)
     try:
         forced = feed.view(granted.values_of(access.filter), access.columns)
     except ValueError as problem:
         _mistake(service, feed, str(problem))
-    try:
-        filter_ = asked.filter_of(feed)
-        return _within(service, feed, forced, filter_), filter_
-    except ValueError as problem:
-        _refuse(service, feed, "query", str(problem), status=HTTPStatus.BAD_REQUEST)
+    return _both(service, feed, forced, wanted), filter_
 
 
-def _within(service: Service, feed: Feed, forced: View, filter_: asked.Filter) -> View:
-    """Both together. Raises ValueError for what the query gets wrong."""
-    if not filter_:
-        return forced
-    wanted = feed.view(filter_).filter
-    for name, values in wanted.items():
+def _both(service: Service, feed: Feed, forced: View, wanted: View) -> View:
+    """What is wanted, as far as it is within what is forced."""
+    for name, values in wanted.filter.items():
         # Rows chosen by what is not shown would tell it.
         if not (feed.shows(name) if forced.shown is None else name in forced.shown):
-            raise ValueError(f"{name} is no filter of this feed")
+            _refuse(service, feed, "query", asked.no_filter(name), status=HTTPStatus.BAD_REQUEST)
         if not {*values} <= {*forced.filter.get(name, values)}:
             _refuse(service, feed, "filter", f"{NOT_YOURS}: {name}")
-    return View.of({**forced.filter, **wanted}, forced.shown)
+    try:
+        return View.of({**forced.filter, **wanted.filter}, forced.shown)
+    except ValueError as problem:  # too many combinations
+        _refuse(service, feed, "query", str(problem), status=HTTPStatus.BAD_REQUEST)
 
 
 def _tenure(service: Service, feed: Feed, access: Access, asked_at: float) -> Tenure:

@@ -41,17 +41,25 @@ def filter_of(feed: Feed) -> Filter:
         found.setdefault(name, []).append(None)
     for name in found:
         if name not in feed.watch.filters:
-            raise ValueError(f"{name[:SHOWN_CHARS]} is no filter of this feed")
+            raise ValueError(no_filter(name))
     return found
 
 
+def no_filter(name: str) -> str:
+    """What to tell of a name by which no rows can be chosen."""
+    return f"{name[:SHOWN_CHARS]} is no filter of this feed"
+
+
 def written(asked: Filter) -> list[tuple[str, str]]:
-    """The same as names and values of a query, alike for all who ask alike."""
-    return sorted(
+    """The same as names and values of a query, alike for all who ask alike; and the signature, if
+    there is one."""
+    pairs = [
         (NULL, name) if value is None else (name, value)
         for name, values in asked.items()
         for value in {*values}
-    )
+    ]
+    signed = [(SIGNED, text) for text in request.args.getlist(SIGNED)[:1]]
+    return sorted(pairs) + signed
 
 
 def stream_request(

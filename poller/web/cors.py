@@ -77,7 +77,7 @@ def is_signed() -> bool:
 
 
 def add_headers(response: Response) -> Response:
-    """To each answer of the routes with rows: who may read it, and that this depends on who asks."""
+    """Of each answer of the routes with rows: which page may read it, and that this depends."""
     if (request.endpoint or "").rpartition(".")[2] not in VIEWS:
         return response
     response.vary.add("Origin")
@@ -95,8 +95,8 @@ def add_headers(response: Response) -> Response:
 
 
 def options_answer() -> Response:
-    """The answer to OPTIONS, the same for each name of a feed. A preflight brings no credentials, so
-    nobody is asked who may read."""
+    """The answer to OPTIONS, the same for each name of a feed. A preflight brings no credentials:
+    so nobody is asked who may read."""
     answer = Response(status=204)
     answer.headers["Allow"] = f"{READS}, OPTIONS"
     if "Access-Control-Request-Method" not in request.headers:

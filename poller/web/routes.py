@@ -8,7 +8,6 @@ from flask import Blueprint, Response, request
 
 from poller.feed import Feed
 from poller.runtime import metrics
-from poller.service import Service
 from poller.web import asked, cors, health, rows, script
 from poller.web.admit import NoPlaceError, admit
 from poller.web.current import current_service
@@ -49,10 +48,12 @@ def stream(name: str | None) -> Response:
     try:
         admitted = admit(service, name, places, asked.last_event_id())
     except NoPlaceError as full:
-        return busy(full.feed.name, full.reason) if lines else _turn_away(full.feed, full.reason)
+        return _come_back(full.feed, full.reason, lines=lines)
     feed = admitted.feed
     if feed.closed:
         return Response(status=204)  # the one answer after which a client stops for good
+    if service.draining:
+        return _come_back(feed, "draining", lines=lines)
     if lines:
         return LinesResponse(feed.streams, admitted.request)
     return StreamResponse(feed.streams, admitted.request, direct=service.settings.fanout)
@@ -64,8 +65,10 @@ def _wants_lines() -> bool:
     return request.accept_mimetypes.best_match(offered) == json_lines.CONTENT_TYPE
 
 
-def _turn_away(feed: Feed, reason: str) -> Response:
-    """Not 503: a native EventSource would never come back."""
+def _come_back(feed: Feed, reason: str, *, lines: bool) -> Response:
+    """Not 503, but to readers of lines: a native EventSource would never come back."""
+    if lines:
+        return busy(feed.name, reason)
     metrics.rejections.labels(feed.name, reason).inc()
     retry_ms = DRAINING_RETRY_MS if reason == "draining" else FULL_RETRY_MS
     return EventStreamResponse(sse.retry_line(random.randint(*retry_ms)))
