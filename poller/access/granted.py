@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,8 +74,13 @@ def tag_of(tag: object) -> str:
     return text
 
 
-def seconds_left(until: object, now: float) -> float:
-    """Until the end; `now` is in seconds since 1970. Raises ValueError for what is no moment."""
+def now() -> float:
+    """Seconds since 1970, as an application means them that says when something ends."""
+    return time.time()
+
+
+def seconds_left(until: object) -> float:
+    """Until the end. Raises ValueError for what is no moment."""
     if until is None:
         return math.inf
     if isinstance(until, datetime):
@@ -83,4 +89,4 @@ def seconds_left(until: object, now: float) -> float:
         until = until.timestamp()
     if isinstance(until, bool) or not isinstance(until, int | float) or math.isnan(until):
         raise ValueError(f"until is {type(until).__name__}: give a datetime, or seconds since 1970")
-    return until - now
+    return until - now()

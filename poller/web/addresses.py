@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -28,7 +27,7 @@ def signed_address(
         )
     if feed.described:
         feed.view(granted.values_of(access.filter), access.columns)
-    ends = replace(access, until=signed.end_of(expires_s, time.time()))
+    ends = replace(access, until=signed.end_of(expires_s, granted.now()))
     text = Signer(keys).sign(Place(notifier, feed.name), ends)
     values: dict[str, Any] = {**options, "name": feed.name, signed.PARAMETER: text}
     return url_for(f"{notifier}.stream", **values)

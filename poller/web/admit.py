@@ -145,7 +145,7 @@ def _signed(service: Service, feed: Feed) -> Access:
     place = Place(request.blueprint or "", feed.name)
     signer = Signer(signed.keys_of(current_app.config))
     try:
-        return signer.read(text, place, time.time())
+        return signer.read(text, place, granted.now())
     except SignatureRefusedError as refused:
         _refuse(service, feed, refused.reason, "this address is not good here, or no longer")
 
@@ -187,7 +187,7 @@ def _tenure(service: Service, feed: Feed, access: Access, asked_at: float) -> Te
     lifetime_s = service.settings.stream_lifetime_s
     ends_at = asked_at + lifetime_s * random.uniform(1 - LIFETIME_SHARE, 1)
     try:
-        tag, left_s = granted.tag_of(access.tag), granted.seconds_left(access.until, time.time())
+        tag, left_s = granted.tag_of(access.tag), granted.seconds_left(access.until)
     except ValueError as problem:
         _mistake(service, feed, str(problem))
     if left_s <= 0:

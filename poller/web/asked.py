@@ -32,7 +32,9 @@ def filter_of(feed: Feed) -> Filter:
     try:
         asked = request.args
     except UnicodeDecodeError:
-        raise ValueError("the query is not UTF-8") from None
+        if feed.watch.filters:
+            raise ValueError("the query is not UTF-8") from None
+        return {}
     found: Filter = {}
     for name in {*asked} - OWN_NAMES:
         if name in feed.watch.filters or feed.shows(name):
@@ -58,7 +60,7 @@ def written(asked: Filter) -> list[tuple[str, str]]:
         for name, values in asked.items()
         for value in {*values}
     ]
-    signed = [(SIGNED, text) for text in request.args.getlist(SIGNED)[:1]]
+    signed = [(SIGNED, request.args[SIGNED])] if SIGNED in request.args else []
     return sorted(pairs) + signed
 
 

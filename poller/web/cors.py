@@ -7,7 +7,8 @@ errors included, and send its cookies; where any page may read, they allow no co
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -19,6 +20,12 @@ from poller.web.current import current_service
 
 VIEWS = frozenset(["stream", "rows"])  # whose answers have rows
 READS = "GET, HEAD"
+# For a route of theirs. A trailing slash must not make a native EventSource give up for good.
+ROUTE: Mapping[str, Any] = {
+    "methods": ["GET", "OPTIONS"],
+    "provide_automatic_options": False,
+    "strict_slashes": False,
+}
 # What clients that are no EventSource send; a preflight may ask for others.
 USUAL_HEADERS = ("Authorization", "Cache-Control", "Last-Event-ID")
 EXPOSED_HEADERS = "Link, Retry-After"
@@ -33,23 +40,14 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.after_request(add_headers)
 
 
-def add_reading_route(
-    blueprint: Blueprint, path: str, view: Callable[..., Response], **options: Any
-) -> None:
-    """A route for rows, whose OPTIONS a preflight may ask for. `view` is one of VIEWS."""
+def reads(view: Callable[[str | None], Response]) -> Callable[[str | None], Response]:
+    """A decorator for the VIEWS: they answer a preflight before anything else."""
 
+    @wraps(view)
     def answer(name: str | None) -> Response:
         return options_answer() if request.method == "OPTIONS" else view(name)
 
-    blueprint.add_url_rule(
-        path,
-        view.__name__,
-        answer,
-        methods=["GET", "OPTIONS"],
-        provide_automatic_options=False,
-        strict_slashes=False,
-        **options,
-    )
+    return answer
 
 
 def standing(service: Service) -> Standing:

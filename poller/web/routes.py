@@ -26,18 +26,17 @@ def blueprint(name: str, *, with_default: bool = False) -> Blueprint:
     """`/stream/NAME`, `/rows/NAME`, the script for pages and the routes for operators, for one
     notifier; `/stream`, too, if it has a default feed."""
     routes = Blueprint(name, __name__)
-    # A trailing slash must not make a native EventSource give up for good.
     if with_default:
-        of = {"name": None}
-        cors.add_reading_route(routes, "/stream", stream, defaults=of)
-    cors.add_reading_route(routes, "/stream/<name>", stream)
-    cors.add_reading_route(routes, "/rows/<name>", rows.rows)
+        routes.add_url_rule("/stream", view_func=stream, defaults={"name": None}, **cors.ROUTE)
+    routes.add_url_rule("/stream/<name>", view_func=stream, **cors.ROUTE)
+    routes.add_url_rule("/rows/<name>", view_func=rows.rows, **cors.ROUTE)
     cors.add_to(routes)
     health.add_to(routes)
     script.add_to(routes)
     return routes
 
 
+@cors.reads
 def stream(name: str | None) -> Response:
     """Rows as they are committed. Holds no session and no connection while it runs.
 

@@ -30,7 +30,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from poller.serving.client import ClientSocket
 from poller.serving.long_poll import Answer
-from poller.web import asked
+from poller.web import asked, cors
 from poller.web.admit import Admitted, NoPlaceError, admit
 from poller.web.current import current_service
 from poller.web.responses import JSON, NOSNIFF, busy, client_of, error, json_body
@@ -75,6 +75,7 @@ class Query(NamedTuple):
         return "?" + urlencode(query, safe=UNESCAPED)
 
 
+@cors.reads
 def rows(name: str | None) -> Response:
     """Rows after a token, with a time to wait for them. The waiting begins when the server asks for
     the body: a session or connection of the application is not held meanwhile."""
