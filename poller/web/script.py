@@ -40,6 +40,9 @@ def script(version: str | None, kind: str) -> Response:
     response = Response(TEXTS[kind], content_type="text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = KEPT if version == VERSION else ASKED_FOR_AGAIN
     response.headers["X-Content-Type-Options"] = "nosniff"
+    # It holds no secret, and a page on another host needs it.
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["Access-Control-Allow-Origin"] = "*"
     response.add_etag()
     response.make_conditional(request)
     return response
