@@ -70,11 +70,12 @@ class Signer:
             raise SignatureRefusedError("signature")
         try:
             *of, filter_, columns, until = self._serializer.loads(text)
+            is_over = until <= now
         except (BadSignature, ValueError, TypeError):  # the latter two are of another version
             raise SignatureRefusedError("signature") from None
         if of != [*place]:
             raise SignatureRefusedError("other-feed")
-        if until <= now:
+        if is_over:
             raise SignatureRefusedError("expired")
         return Access(filter_, columns, until)
 

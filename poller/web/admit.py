@@ -200,7 +200,7 @@ def _tenure(service: Service, feed: Feed, access: Access, asked_at: float) -> Te
 
 def _mistake(service: Service, feed: Feed, what: str) -> NoReturn:
     """The application's: nobody reads until it is mended."""
-    log.error("authorize says nothing that can be done", feed=feed.label, mistake=what)
+    log.error("access cannot be granted", feed=feed.label, mistake=what)
     _refuse(service, feed, "mistake")
 
 

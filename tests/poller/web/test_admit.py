@@ -117,7 +117,7 @@ def test_what_says_nothing_is_refused_and_told_to_the_operator(make_rooms: Make)
             rooms.authorize = mock.Mock(return_value=said)
             assert {ask(rooms, form).status_code for form in FORMS} == {403}, said
     assert refused("mistake") == before + len(FORMS) * len(MISTAKES)
-    told = [line for line in lines if line["event"] == "authorize says nothing that can be done"]
+    told = [line for line in lines if line["event"] == "access cannot be granted"]
     assert len(told) == len(FORMS) * len(MISTAKES)
     assert all(line["level"] == "error" and line["mistake"] for line in told)
 
