@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, NoSuchTableError, SAWarning
 from sqlalchemy.types import NullType
 
+from poller.reading.chosen import Choose
 from poller.reading.database import is_refused
 from poller.reading.dialects.postgresql_values import base_type
 from poller.reading.filterable import ALLOWED, Filterable, filterable
@@ -52,7 +53,7 @@ class Describer:
         self,
         source: object,
         key: str | None,
-        columns: Sequence[str] | None,
+        columns: Sequence[str] | Choose | None,
         max_value_bytes: int,
         filters: Sequence[str] = (),
     ) -> None:
@@ -94,7 +95,7 @@ class Describer:
         return table
 
     def _columns(self, table: sa.Table, key: sa.Column[Any], dialect: str) -> Columns:
-        names = self._names(table)
+        names = self._names(table, key)
         read = [*names, *(name for name in self._filter_names if name not in names)]
         missing = [name for name in read if name not in table.c]
         if missing:
@@ -116,9 +117,11 @@ class Describer:
             )
         return found
 
-    def _names(self, table: sa.Table) -> Sequence[str]:
+    def _names(self, table: sa.Table, key: sa.Column[Any]) -> Sequence[str]:
         """What was asked for, or what the table had when it was first looked at, as far as it is
         there: a column that is added later may be nobody's business."""
+        if callable(self._column_names):
+            return self._column_names(table, key)
         if self._column_names is not None:
             return self._column_names
         if not self._first_columns:
