@@ -61,7 +61,7 @@ class Feed:
         self.watch, self.database = watch, database
         self.closed = False
         settings = settings.with_changes(**watch.settings)
-        self.log = EventLog(settings.log_capacity_rows, settings.log_capacity_bytes)
+        self.log = EventLog(settings.log_capacity_rows, settings.log_capacity_bytes, watch.filters)
         table = Table(
             watch.source,
             key=watch.key,
