@@ -31,8 +31,11 @@ class KeptPages:
 
     def __init__(self) -> None:
         self._kept: deque[_Kept] = deque()  # the oldest first
-        self._bytes = 0
+        self.size_bytes = 0
         self._timer: Any = None
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def find(self, key: Hashable, row_id: int) -> Page | None:
         """The oldest that says something of this id."""
@@ -44,13 +47,13 @@ class KeptPages:
 
     def keep(self, key: Hashable, page: Page) -> None:
         self._kept.append(_Kept(key, page, time.monotonic() + KEPT_S))
-        self._bytes += page.size_bytes
-        while self._bytes > KEPT_BYTES or len(self._kept) > KEPT_PAGES:
+        self.size_bytes += page.size_bytes
+        while self.size_bytes > KEPT_BYTES or len(self._kept) > KEPT_PAGES:
             self._forget()
         self._forget_later()
 
     def _forget(self) -> None:
-        self._bytes -= self._kept.popleft().page.size_bytes
+        self.size_bytes -= self._kept.popleft().page.size_bytes
 
     def _forget_old(self) -> None:
         now = time.monotonic()
