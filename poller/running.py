@@ -27,7 +27,12 @@ class Running:
         return self._service(app).feed(name)
 
     def page_token(
-        self, name: str, rows: Iterable[object], *, before: Delivered | None = None
+        self,
+        name: str,
+        rows: Iterable[object],
+        *,
+        before: Delivered | None = None,
+        filter: Mapping[str, object] | None = None,  # noqa: A002 - as `Access` has it
     ) -> str:
         """The token of a page that shows `rows`: a stream that is asked to resume there brings what
         the page does not show, and nothing twice.
@@ -35,8 +40,11 @@ class Running:
         `rows` are ids, mappings, or objects that have the key. They must have been read after this
         request began, or after `before` was taken from `feed(name).cursor`. While the worker is not
         ready, the token makes the stream begin with `reset`.
+
+        `filter` is the one in the address of the page's stream. What `authorize` grants of the feed
+        counts beside it: it is asked here, with the page's request.
         """
-        return page.token(self.feed(name), self.name, rows, before)
+        return page.token(self.feed(name), self.name, rows, before, filter)
 
     def start(self, app: Flask | None = None) -> None:
         """Begin to poll, in this process. Otherwise the first request does.

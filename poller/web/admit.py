@@ -13,12 +13,13 @@ from __future__ import annotations
 import random
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import gevent
-from flask import abort, current_app, request
+from flask import abort, current_app, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
 from poller.access import granted, signed
@@ -108,18 +109,26 @@ def _access(service: Service, feed: Feed) -> tuple[Access, bool]:
 
 def _said(service: Service, feed: Feed, authorize: Callable[..., object]) -> Access:
     try:
-        said = authorize(request)
+        said = _asked(feed, authorize)
     except HTTPException as refusal:
         code = refusal.get_response().status_code
-        if code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            reason = "unauthenticated" if code == HTTPStatus.UNAUTHORIZED else "forbidden"
-            service.refusals.note(feed.label, reason, request.remote_addr or "")
+        reason = "unauthenticated" if code == HTTPStatus.UNAUTHORIZED else "forbidden"
+        service.refusals.note(feed.label, reason, request.remote_addr or "")
+        raise
+    return _meant(service, feed, said)
+
+
+def _asked(feed: Feed, authorize: Callable[..., object]) -> object:
+    """The application's word on this request. Raises HTTPException where it says so; NoPlaceError
+    where it cannot say, for after an error nobody comes back."""
+    try:
+        return authorize(request)
+    except HTTPException as refusal:
+        if refusal.get_response().status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
         _note_failure(feed, refusal)
-    except (Exception, gevent.Timeout) as failure:  # noqa: BLE001 - after a 500 nobody comes back
+    except (Exception, gevent.Timeout) as failure:  # noqa: BLE001 - the client is to come back
         _note_failure(feed, failure)
-    else:
-        return _meant(service, feed, said)
     raise NoPlaceError(feed, "authorize-failed")
 
 
@@ -167,6 +176,21 @@ def _view(service: Service, feed: Feed, access: Access) -> tuple[View, asked.Fil
     except ValueError as problem:
         _mistake(service, feed, str(problem))
     return _both(service, feed, forced, wanted), filter_
+
+
+def page_view(feed: Feed, chosen: Mapping[str, Sequence[Any]]) -> View:
+    """What whoever asks for a page now would get of the feed, by an address with this filter.
+
+    The application is asked, with the page's own request; where it does not grant a part of the
+    feed, what it says is for the stream to find out. Raises ValueError for a filter that is none.
+    """
+    access, wanted = EVERYTHING, feed.view(chosen)
+    if callable(feed.watch.authorize) and has_request_context():
+        with suppress(HTTPException, NoPlaceError):
+            said = _asked(feed, feed.watch.authorize)
+            access = said if isinstance(said, Access) else EVERYTHING
+    forced = feed.view(granted.values_of(access.filter), access.columns)
+    return View.of({**forced.filter, **wanted.filter}, forced.shown)
 
 
 def _both(service: Service, feed: Feed, forced: View, wanted: View) -> View:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Iterable, Mapping
+
 from flask import request
 
 from poller.access.admission import Admission
@@ -52,16 +55,25 @@ def no_filter(name: str) -> str:
     return f"{name[:SHOWN_CHARS]} is no filter of this feed"
 
 
-def written(asked: Filter) -> list[tuple[str, str]]:
-    """The same as names and values of a query, alike for all who ask alike; and the signature, if
-    there is one."""
-    pairs = [
-        (NULL, name) if value is None else (name, value)
-        for name, values in asked.items()
-        for value in {*values}
-    ]
-    signed = [(SIGNED, request.args[SIGNED])] if SIGNED in request.args else []
-    return sorted(pairs) + signed
+def signature() -> list[tuple[str, str]]:
+    """What this request's query says of a signature, if there is one."""
+    return [(SIGNED, request.args[SIGNED])] if SIGNED in request.args else []
+
+
+def written(chosen: Mapping[str, Iterable[object]]) -> list[tuple[str, str]]:
+    """Columns and values as names and values of a query, alike for all who ask alike."""
+    pairs = {
+        (NULL, name) if value is None else (name, _text(value))
+        for name, values in chosen.items()
+        for value in values
+    }
+    return sorted(pairs)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, enum.Enum):
+        return _text(value.value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def stream_request(

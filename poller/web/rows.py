@@ -112,7 +112,7 @@ class RowsResponse(Response):
         super().__init__(content_type=JSON, headers=NOSNIFF)
         self._admitted = admitted
         self._query = query
-        self._asked_for = asked.written(admitted.filter)
+        self._asked_for = asked.written(admitted.filter) + asked.signature()
         self._wait_s = wait_s
         # A public feed behind an application's own hook, which may look at these.
         personal = "Authorization" in request.headers or "Cookie" in request.headers
