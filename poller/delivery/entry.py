@@ -7,7 +7,7 @@ two sets between which they are.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from poller.delivery.view import View
@@ -15,6 +15,7 @@ from poller.ids.named import Change, Named
 from poller.wire.exact import Exact
 
 ENTRY_OVERHEAD_BYTES = 300  # an Entry with its mark and bytes object, as CPython 3.11 keeps them
+KEY_OVERHEAD_BYTES = 200  # a text, and its place in the index of `ChangesLog`
 GAP_BYTES = 8  # a pointer in a tuple; the range itself is shared with the sets before
 
 
@@ -58,6 +59,22 @@ class Entry:
         return len(self.frame) + ENTRY_OVERHEAD_BYTES + shared // self.rows
 
 
+@dataclass(frozen=True, slots=True)
+class KeyedEntry(Entry):
+    """One state of a row, of which others may follow; `key` is the row's own, as JSON. One that was
+    replaced by a later one has no frame any more."""
+
+    key: str = ""
+
+    @classmethod
+    def of(cls, entry: Entry, key: str) -> KeyedEntry:
+        return cls(**{one.name: getattr(entry, one.name) for one in fields(entry)}, key=key)
+
+    @property
+    def size_bytes(self) -> int:
+        return super(KeyedEntry, self).size_bytes + KEY_OVERHEAD_BYTES + len(self.key)
+
+
 Placed = tuple[int, Entry]  # with its seq
 
 
@@ -84,10 +101,12 @@ def joined(
     size = 0
     for one in placed:
         frame = view.frame(one[1].frame, one[1].id_at)
-        size += len(frame)
-        if parts and size > max_bytes:
+        before, size = size, size + len(frame)
+        if before and size > max_bytes:
             break
         parts.append(frame)
         taken.append(one)
     first, (last, entry) = taken[0][0], taken[-1]
-    return Batch(generation, since, first, b"".join(parts), last + 1, entry.held, len(parts))
+    return Batch(
+        generation, since, first, b"".join(parts), last + 1, entry.held, sum(map(bool, parts))
+    )

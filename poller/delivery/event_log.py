@@ -33,6 +33,8 @@ T = TypeVar("T")
 class EventLog(Ring, Listeners):
     """The ring of one history. All methods are called from the hub's thread and none yields."""
 
+    key: tuple[str, ...] = ()  # what tells one row from another, where rows may change
+
     def __init__(
         self, capacity_rows: int, capacity_bytes: int, filters: Sequence[str] = ()
     ) -> None:

@@ -1,8 +1,7 @@
 """Delivery: what one stream's client is sent next.
 
-It knows neither Flask nor SQL nor a socket: `fanout.py` and `response_stream.py` write what they
-take from here. A `Subscriber` is a position in the log and the set of rows its client holds;
-it is in one of two states:
+It knows neither Flask nor SQL nor a socket. A `Subscriber` is a position in the log and the set of
+rows its client holds; it is in one of two states:
 
 - live: the client holds exactly what the worker's cursor held at `seq`, as far as it is in its
   view. It gets the log's bytes, joined once for everybody in the view, under the worker's own ids.
@@ -70,11 +69,9 @@ class Subscriber:
     _said_live: bool = False
     _said_waiting: str = ""
 
-    def __post_init__(
-        self, last_event_id: str | None, signal: Event, opened: OpenView | None
-    ) -> None:
+    def __post_init__(self, last_id: str | None, signal: Event, opened: OpenView | None) -> None:
         self._place = Place(self._log, opened or self._log.views.everything)
-        self._resuming = Resuming(self._log, self.view.view, last_event_id, signal)
+        self._resuming = Resuming(self._log, self.view.view, last_id, signal)
 
     @property
     def view(self) -> OpenView:
@@ -145,7 +142,7 @@ class Subscriber:
         return self._start(resumed=True)
 
     def _start(self, *, resumed: bool) -> bytes:
-        start = self._frame(notices.start(self._feed, resumed=resumed))
+        start = self._frame(notices.start(self._feed, resumed=resumed, key=self._log.key))
         return start + (self._live_event() if self._place.live else b"")
 
     def _reset(self, reason: str) -> bytes:
@@ -179,8 +176,7 @@ class Subscriber:
         return self.position() or sse.HEARTBEAT
 
     def position(self) -> bytes:
-        """Where the client stands, if that is not where its last id says, since rows of other views
-        came; else empty. So it goes on there, whenever it comes back."""
+        """Where the client stands, if rows of other views came since its last id; else empty."""
         if not self._place.pass_others():
             return b""
         token = self._log.shared(("token", self._place.held), self._place.held.token)
@@ -197,9 +193,8 @@ class Subscriber:
     def advance(self, batch: Batch) -> bool:
         """Count `batch` as sent, if it is what a live client lacks. Runs for every delivery."""
         place = self._place
-        if not (batch.since <= place.seq <= batch.seq and place.live):
-            return False
-        if place.generation != batch.generation:
+        here = place.live and place.generation == batch.generation
+        if not (here and batch.since <= place.seq <= batch.seq):
             return False
         self.rows += batch.rows
         place.seq, place.held = batch.next_seq, batch.held
@@ -240,9 +235,8 @@ class Subscriber:
         # Nothing may yield between `missing()` and here: see backfill.py for what `as_of` says.
         as_of = self._log.as_of
         try:
-            page = self._backfill.page(
-                missing, as_of, lambda: not self.stopped, self.view.view, self._place.known
-            )
+            wanted, view, known = lambda: not self.stopped, self.view.view, self._place.known
+            page = self._backfill.page(missing, as_of, wanted, view, known)
         except Unwanted:
             return b""
         except Exception:  # noqa: BLE001 - logged there, once for all who waited

@@ -89,8 +89,15 @@ class TableRows:
         if view.columns:  # SQL narrows, Python decides
             key, keys = key_of(self.filters, view.columns), {*view.keys}
             rows = [new for new in rows if key(self._values(new)) in keys]
-        bodies = [(new.id, view.lines(self._body(new))) for new in in_slices(rows)]
-        return Answer(asked, cut_off, bodies, [self._values(new) for new in rows])
+        found_lines = ((new, view.lines(self._body(new))) for new in in_slices(rows))
+        # One without lines was changed while it was read, and has another id by now.
+        read = [(new, lines) for new, lines in found_lines if lines]
+        return Answer(
+            asked,
+            cut_off,
+            [(new.id, lines) for new, lines in read],
+            [self._values(new) for new, _ in read],
+        )
 
     def _values(self, new: Row) -> tuple[Exact, ...]:
         return new.values or self._nothing

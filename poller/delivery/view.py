@@ -69,7 +69,7 @@ class View:
     def frame(self, frame: bytes, id_at: int) -> bytes:
         """The frame of a row, as all streams without a filter get it, for this view. Its `id` line
         begins at `id_at`."""
-        if not self.tag:
+        if not (self.tag and frame):
             return frame
         lines, id_line = event_id.with_view(frame, id_at, self.tag.encode())
         return self.lines(lines) + id_line

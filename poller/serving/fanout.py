@@ -123,7 +123,8 @@ class Fanout:
         for batch, coded, stream in _slices(self._to_write(self._batches())):
             if stream.subscriber.advance(batch):
                 self._rows += batch.rows
-                self._send(stream, coded if stream.client.chunked else batch.chunk)
+                if batch.chunk:  # empty if its rows have changed since
+                    self._send(stream, coded if stream.client.chunked else batch.chunk)
             else:
                 self._serve(stream)
         for stream in _slices([*overtaken, *self.parked.waiting]):

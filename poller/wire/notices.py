@@ -8,6 +8,8 @@ that are not in the client's view, it is told in place of a heartbeat from where
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from poller.wire import row, sse
@@ -29,9 +31,11 @@ LIVE = sse.fields("{}", event=LIVE_EVENT)
 POSITION = sse.fields("{}", event=POSITION_EVENT)
 
 
-def start(feed: str, *, resumed: bool) -> bytes:
-    """The lines of `start`. `resumed`: the client goes on where its last id says."""
-    return sse.fields(row.to_json({"feed": feed, "resumed": resumed}), event=START_EVENT)
+def start(feed: str, *, resumed: bool, key: Sequence[str] = ()) -> bytes:
+    """The lines of `start`. `resumed`: the client goes on where its last id says. `key`: what tells
+    one row from another, where rows may change."""
+    said = {"feed": feed, "resumed": resumed}
+    return sse.fields(row.to_json({**said, "key": [*key]} if key else said), event=START_EVENT)
 
 
 def reset(reason: str) -> bytes:
