@@ -63,13 +63,13 @@ def admit(service: Service, name: str | None, places: Admission, after: str | No
     """The stream of the feed `name` that this request may have, to take one of `places` when it
     opens. Raises NoPlaceError; what may not be read is aborted."""
     feed = _feed(service, name)
-    ensure_started(service)
     if cors.standing(service) == "foreign":
         origin = request.headers.get("Origin", "")
         _refuse(service, feed, "origin", "pages of other sites may not read this", origin=origin)
     _check_places(feed, places)
     asked_at = time.monotonic()
     access, private = _access(service, feed)
+    ensure_started(service)
     view, filter_ = _view(service, feed, access)
     tenure = _tenure(service, feed, access, asked_at) if private else UNBOUNDED
     _check_places(feed, places)
