@@ -53,7 +53,7 @@ class Subscriber:
     """
 
     _feed: str
-    _log: EventLog
+    event_log: InitVar[EventLog]
     _backfill: Backfill
     last_event_id: InitVar[str | None]
     signal: InitVar[Event]
@@ -69,9 +69,15 @@ class Subscriber:
     _said_live: bool = False
     _said_waiting: str = ""
 
-    def __post_init__(self, last_id: str | None, signal: Event, opened: OpenView | None) -> None:
-        self._place = Place(self._log, opened or self._log.views.everything)
-        self._resuming = Resuming(self._log, self.view.view, last_id, signal)
+    def __post_init__(
+        self, log: EventLog, last_id: str | None, signal: Event, opened: OpenView | None
+    ) -> None:
+        self._place = Place(log, opened or log.views.everything)
+        self._resuming = Resuming(log, self.view.view, last_id, signal)
+
+    @property
+    def _log(self) -> EventLog:
+        return self._place.log
 
     @property
     def view(self) -> OpenView:
@@ -132,11 +138,11 @@ class Subscriber:
 
     def _resume(self, resume: event_id.Resume) -> bytes:
         named = Named.of(resume.cursor)
-        # Only a client that has exactly what the worker had may go on with the log's own bytes.
+        # Only who has exactly what the worker had may go on with the log's own bytes.
         mark = named.mark if resume.mark is None else resume.mark
         seq, held = self._log.locate(named.position, mark) or (None, named)
         self._begin(held, seq)
-        self._place.unproven = clip(held.cursor.holes, high=self._log.floor)
+        self._place.doubt(clip(held.cursor.holes, high=self._log.floor))
         kind = "log" if self._place.live else "table" if self._place.missing() else "ring"
         metrics.resumes.labels(self._feed, kind).inc()
         return self._start(resumed=True)
@@ -146,10 +152,8 @@ class Subscriber:
         return start + (self._live_event() if self._place.live else b"")
 
     def _reset(self, reason: str) -> bytes:
-        """Tell the client to load the rows again; the stream goes on from now.
-
-        At its beginning `start` has no id: dropped before the reset, the client is to get it again.
-        """
+        """Tell the client to load the rows again; the stream goes on from now. At its beginning
+        `start` has no id: dropped before the reset, the client is to get it again."""
         metrics.resets.labels(self._feed, reason).inc()
         lines = b"" if self._place.generation else notices.start(self._feed, resumed=False)
         start = lines and sse.without_id(lines)
@@ -171,12 +175,8 @@ class Subscriber:
             return self._live_event()
         return batch.chunk if self.advance(batch) else b""
 
-    def heartbeat(self) -> bytes:
-        """What breaks the silence."""
-        return self.position() or sse.HEARTBEAT
-
     def position(self) -> bytes:
-        """Where the client stands, if rows of other views came since its last id; else empty."""
+        """In place of a heartbeat: where it stands, if rows of other views came; else empty."""
         if not self._place.pass_others():
             return b""
         token = self._log.shared(("token", self._place.held), self._place.held.token)

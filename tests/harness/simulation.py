@@ -205,8 +205,9 @@ class Worker:
             self.settings.log_capacity_rows, self.settings.log_capacity_bytes, FILTERS
         )
         self.backfill = Backfill(
-            "test", self.source.page, self.settings.batch_rows, lambda: self.log.names, FILTERS
+            "test", self._read_page, self.settings.batch_rows, lambda: self.log.names, FILTERS
         )
+        self.pages: list[Mapping[str, Sequence[Exact]]] = []  # for streams, and how narrowed
         self.listening = True  # whether any stream is open
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: self.listening)
         self.ended: list[SocketStream] = []
@@ -217,6 +218,15 @@ class Worker:
     def _ended(self, stream: SocketStream) -> None:
         self.ended.append(stream)
         self.log.views.close(stream.subscriber.view)
+
+    def _read_page(
+        self,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Mapping[str, Sequence[Exact]] = ALL_ROWS,
+    ) -> Found:
+        self.pages.append(narrowed)
+        return self.source.page(ranges, limit, narrowed)
 
     def poll_until_quiet(self) -> None:
         while self.poller.poll() == 0.0:
