@@ -1,7 +1,8 @@
 """An application with members: each reads the notes with a session, which a logout ends.
 
-A session is a file in the folder MEMBERS, so all workers know which there are. Below /short the
-streams live for a second, above for longer than any test.
+A session is a file in the folder MEMBERS, so all workers know which there are. Its token is a
+cookie or a header. ORIGINS lists other sites. Below /short the streams live for a second, above for
+longer than any test.
 """
 
 import os
@@ -18,7 +19,7 @@ LONG_S, SHORT_S = 3600, 1
 
 
 def session_of(asked: Request) -> Path:
-    token = asked.headers.get("Authorization", "")
+    token = asked.headers.get("Authorization") or asked.cookies.get("session", "")
     return SESSIONS / (token if token.isalnum() else "none")
 
 
@@ -32,10 +33,16 @@ def may_read(asked: Request) -> Access:
 
 def make(lifetime_s: float) -> Flask:
     app = Flask(__name__)
+    app.secret_key = os.environ["SECRET_KEY"]
     notifier = Notifier(authorize=may_read)
     notifier.watch("notes", columns=["id", "body"])
     settings = Settings.from_env().with_changes(stream_lifetime_s=lifetime_s)
-    notifier.init_app(app, database=Database(settings.database_url), settings=settings)
+    database, origins = Database(settings.database_url), os.environ.get("ORIGINS", "").split()
+    notifier.init_app(app, database=database, settings=settings, origins=origins)
+
+    @app.get("/address")
+    def address() -> str:
+        return notifier.url_for("notes", expires_s=600, _external=True)
 
     @app.post("/login/<name>")
     def login(name: str) -> str:

@@ -8,39 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import sql
-from tests.harness.gunicorn import Gunicorn
 from tests.harness.http import request
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
 from tests.serving.helpers import OpenStream
+from tests.serving.members import Members
 
 pytestmark = pytest.mark.serving
 
 BOUND_S = 60.0
-APP = "tests.serving.members_app:app"
 OpenAt = Callable[[int, dict[str, str]], Stream]
-TABLE = "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
-
-
-class Members(Gunicorn):
-    """Two workers."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.folder, sessions = folder, folder / "sessions"
-        sessions.mkdir()
-        self.database_url = f"sqlite:///{folder / 'members.sqlite3'}"
-        sql.execute(self.database_url, TABLE)
-        env = {"DATABASE_URL": self.database_url, "MEMBERS": str(sessions)}
-        env["ROWCAST_POST_RATE"] = ""  # the wall's alone
-        super().__init__(folder, env, app=APP, workers=2, options=options)
-
-    def login(self, name: str, path: str = "") -> dict[str, str]:
-        """The headers of a session."""
-        return {"Authorization": request(f"{self.url}{path}/login/{name}", "POST").text}
-
-    def logout(self, session: dict[str, str], query: str = "") -> None:
-        assert request(f"{self.url}/logout{query}", "POST", headers=session).status == 204
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +64,9 @@ def assert_a_logout_ends(members: Members, open_at: OpenAt, name: str) -> None:
     for stream, session in theirs:
         assert_ended(stream)
         assert request(stream.url, headers=session).status == 401
-    body = f"after {name}"
-    sql.execute(members.database_url, f"INSERT INTO notes (body) VALUES ('{body}')")
+    members.insert(f"after {name}")
     for stream, _ in others:
-        stream.wait_for_body(body)
+        stream.wait_for_body(f"after {name}")
         stream.close()
 
 
@@ -129,7 +105,7 @@ def test_it_comes_back_by_itself_while_the_session_lasts(
     url = f"{members.url}/short/stream/notes"
     ended = open_stream(url, headers=session).wait_open()
     assert_ended(ended)
-    sql.execute(members.database_url, "INSERT INTO notes (body) VALUES ('meanwhile')")
+    members.insert("meanwhile")
     again = open_stream(url, ended.last_event_id, session)
     again.wait_for_body("meanwhile")
 
