@@ -188,6 +188,16 @@ def test_the_folder_is_private_and_the_next_master_uses_it() -> None:
     siblings.remove_folder(Path(environ[siblings.FOLDER]))
 
 
+def test_the_folder_is_given_to_the_workers_user() -> None:
+    """gunicorn's master may be root, and its workers somebody else."""
+    uid, gid = os.geteuid() + 1, os.getegid() + 1
+    with mock.patch.object(os, "chown") as given:
+        made = siblings.make_folder({}, uid, gid)
+    given.assert_called_once_with(str(made), uid, gid)
+    assert made is not None
+    made.rmdir()
+
+
 def test_a_long_temporary_folder_is_not_used(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 120)
     long.mkdir()
