@@ -158,11 +158,17 @@ class Serving:
         self.feed.start()
         self._until(lambda: self.feed.log.ready)
 
-    def open(self, view: View, last_event_id: str | None = None) -> None:
+    def connected(self) -> socket.socket:
         plain = monkey.get_original("socket", "SocketType")
-        client = plain(socket.AF_INET, socket.SOCK_STREAM)
+        client: socket.socket = plain(socket.AF_INET, socket.SOCK_STREAM)
         client.connect(("127.0.0.1", self._port))
         client.setblocking(False)
+        return client
+
+    def open(
+        self, view: View, last_event_id: str | None = None, client: socket.socket | None = None
+    ) -> None:
+        client = client or self.connected()
         place = Admission(10**6).ticket(None)
         asked = StreamRequest(last_event_id, "", place, nullcontext, view)
         self.feed.streams.fan_out(asked, OwnedSocket(client))
@@ -238,12 +244,13 @@ class Bench:
         with sql.connect(url) as connection:
             connection.executemany("INSERT INTO notes (owner, at, text) VALUES (?, ?, ?)", rows)
         serving = Serving(url, port, log_capacity_rows=STORM_LOG_ROWS)
+        clients = [serving.connected() for _ in range(self.streams)]
         began, cpu = time.monotonic(), time.process_time()
         lacked = STORM_ROWS - STORM_LOG_ROWS
-        for at in range(self.streams):
+        for at, client in enumerate(clients):
             view = serving.view(f"u{at}")
             prefix = event_id.prefix(serving.feed.log.epoch, view.tag)
-            serving.open(view, f"{prefix}.{random.randrange(lacked)}")
+            serving.open(view, f"{prefix}.{random.randrange(lacked)}", client)
             if at % 20 == 0:
                 gevent.sleep(0)
         live = 0

@@ -19,8 +19,7 @@ from poller.web.current import service_of
 class Running:
     """Its methods are for one application: `app`, by default the current one."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str
 
     def feed(self, name: str | None = None, *, app: Flask | None = None) -> Feed:
         """A feed of `app` (default: the current one), by name or the first. Raises KeyError."""

@@ -30,9 +30,12 @@ PAGES_THAT_WAIT = 2  # one place in so many may wait for rows: the others are fo
 
 
 class Service:
-    """The feeds by name, the settings, and the places for their streams. `default_feed` is the one
-    at `/stream`, if there is one; `origins` are other sites whose pages may read the feeds;
-    `authorize` is the application's own, for what no feed says."""
+    """The feeds by name, the settings, and the places for their streams.
+
+    `default_feed` is the one at `/stream`, if there is one; `origins` are other sites whose pages
+    may read the feeds; `authorize` is the notifier's own, for what no feed says; `metrics` and
+    `health` say who may see the metrics, and the details of readiness.
+    """
 
     def __init__(
         self,
@@ -43,10 +46,13 @@ class Service:
         default_feed: str = "",
         origins: Sequence[str] | str = (),
         authorize: Authorize | Literal["public"] | None = None,
+        metrics: Authorize | Literal["public"] | None = None,
+        health: Authorize | Literal["public"] | None = None,
     ) -> None:
         self.url_prefix = url_prefix
         self.default_feed, self.origins = default_feed, Origins(origins)
         self.authorize, self.refusals = authorize, Refusals()
+        self.metrics, self.health = metrics, health
         self.feeds = {feed.name: feed for feed in feeds}
         self.settings = settings
         self.capacity = Capacity.of_this_process(settings.max_streams)
@@ -70,6 +76,11 @@ class Service:
     def feed(self, name: str | None = None) -> Feed:
         """A feed by name, or the first one. Raises KeyError."""
         return next(iter(self.feeds.values())) if name is None else self.feeds[name]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every feed was polled lately, and streams are taken."""
+        return not (self.draining or any(feed.problem() for feed in self.feeds.values()))
 
     @property
     def stream_count(self) -> int:

@@ -15,6 +15,7 @@ from poller.delivery.replay import Replayed, lacking, replay
 from poller.delivery.view_index import OpenView
 from poller.ids.named import Named
 from poller.ids.ranges import Range, clip, intersect, subtract
+from poller.wire import event_id
 
 REPLAY_ENTRIES = 256  # entries looked at before others get their turn
 
@@ -67,6 +68,11 @@ class Place:
     def prefix(self) -> str:
         """What stands in its ids before the token."""
         return self.opened.prefix(self.log.epoch)
+
+    def frame(self, lines: bytes) -> bytes:
+        """The frame of an event that says where the client stands."""
+        token = self.log.shared(("token", self.held), self.held.token)
+        return event_id.frame_under(self.prefix, token, lines)
 
     @property
     def is_here(self) -> bool:

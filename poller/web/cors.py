@@ -79,7 +79,6 @@ def add_headers(response: Response) -> Response:
     if (request.endpoint or "").rpartition(".")[2] not in VIEWS:
         return response
     response.vary.add("Origin")
-    response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     match standing(current_service()):
         case "listed":
             response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]

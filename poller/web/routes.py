@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from poller.feed import Feed
 from poller.runtime import metrics
-from poller.web import asked, cors, health, rows, script
+from poller.web import asked, cors, headers, health, rows, script
 from poller.web.admit import NoPlaceError, admit
 from poller.web.current import current_service
 from poller.web.responses import (
@@ -30,6 +30,7 @@ def blueprint(name: str, *, with_default: bool = False) -> Blueprint:
         routes.add_url_rule("/stream", view_func=stream, defaults={"name": None}, **cors.ROUTE)
     routes.add_url_rule("/stream/<name>", view_func=stream, **cors.ROUTE)
     routes.add_url_rule("/rows/<name>", view_func=rows.rows, **cors.ROUTE)
+    routes.after_request(headers.protect)
     cors.add_to(routes)
     health.add_to(routes)
     script.add_to(routes)
@@ -67,7 +68,7 @@ def _wants_lines() -> bool:
 def _come_back(feed: Feed, reason: str, *, lines: bool) -> Response:
     """Not 503, but to readers of lines: a native EventSource would never come back."""
     if lines:
-        return busy(feed.name, reason)
-    metrics.rejections.labels(feed.name, reason).inc()
+        return busy(feed.label, reason)
+    metrics.rejections.labels(feed.label, reason).inc()
     retry_ms = DRAINING_RETRY_MS if reason == "draining" else FULL_RETRY_MS
     return EventStreamResponse(sse.retry_line(random.randint(*retry_ms)))

@@ -13,6 +13,7 @@ How long an answer may be kept, see `serving/long_poll.py` for why:
 | full, `after` a token | for as long as a row that was deleted may still be shown |
 | rows of the tip, none, a reset | for a second |
 | full, from the beginning (`after=0`) | for a second: the history could be another one by then |
+| any of a feed with `replay=` | for a second: it could be too old by then |
 | where nobody can tell yet, an error | not at all |
 | of a feed that is not public | not at all: the next user of this browser may be another one |
 """
@@ -33,7 +34,7 @@ from poller.serving.long_poll import Answer
 from poller.web import asked, cors
 from poller.web.admit import Admitted, NoPlaceError, admit
 from poller.web.current import current_service
-from poller.web.responses import JSON, NOSNIFF, busy, client_of, error, json_body
+from poller.web.responses import JSON, busy, client_of, error, json_body
 from poller.wire import notices, row
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def rows(name: str | None) -> Response:
     try:
         admitted = admit(service, name, service.waiting, query.after)
     except NoPlaceError as full:
-        return busy(full.feed.name, full.reason)
+        return busy(full.feed.label, full.reason)
     if admitted.feed.closed:
         return error(HTTPStatus.GONE, "this feed has ended")
     waits = request.method != "HEAD" and query.after is not None and not service.draining
@@ -109,7 +110,7 @@ class RowsResponse(Response):
     hook of the application has had its say, and a `Cache-Control` of its own stays."""
 
     def __init__(self, admitted: Admitted, query: Query, wait_s: float) -> None:
-        super().__init__(content_type=JSON, headers=NOSNIFF)
+        super().__init__(content_type=JSON)
         self._admitted = admitted
         self._query = query
         self._asked_for = asked.written(admitted.filter) + asked.signature()
@@ -150,7 +151,9 @@ class RowsResponse(Response):
     def _kept(self, answer: Answer) -> str:
         if self._admitted.private or not answer.next:
             return "no-store"
-        if answer.full and self._query.after != BEGINNING:
+        # What is too old to be read again must not be had from a cache for another day.
+        bounded = self._admitted.feed.streams.replay is not None
+        if answer.full and self._query.after != BEGINNING and not bounded:
             return f"{self._scope}, max-age={FULL_KEPT_S}, immutable"
         return f"{self._scope}, max-age={TIP_KEPT_S}"
 

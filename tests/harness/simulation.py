@@ -199,6 +199,7 @@ class Worker:
     """One worker process: a real poller, log and backfill over a table that others share."""
 
     def __init__(self, table: SimulatedTable, **changes: object) -> None:
+        self.replay: int | None = None  # rows
         self.settings = settings(**changes)
         self.source = SimulatedSource(table, self.settings.history_rows)
         self.log = EventLog(
@@ -276,8 +277,8 @@ class Worker:
         view: View,
     ) -> Subscriber:
         why, opened = lambda: self.problem, self.log.open(view)
-        asked = "test", self.log, self.backfill, last_event_id
-        return Subscriber(*asked, signal, why, pause, opened=opened)
+        asked = self.log, self.backfill, last_event_id, signal, why, pause
+        return Subscriber("test", *asked, _replay=self.replay, opened=opened)
 
 
 class Client:
@@ -434,7 +435,7 @@ class SocketClient(Client):
         if self._socket is None:
             return
         taken, last = 0, b""
-        with gevent.Timeout(10):
+        with gevent.Timeout(60):
             while taken < chunks and not last.endswith(2 * SILENCE):
                 gevent.sleep(0)
                 new = self._read(BYTES_AT_ONCE)
