@@ -43,9 +43,10 @@ EVERYTHING = Access()
 
 
 class NoPlaceError(Exception):
-    """Come back later: there is no place, or nobody can say yet who may read."""
+    """Come back later: there is no place, or nobody can say yet who may read. `feed` is the label
+    of one, empty if there is none of that name."""
 
-    def __init__(self, feed: Feed, reason: str) -> None:
+    def __init__(self, feed: str, reason: str) -> None:
         super().__init__(reason)
         self.feed, self.reason = feed, reason
 
@@ -81,7 +82,8 @@ def _feed(service: Service, name: str | None) -> Feed:
     """An unknown one is 404, for those whom the application would let read another one."""
     found = service.feeds.get(service.default_feed if name is None else name)
     if found is None:
-        if callable(service.authorize) and not service.authorize(request):
+        said = _asked("", service.authorize) if callable(service.authorize) else True
+        if said is not True and not isinstance(said, Access):
             abort(error(HTTPStatus.FORBIDDEN, NOT_YOURS))
         abort(HTTPStatus.NOT_FOUND)
     return found
@@ -89,7 +91,7 @@ def _feed(service: Service, name: str | None) -> Feed:
 
 def _check_places(feed: Feed, places: Admission) -> None:
     if reason := places.refusal(request.remote_addr):
-        raise NoPlaceError(feed, reason)
+        raise NoPlaceError(feed.label, reason)
 
 
 # -- the application's word ---------------------------------------------------------------------
@@ -109,7 +111,7 @@ def _access(service: Service, feed: Feed) -> tuple[Access, bool]:
 
 def _said(service: Service, feed: Feed, authorize: Callable[..., object]) -> Access:
     try:
-        said = _asked(feed, authorize)
+        said = _asked(feed.label, authorize)
     except HTTPException as refusal:
         code = refusal.get_response().status_code
         reason = "unauthenticated" if code == HTTPStatus.UNAUTHORIZED else "forbidden"
@@ -118,7 +120,7 @@ def _said(service: Service, feed: Feed, authorize: Callable[..., object]) -> Acc
     return _meant(service, feed, said)
 
 
-def _asked(feed: Feed, authorize: Callable[..., object]) -> object:
+def _asked(feed: str, authorize: Callable[..., object]) -> object:
     """The application's word on this request. Raises HTTPException where it says so; NoPlaceError
     where it cannot say, for after an error nobody comes back."""
     try:
@@ -142,11 +144,11 @@ def _meant(service: Service, feed: Feed, said: object) -> Access:
     return said
 
 
-def _note_failure(feed: Feed, failure: BaseException) -> None:
+def _note_failure(feed: str, failure: BaseException) -> None:
     """Where, and not what it says: that may hold a token, or a statement with a session's id."""
     frames = traceback.extract_tb(failure.__traceback__)[1:][-FRAMES_SHOWN:]
     at = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-    log.error("authorize failed", feed=feed.label, error=type(failure).__name__, at=at)
+    log.error("authorize failed", feed=feed, error=type(failure).__name__, at=at)
 
 
 def _signed(service: Service, feed: Feed) -> Access:
@@ -167,7 +169,7 @@ def _view(service: Service, feed: Feed, access: Access) -> tuple[View, asked.Fil
     try:
         filter_ = asked.filter_of(feed)
         if (filter_ or access.filter or access.columns is not None) and not feed.described:
-            raise NoPlaceError(feed, "not-ready")
+            raise NoPlaceError(feed.label, "not-ready")
         wanted = feed.view(filter_)
     except ValueError as problem:
         _refuse(service, feed, "query", str(problem), status=HTTPStatus.BAD_REQUEST)
@@ -187,7 +189,7 @@ def page_view(feed: Feed, chosen: Mapping[str, Sequence[Any]]) -> View:
     access, wanted = EVERYTHING, feed.view(chosen)
     if callable(feed.watch.authorize) and has_request_context():
         with suppress(HTTPException, NoPlaceError):
-            said = _asked(feed, feed.watch.authorize)
+            said = _asked(feed.label, feed.watch.authorize)
             access = said if isinstance(said, Access) else EVERYTHING
     forced = feed.view(granted.values_of(access.filter), access.columns)
     return View.of({**forced.filter, **wanted.filter}, forced.shown)

@@ -6,7 +6,6 @@ import random
 
 from flask import Blueprint, Response, request
 
-from poller.feed import Feed
 from poller.runtime import metrics
 from poller.web import asked, cors, headers, health, rows, script
 from poller.web.admit import NoPlaceError, admit
@@ -53,7 +52,7 @@ def stream(name: str | None) -> Response:
     if feed.closed:
         return Response(status=204)  # the one answer after which a client stops for good
     if service.draining:
-        return _come_back(feed, "draining", lines=lines)
+        return _come_back(feed.label, "draining", lines=lines)
     if lines:
         return LinesResponse(feed.streams, admitted.request)
     return StreamResponse(feed.streams, admitted.request, direct=service.settings.fanout)
@@ -65,10 +64,10 @@ def _wants_lines() -> bool:
     return request.accept_mimetypes.best_match(offered) == json_lines.CONTENT_TYPE
 
 
-def _come_back(feed: Feed, reason: str, *, lines: bool) -> Response:
+def _come_back(feed: str, reason: str, *, lines: bool) -> Response:
     """Not 503, but to readers of lines: a native EventSource would never come back."""
     if lines:
-        return busy(feed.label, reason)
-    metrics.rejections.labels(feed.label, reason).inc()
+        return busy(feed, reason)
+    metrics.rejections.labels(feed, reason).inc()
     retry_ms = DRAINING_RETRY_MS if reason == "draining" else FULL_RETRY_MS
     return EventStreamResponse(sse.retry_line(random.randint(*retry_ms)))

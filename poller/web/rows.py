@@ -88,7 +88,7 @@ def rows(name: str | None) -> Response:
     try:
         admitted = admit(service, name, service.waiting, query.after)
     except NoPlaceError as full:
-        return busy(full.feed.label, full.reason)
+        return busy(full.feed, full.reason)
     if admitted.feed.closed:
         return error(HTTPStatus.GONE, "this feed has ended")
     waits = request.method != "HEAD" and query.after is not None and not service.draining
