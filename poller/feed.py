@@ -157,14 +157,14 @@ class Feed:
         prefix = event_id.prefix(before.epoch, view.tag)
         return event_id.format_event_id(prefix, before.held.then(shown))
 
-    def token_below(self, rows: int) -> str:
+    def token_below(self, rows: int, view: View = ALL) -> str:
         """The Last-Event-ID from which a stream has about the newest `rows` that this worker knows,
         and all that follow. Empty while the worker is not ready."""
         if not self.log.ready:
             return ""
         newest = self.log.newest_ids(rows)
         held = Named.of(self.log.cursor.upto(newest[0] - 1)) if newest else self.log.held
-        return event_id.format_event_id(self.log.epoch, held)
+        return event_id.format_event_id(event_id.prefix(self.log.epoch, view.tag), held)
 
     def token_of(self, before: Delivered | None, rows: Iterable[object], view: View = ALL) -> str:
         """The same, of rows as a page has them: ids, mappings, or objects that have the key as an
