@@ -50,6 +50,10 @@ class Columns:
         self._sizes = [value.size for value in values if value.size is not None]
         self.at_once = self._at_once()
 
+    def behind(self, first: Sequence[Value]) -> Columns:
+        """The same behind others."""
+        return Columns([*first, *self.values], self.max_bytes, [*self._nulls])
+
     @property
     def sized(self) -> int:
         """How many there are whose values may be large."""
@@ -98,7 +102,11 @@ class Columns:
 
 
 def values_of(
-    columns: Sequence[sa.Column[Any]], key: ColumnElement[Any], dialect: str, *, reflected: bool
+    columns: Sequence[sa.Column[Any]],
+    key: ColumnElement[Any] | None,
+    dialect: str,
+    *,
+    reflected: bool,
 ) -> list[Value]:
     """`columns` as they are read. `reflected`: their types are the database's own."""
     return [

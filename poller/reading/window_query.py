@@ -1,0 +1,242 @@
+"""The query of a feed by window: what is selected, in which order, and by what rows are told apart.
+
+A table or view is read as it is. A SELECT of the application becomes a subquery; its own order is
+taken out of it and said around it, since no database has to keep the order of a subquery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.sql.elements import ColumnElement
+
+from poller.reading.description import Describer, TableError, own_types_expected
+from poller.reading.look import Raw
+from poller.reading.naming import column_named
+from poller.reading.values import Columns, Value, values_of
+from poller.reading.window_order import Ordered, named_in, order_of, unwrapped, with_key
+from poller.wire.row import KeyedRow
+
+HIDDEN = "rowcast_order_"  # a column by which a SELECT is ordered that it does not select
+NULL_FLAG = "rowcast_null"
+LIMIT = "rowcast_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a feed by window was asked to show, as `Notifier.watch()` has it."""
+
+    source: object
+    name: str
+    key: Sequence[str]
+    columns: Any
+    order_by: object
+    size: int
+
+    @property
+    def is_select(self) -> bool:
+        return isinstance(self.source, sa.SelectBase)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`statement` brings the newest rows first, as many as its parameter LIMIT says.
+
+    `skip` values stand before those of the columns: whether one by which rows are ordered is NULL,
+    where nobody can tell beforehand. `derived`: the rows are computed, by a view or a SELECT.
+    """
+
+    dialect: str
+    rows: sa.FromClause
+    key: Sequence[str]
+    columns: Columns
+    order: Sequence[Ordered]
+    skip: int
+    derived: bool
+    statement: sa.Select[Any]
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self.columns.names
+
+    def key_of(self, raw: Raw) -> Hashable:
+        at = [self.skip + self.names.index(name) for name in self.key]
+        found: Hashable = itemgetter(*at)(raw)
+        return found
+
+    def row(self, raw: Raw) -> KeyedRow:
+        found = self.columns.row((0, *raw[self.skip :]))
+        return self.keyed(found.columns or {}, found.withheld)
+
+    def keyed(self, columns: dict[str, Any], withheld: Any) -> KeyedRow:
+        key = {name: columns.get(name) for name in self.key}
+        return KeyedRow(0, columns, withheld=withheld, key=key)
+
+    def values(self, names: Sequence[str]) -> list[Value]:
+        return [value for value in self.columns.values if value.name in names]
+
+    def of_window(self, columns: Sequence[ColumnElement[Any]]) -> sa.Select[Any]:
+        """Other columns of the same rows."""
+        order = [clause for part in self.order for clause in part.clauses(self.dialect)]
+        limit = sa.bindparam(LIMIT, type_=sa.Integer)
+        return sa.select(*columns).select_from(self.rows).order_by(*order).limit(limit)
+
+
+class WindowDescriber(Describer):
+    """Finds out what the query of a feed by window is, again and again."""
+
+    def __init__(self, asked: Asked, max_value_bytes: int) -> None:
+        of_table = (asked.name, None) if asked.is_select else (asked.source, asked.columns)
+        super().__init__(of_table[0], None, of_table[1], max_value_bytes)
+        self.asked = asked
+
+    def query(self, connection: Connection) -> Query:
+        """Raises TableError if it cannot be followed."""
+        with own_types_expected(), self._explained():
+            found = (self._of_select if self.asked.is_select else self._of_table)(connection)
+            connection.execute(found.statement, {LIMIT: 0})  # whether it may be read
+        return found
+
+    # -- a table or view ------------------------------------------------------------------------
+
+    def _of_table(self, connection: Connection) -> Query:
+        asked, table = self.asked, self._reflect(connection)
+        key = self._key(table)
+        columns = self._columns(table, key[0], connection.dialect.name)
+        if lacking := [one for one in key if one.name not in columns.names]:
+            reflected = not isinstance(asked.source, sa.Table)
+            first = values_of(lacking, None, connection.dialect.name, reflected=reflected)
+            columns = columns.behind(first)
+        if asked.order_by is None:
+            raise TableError(
+                f"{asked.name}: say which rows are the newest, such as order_by={_likely(table)!r}"
+            )
+        order = order_of(asked.order_by, table, asked.name)
+        derived = _is_view(connection, table)
+        if not derived:
+            _refuse_nulls(connection, table, order)
+        return self._query(connection, table, key, columns, order, derived=derived)
+
+    def _key(self, table: sa.Table) -> list[sa.Column[Any]]:
+        names = self.asked.key or [column.name for column in table.primary_key.columns]
+        if not names:
+            raise TableError(
+                f"{self.asked.name} has no primary key: name the columns that tell every row from "
+                "the others (key=, --key)"
+            )
+        return [table.c[str(column_named(table, name, self.asked.name).key)] for name in names]
+
+    # -- a SELECT -------------------------------------------------------------------------------
+
+    def _of_select(self, connection: Connection) -> Query:
+        asked = self.asked
+        if not asked.key:
+            raise TableError(f"{asked.name}: a SELECT has no key of its own: name it (key=)")
+        rows, own_order = _as_rows(asked.source, asked.name)
+        order = order_of(asked.order_by, rows, asked.name) if asked.order_by else own_order
+        if not order:
+            raise TableError(
+                f"{asked.name}: the SELECT has no ORDER BY, so nobody can tell which rows are the "
+                "newest; give it one, or say order_by="
+            )
+        key = [column_named(rows, name, asked.name) for name in asked.key]
+        names = asked.columns or [name for name in rows.c.keys() if not name.startswith(HIDDEN)]  # noqa: SIM118
+        chosen = [column_named(rows, name, asked.name) for name in [*_lacking(key, names), *names]]
+        values = values_of(chosen, None, connection.dialect.name, reflected=False)  # type: ignore[arg-type]
+        columns = Columns(values, self._max_value_bytes)
+        return self._query(connection, rows, key, columns, order, derived=True)
+
+    def _query(
+        self,
+        connection: Connection,
+        rows: sa.FromClause,
+        key: Sequence[ColumnElement[Any]],
+        columns: Columns,
+        order: Sequence[Ordered],
+        *,
+        derived: bool,
+    ) -> Query:
+        dialect = connection.dialect.name
+        unsure = [part.by for part in order if derived and not part.nulls]
+        flags = [_null_flag(unsure)] if unsure else []
+        query = Query(
+            dialect, rows, [str(one.name) for one in key], columns, with_key(order, key),
+            len(flags), derived, sa.select(),
+        )  # fmt: skip
+        statement = query.of_window([*flags, *columns.at_once])
+        object.__setattr__(query, "statement", statement)
+        return query
+
+
+def _as_rows(source: Any, name: str) -> tuple[sa.FromClause, list[Ordered]]:
+    """A SELECT as a subquery without an order, and its order."""
+    if (
+        getattr(source, "_limit_clause", None) is not None
+        or getattr(source, "_offset_clause", None) is not None
+    ):
+        raise TableError(f"{name}: leave LIMIT and OFFSET out of the SELECT: window= is the limit")
+    clauses = [*getattr(source, "_order_by_clauses", ())]
+    if not clauses:
+        return source.subquery("rowcast_rows"), []
+    selected = {id(one): str(one.key) for one in source.selected_columns}
+    selected |= {id(getattr(one, "element", one)): str(one.key) for one in source.selected_columns}
+    bare, parts = source.order_by(None), []
+    for number, clause in enumerate(clauses):
+        element, descending, nulls = unwrapped(clause)
+        known = (
+            named_in(element)
+            or selected.get(id(element))
+            or selected.get(id(getattr(element, "element", element)))
+        )
+        if known is None:
+            known = f"{HIDDEN}{number}"
+            if getattr(bare, "_distinct", False) or not hasattr(bare, "add_columns"):
+                raise TableError(
+                    f"{name}: a SELECT DISTINCT or UNION can be ordered by what it selects only"
+                )
+            bare = bare.add_columns(element.label(known))
+        parts.append((known, descending, nulls))
+    rows = bare.subquery("rowcast_rows")
+    return rows, [Ordered(column_named(rows, *(one[0], name)), one[1], one[2]) for one in parts]
+
+
+def _lacking(key: Sequence[ColumnElement[Any]], names: Sequence[str]) -> list[str]:
+    return [str(one.name) for one in key if one.name not in names]
+
+
+def _null_flag(unsure: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+    return sa.case((sa.or_(*(one.is_(None) for one in unsure)), 1)).label(NULL_FLAG)
+
+
+def _is_view(connection: Connection, table: sa.Table) -> bool:
+    inspector = sa.inspect(connection)
+    views = [*inspector.get_view_names(table.schema)]
+    if connection.dialect.name == "postgresql":
+        views += inspector.get_materialized_view_names(table.schema)
+    return table.name in views
+
+
+def _refuse_nulls(connection: Connection, table: sa.Table, order: Sequence[Ordered]) -> None:
+    inspector = sa.inspect(connection)
+    nullable = {
+        one["name"] for one in inspector.get_columns(table.name, table.schema) if one["nullable"]
+    }
+    nullable -= {*inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]}
+    for part in order:
+        name = getattr(part.by, "name", None)
+        if name in nullable and not part.nulls:
+            raise TableError(
+                f"{table.name}.{name} may be NULL, and databases do not agree where such rows "
+                f"come: make it NOT NULL, or say order_by={f'{name} nulls last'!r}"
+            )
+
+
+def _likely(table: sa.Table) -> str:
+    """A column that may say which rows are the newest."""
+    moments = [one.name for one in table.columns if isinstance(one.type, sa.DateTime | sa.Date)]
+    return next(iter([*moments, *table.primary_key.columns.keys(), *table.columns.keys()]))

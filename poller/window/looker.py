@@ -1,0 +1,120 @@
+"""The looker: looks at a query's answer again and again, and appends to the ring what is different.
+
+It knows neither Flask nor SQL nor sockets: a `Source` looks, a `Ring` takes. Looks fall on whole
+multiples of the interval by the wall clock, so that all workers see the same states, and a client
+that hops finds its own in the next worker's ring. Where clocks differ, that only costs bytes.
+
+It looks only while somebody listens, but for the first time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from poller.reading.look import Look
+from poller.runtime import log, metrics
+from poller.runtime.recurring import Recurring
+from poller.runtime.settings import Settings
+from poller.window.encoding import Encoder
+from poller.window.ring import Ring
+from poller.window.token import epoch_of
+
+# A client that says it holds what no ring has waits for a look: not longer than this, however
+# seldom the feed looks otherwise.
+LONGEST_WAIT_S = 1.0
+
+
+class Source(Protocol):
+    """What is looked at: `reading.window_source.WindowSource`."""
+
+    def look(self) -> Look | None:
+        """The newest rows, the slack included; None if they cannot differ from the last look's."""
+
+
+class Looker(Recurring):
+    """That of one feed. `listening` says whether anybody listens. `clock` is monotonic, `wall` the
+    time of day, both in seconds."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        ring: Ring,
+        size: int,
+        settings: Settings,
+        listening: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.last_poll_at: float | None = None
+        self.interval_s = settings.window_interval_s
+        self._source = source
+        self._ring = ring
+        ring.wanted = self.wake
+        self._encoder = Encoder(name, size)
+        self._listening = listening
+        self._clock = clock
+        self._wall = wall
+
+    def poll(self) -> float:
+        """One look. Returns the seconds until the next one, were somebody listening.
+
+        Raises what the source raises, and TableError for an answer that cannot be followed; nothing
+        is lost by it.
+        """
+        began = self._clock()
+        number = self._ring.look_begins()
+        look = self._source.look()
+        if look is None:
+            self._ring.take_look(number, self._ring.picture, ())
+        else:
+            self._take(number, look)
+        self.last_poll_at = self._clock()
+        self._report(self.last_poll_at - began)
+        return self._until_next()
+
+    def _take(self, number: int, look: Look) -> None:
+        """From the picture on nothing yields: picture and ring change together."""
+        ring, epoch = self._ring, epoch_of(self.name, look.shape.key)
+        picture = self._encoder.picture(look)
+        ring.key = look.shape.key
+        if epoch != ring.epoch:
+            ring.begin(epoch, number, picture)
+        elif picture is ring.picture:
+            ring.take_look(number, picture, ())
+        else:
+            ring.take_look(number, picture, [*ring.picture.changes_to(picture)])
+
+    def _until_next(self) -> float:
+        """To the next whole multiple of the interval, by the wall clock."""
+        return self.interval_s - self._wall() % self.interval_s
+
+    # -- the loop ---------------------------------------------------------------------------
+
+    def once(self) -> float | None:
+        if not self._listening() and self.last_poll_at is not None and not self._failures:
+            self._ring.resting = True
+            return None
+        delay_s = self.poll()
+        return min(delay_s, LONGEST_WAIT_S) if self._ring.awaited else delay_s
+
+    def _failed(self, error: Exception) -> None:
+        metrics.poll_failures.labels(self.name).inc()
+        if not self._failures:
+            kind, detail = type(error).__name__, str(error)
+            log.error("look failed", feed=self.name, error=kind, detail=detail)
+        if not self._ring.ready:
+            self._ring.notify()  # a stream that waits is told why
+
+    def _recovered(self) -> None:
+        log.info("look recovered", feed=self.name, failures=self._failures)
+
+    def _report(self, seconds: float) -> None:
+        metrics.polls.labels(self.name).inc()
+        metrics.poll_seconds.labels(self.name).observe(seconds)
+        metrics.log_rows.labels(self.name).set(self._ring.head - self._ring.oldest)
+        metrics.log_bytes.labels(self.name).set(self._ring.size_bytes)

@@ -1,0 +1,198 @@
+"""What one stream's client is sent next, of a feed by window.
+
+It is placed first, by what it says that it holds:
+
+1. Its token is in the ring: it goes on there, and gets just the changes that it missed.
+2. Otherwise it waits for a look that begins after it came, since this worker may be behind the one
+   that the client comes from, and would send old rows back. Then 1 again; and if what it holds is a
+   run of rows in the picture, it gets what has changed around that run. This is what comes back
+   after a restart: with nothing changed, it is sent nothing.
+3. Otherwise, or without a token: `clear`, and all rows, the newest first.
+
+In 2 and 3 it follows a course to the window of one picture, then the ring from there: it is live.
+A client too slow for the ring is placed again, by what it was sent; it comes from this very worker,
+so it need not wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
+
+from gevent.event import Event
+
+from poller.runtime import metrics
+from poller.window.course import CHUNK_BYTES, Course
+from poller.window.ring import Batch, Ring
+from poller.window.token import EMPTY, Token, parse
+from poller.wire import notices, sse
+
+
+@dataclass(slots=True, eq=False)
+class WindowSubscriber:
+    """One open stream; it speaks the protocol of `delivery.protocol.Reader`.
+
+    `last_event_id` is what the client sent, None if nothing. `only_news`: it holds nothing and
+    wants nothing of what is there now, as a function of the application does. `key` names the
+    columns of the key. `rows` counts what was sent.
+    """
+
+    _feed: str
+    _ring: Ring
+    last_event_id: InitVar[str | None]
+    _signal: Event
+    _why_waiting: Callable[[], str]
+    _only_news: bool = False
+    rows: int = 0
+    stopped: bool = False
+    _asked: str | None = field(init=False)
+    _held: Token | None = None  # what the client holds, once that is known
+    _seq: int | None = None  # where it is live
+    _generation: int = 0
+    _look: int = 0  # the look that it waits for
+    _course: Course | None = None
+    _at: int = 0  # in the course
+    _said_start: bool = False
+    _said_live: bool = False
+    _said_waiting: str = ""
+
+    def __post_init__(self, last_event_id: str | None) -> None:
+        self._asked = last_event_id
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the next chunk, if there is one, are the ring's own bytes."""
+        ring = self._ring
+        return (
+            self._seq is not None
+            and self._generation == ring.generation
+            and self._seq >= ring.oldest
+        )
+
+    # -- what to send -----------------------------------------------------------------------
+
+    def chunk_at_once(self) -> bytes | None:
+        """As `next_chunk()`: nothing here waits for the database or gives others a turn."""
+        return self.next_chunk()
+
+    def next_chunk(self) -> bytes:
+        """What is there to send, empty where there is nothing now."""
+        ring = self._ring
+        while ring.ready and not self.stopped:
+            if self._generation != ring.generation:
+                self._begin()
+            if self._course is not None and not self._course.void:
+                if chunk := self._follow(self._course):
+                    return chunk
+            elif self.is_live:
+                return self._take()
+            elif not self._place():
+                return b""
+        return self._waiting()
+
+    def _waiting(self) -> bytes:
+        """Why there is nothing yet; again when the reason is another one."""
+        reason = self._why_waiting()
+        if self._ring.ready or self.stopped or reason == self._said_waiting:
+            return b""
+        self._said_waiting = reason
+        return notices.waiting(reason)
+
+    # -- placing ----------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """In the ring as it is now. Who was here before comes from this very worker."""
+        if self._generation == 0:
+            self._held = self._token_asked()
+            self._look = 0
+        else:
+            self._held = None  # under another epoch: another key, another form
+        self._generation = self._ring.generation
+        self._seq = self._course = None
+
+    def _token_asked(self) -> Token | None:
+        try:
+            return parse(self._asked, self._ring.epoch) if self._asked else None
+        except ValueError:
+            return None
+
+    def _place(self) -> bool:
+        """Whether the client has a place now; if not, the next look sets the signal."""
+        ring, held = self._ring, self._held
+        if ring.resting:
+            return self._await_look()
+        if self._only_news and not self._asked and not self._said_start:
+            self._held, self._seq = ring.token, ring.head
+            return True
+        if held is not None and (seq := ring.locate(held)) is not None:
+            self._count("ring" if seq != ring.head else "log")
+            self._seq = seq
+            return True
+        if held is not None and not self._said_start and not self._looked_since():
+            return self._await_look()
+        self._course, self._at = ring.course(held), 0
+        self._count("table" if self._course.clears else "ring")
+        self._seq = None
+        return True
+
+    def _looked_since(self) -> bool:
+        """Whether a look has ended that began after the client was first asked for."""
+        self._look = self._look or self._ring.looks_begun + 1
+        return self._ring.looked >= self._look
+
+    def _await_look(self) -> bool:
+        self._ring.await_look(self._signal)
+        return False
+
+    def _count(self, kind: str) -> None:
+        if self._asked and not self._said_start:
+            metrics.resumes.labels(self._feed, kind).inc()
+
+    # -- sending ----------------------------------------------------------------------------
+
+    def _follow(self, course: Course) -> bytes:
+        """The next frames of a course; at its end the client is live."""
+        start = self._start(course.token, resumed=not course.clears)
+        chunk, at, token = course.chunk(self._at)
+        if not chunk:
+            self._course, self._seq = None, course.seq
+            return start
+        self.rows += at - self._at
+        self._at, self._held = at, token
+        return start + chunk
+
+    def _take(self) -> bytes:
+        batch = self._ring.take(self._seq or 0, CHUNK_BYTES)
+        held = self._held or EMPTY
+        start = self._start(held, resumed=bool(self._asked))
+        if batch is None:
+            return start + self._live_event(held)
+        return start + (batch.chunk if self.advance(batch) else b"")
+
+    def _start(self, token: Token, *, resumed: bool) -> bytes:
+        """The first event. Before a `clear` it has no id: dropped in between, the client is to be
+        placed as it was."""
+        if self._said_start:
+            return b""
+        self._said_start = True
+        lines = notices.start(self._feed, resumed=resumed, key=self._ring.key)
+        cleared = self._course is not None and self._course.clears
+        return sse.without_id(lines) if cleared else self._frame(token, lines)
+
+    def _live_event(self, held: Token) -> bytes:
+        """Said once, when the client has everything."""
+        if self._said_live:
+            return b""
+        self._said_live = True
+        return self._frame(held, notices.LIVE)
+
+    def _frame(self, token: Token, lines: bytes) -> bytes:
+        return sse.under_id(f"{self._ring.epoch}.{token}", lines)
+
+    def advance(self, batch: Batch) -> bool:
+        """Count `batch` as sent, if it is what a live client lacks. Runs for every delivery."""
+        if self._seq != batch.seq or self._generation != batch.generation:
+            return False
+        self.rows += batch.next_seq - batch.seq
+        self._seq, self._held = batch.next_seq, batch.held
+        return True
