@@ -43,8 +43,9 @@ def create_app(settings: WallSettings | None = None) -> Flask:
 
     database = Database(settings.database(), query_timeout_s=settings.query_timeout_s)
     notifier = Notifier()
-    notifier.watch(Post, prepare=create_tables)
-    notifier.init_app(app, database=database, settings=settings)
+    columns = ["id", "author", "body", "created_at"]
+    notifier.watch(Post, columns=columns, authorize="public", prepare=create_tables)
+    notifier.init_app(app, database=database, settings=settings, default_feed="posts")
 
     count_post = limited_posts(settings.post_rate)
     app.extensions["wall"] = posts.Wall(database, notifier, settings, count_post)
