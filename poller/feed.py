@@ -60,23 +60,26 @@ class Feed:
         self.label = label or watch.name
         self.watch, self.database = watch, database
         self.closed = False
-        settings = settings.with_changes(**watch.settings)
+        self._put_together(settings.with_changes(**watch.settings))
+        self.handlers = Handlers(self.label, watch.handlers, app, context)
+
+    def _put_together(self, settings: Settings) -> None:
+        watch = self.watch
         self.log = EventLog(settings.log_capacity_rows, settings.log_capacity_bytes)
         table = Table(
             watch.source,
-            key=watch.key,
+            key=watch.key if isinstance(watch.key, str) else None,
             columns=watch.columns,
             grace_s=settings.gap_grace_s,
             max_value_bytes=settings.max_value_bytes,
             filters=watch.filters,
         )
-        self.source = Source(table, database, settings, watch.prepare, self.label)
+        self.source = Source(table, self.database, settings, watch.prepare, self.label)
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
         # The first stream wakes the poller, which may be in its idle interval.
         self.streams = Streams(
             self.label, self.log, self.source.page, settings, self.poller.wake, self.problem
         )
-        self.handlers = Handlers(self.label, watch.handlers, app, context)
 
     def _is_listened_to(self) -> bool:
         return bool(self.streams) or self.handlers.reading

@@ -17,13 +17,14 @@ from poller.access.granted import Authorize
 from poller.feed import Delivered, Feed
 from poller.handlers import RowHandler
 from poller.reading.database import Database
-from poller.reading.description import source_name
+from poller.reading.description import is_select, source_name
 from poller.reading.engine import UrlOrEngine
 from poller.runtime.settings import Settings
 from poller.service import Service
 from poller.watch import FeedSettings, Watch
 from poller.web import page, routes
 from poller.web.current import EXTENSION, check_place, service_of
+from poller.window_feed import feed_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -60,11 +61,13 @@ class Notifier:
         source: object,
         *,
         name: str | None = None,
-        key: str | None = None,
+        key: str | Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
         authorize: Authorize | Literal["public"] | None = None,
         filters: Sequence[str] = (),
         replay: int | None = None,
+        window: int | None = None,
+        order_by: object = None,
         prepare: Callable[[Database], None] | None = None,
         **settings: Unpack[FeedSettings],
     ) -> None:
@@ -82,6 +85,11 @@ class Notifier:
         the request, at each connect and resume, and returns True, False or an `Access`. By default
         it is the notifier's. `filters` are columns by whose values a client may choose rows.
 
+        With `window` the feed shows the newest so many rows, and follows every change of them:
+        `order_by` says which are the newest (a column's name: the greatest first), and `key` may be
+        any column or columns that tell every row from the others. `source` may then also be a view,
+        or a `sqlalchemy.select(…)` with a `key` and a `name`.
+
         `prepare(database)` is called before the first look at the table, and again until it
         succeeds. `settings` are for this feed alone.
 
@@ -91,6 +99,8 @@ class Notifier:
         """
         if replay is not None:
             raise NotImplementedError("replay=")
+        if name is None and is_select(source):
+            raise ValueError("a SELECT has no name: give it name=, which is part of its URL")
         name = name or source_name(source)
         if not name or "/" in name:
             raise ValueError(f"{name!r} cannot be a feed's name: it is part of a URL")
@@ -106,7 +116,10 @@ class Notifier:
             {**settings},
             authorize=granted.checked(authorize),
             filters=tuple(filters),
+            window=window,
+            order_by=order_by,
         )
+        watches.check_kind(watch)
         self._watches.append(watch)
 
     def on_row(self, name: str) -> Callable[[Handler], Handler]:
@@ -181,7 +194,7 @@ class Notifier:
 
     def _feed(self, watch: Watch, database: Database, settings: Settings, app: Flask) -> Feed:
         label = watch.name if self.name == EXTENSION else f"{self.name}/{watch.name}"
-        return Feed(watch, database, settings, label, app, app.app_context)
+        return feed_of(watch, database, settings, label, app, app.app_context)
 
     def _watch(self, name: str) -> Watch:
         for watch in self._watches:

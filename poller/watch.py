@@ -13,10 +13,11 @@ from poller.access.granted import Authorize
 from poller.handlers import RowHandler
 from poller.reading.chosen import Choose, with_key
 from poller.reading.database import Database
-from poller.reading.description import source_name, source_table
+from poller.reading.description import is_select, source_name, source_table
 from poller.runtime.settings import Settings
 
 ALL: Literal["*"] = "*"
+MAX_WINDOW_ROWS = 10_000  # each is in memory, and a client that comes back may need them all
 MARK = "rowcast"  # in a column's `info`
 
 
@@ -31,6 +32,7 @@ class FeedSettings(TypedDict, total=False):
     log_capacity_bytes: int
     max_value_bytes: int
     gap_grace_s: float
+    window_interval_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +43,22 @@ class Watch:
 
     source: object
     name: str
-    key: str | None = None
+    key: str | Sequence[str] | None = None
     columns: Sequence[str] | Choose | None = None
     prepare: Callable[[Database], None] | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     handlers: list[RowHandler] = field(default_factory=list)
     authorize: Authorize | Literal["public"] | None = None
     filters: Sequence[str] = ()
+    window: int | None = None  # so many rows of what `order_by` says are the newest
+    order_by: object = None
 
     @classmethod
     def of(
         cls,
         source: object,
         name: str | None,
-        key: str | None,
+        key: str | Sequence[str] | None,
         columns: Sequence[str] | Choose | None,
         prepare: Callable[[Database], None] | None,
         settings: Mapping[str, object],
@@ -93,6 +97,8 @@ def said(source: object, name: str, columns: Sequence[str] | None) -> Sequence[s
 
     Raises ValueError if nothing is said.
     """
+    if columns is None and is_select(source):
+        return ALL  # its author listed them
     if columns is None:
         columns = marked(source)
     if columns == ALL:
@@ -107,6 +113,25 @@ def said(source: object, name: str, columns: Sequence[str] | None) -> Sequence[s
     if twice := [one for one in columns if [*columns].count(one) > 1]:
         raise ValueError(f"columns: {twice[0]} is named twice")
     return tuple(columns)
+
+
+def check_kind(watch: Watch) -> None:
+    """Raises ValueError for what does not go together."""
+    name, of_select = watch.name, is_select(watch.source)
+    if watch.window is None:
+        if of_select:
+            raise ValueError(f"{name}: a SELECT can be watched by window: say window=, and key=")
+        if watch.order_by is not None:
+            raise ValueError(f"{name}: order_by= says which rows a window shows: say window=, too")
+        if not isinstance(watch.key, str | None):
+            raise ValueError(f"{name}: a key of several columns needs window=")
+        return
+    if not 1 <= watch.window <= MAX_WINDOW_ROWS:
+        raise ValueError(f"{name}: window={watch.window} is not from 1 to {MAX_WINDOW_ROWS:,} rows")
+    if watch.filters:
+        raise ValueError(f"{name}: a feed by window has no filters; give its SELECT a WHERE")
+    if of_select and not watch.key:
+        raise ValueError(f"{name}: a SELECT has no key of its own: name it (key=)")
 
 
 def marked(source: object) -> Sequence[str]:

@@ -37,6 +37,11 @@ def source_name(source: object) -> str:
     return table.name if isinstance(table, sa.Table) else _parts(str(table))[1]
 
 
+def is_select(source: object) -> bool:
+    """Whether it is a query of the application's, and no table."""
+    return isinstance(source, sa.SelectBase)
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """A table that is there and can be read, its integer key, and the columns that are selected."""

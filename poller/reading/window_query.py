@@ -145,11 +145,17 @@ class WindowDescriber(Describer):
                 "newest; give it one, or say order_by="
             )
         key = [column_named(rows, name, asked.name) for name in asked.key]
-        names = asked.columns or [name for name in rows.c.keys() if not name.startswith(HIDDEN)]  # noqa: SIM118
+        names = self._chosen(rows, key)
         chosen = [column_named(rows, name, asked.name) for name in [*_lacking(key, names), *names]]
         values = values_of(chosen, None, connection.dialect.name, reflected=False)  # type: ignore[arg-type]
         columns = Columns(values, self._max_value_bytes)
         return self._query(connection, rows, key, columns, order, derived=True)
+
+    def _chosen(self, rows: sa.FromClause, key: Sequence[Any]) -> Sequence[str]:
+        chosen = self.asked.columns
+        if callable(chosen):
+            return [*chosen(rows, key[0])]
+        return chosen or [name for name in rows.c.keys() if not name.startswith(HIDDEN)]  # noqa: SIM118
 
     def _query(
         self,

@@ -61,6 +61,8 @@ class Streams:
     """Those of one feed in one worker. `on_first()` is called when one listens and none did;
     `why_waiting()` says why the feed is not ready, empty if it is."""
 
+    answers_last = True  # whether what was answered after a token stays true for a cache
+
     def __init__(
         self,
         feed: str,

@@ -152,7 +152,7 @@ class RowsResponse(Response):
     def _kept(self, answer: Answer) -> str:
         if not answer.next:
             return "no-store"
-        if answer.full and self._query.after != BEGINNING:
+        if answer.full and self._query.after != BEGINNING and self._streams.answers_last:
             return f"{self._scope}, max-age={FULL_KEPT_S}, immutable"
         return f"{self._scope}, max-age={TIP_KEPT_S}"
 

@@ -59,6 +59,7 @@ class Looker(Recurring):
         self._listening = listening
         self._clock = clock
         self._wall = wall
+        self._due_at = 0.0  # by the clock
 
     def poll(self) -> float:
         """One look. Returns the seconds until the next one, were somebody listening.
@@ -95,12 +96,24 @@ class Looker(Recurring):
 
     # -- the loop ---------------------------------------------------------------------------
 
+    def wake(self) -> None:
+        """Look now."""
+        self._due_at = 0.0
+        super().wake()
+
     def once(self) -> float | None:
+        """A look, if it is due or a client waits for one; if nobody listens, none until one does.
+
+        Clients that come back all at once wait for the same look.
+        """
         if not self._listening() and self.last_poll_at is not None and not self._failures:
-            self._ring.resting = True
+            self._ring.resting, self._due_at = True, 0.0
             return None
-        delay_s = self.poll()
-        return min(delay_s, LONGEST_WAIT_S) if self._ring.awaited else delay_s
+        early_s = self._due_at - self._clock()
+        if early_s <= 0 or self._ring.awaited:
+            early_s = self.poll()
+            self._due_at = self._clock() + early_s
+        return min(early_s, LONGEST_WAIT_S)
 
     def _failed(self, error: Exception) -> None:
         metrics.poll_failures.labels(self.name).inc()

@@ -49,7 +49,7 @@ class WindowSubscriber:
     _held: Token | None = None  # what the client holds, once that is known
     _seq: int | None = None  # where it is live
     _generation: int = 0
-    _look: int = 0  # the look that it waits for
+    _look: int = field(init=False)  # the first that begins after it came
     _course: Course | None = None
     _at: int = 0  # in the course
     _said_start: bool = False
@@ -58,6 +58,7 @@ class WindowSubscriber:
 
     def __post_init__(self, last_event_id: str | None) -> None:
         self._asked = last_event_id
+        self._look = self._ring.looks_begun + 1
 
     @property
     def is_live(self) -> bool:
@@ -104,7 +105,6 @@ class WindowSubscriber:
         """In the ring as it is now. Who was here before comes from this very worker."""
         if self._generation == 0:
             self._held = self._token_asked()
-            self._look = 0
         else:
             self._held = None  # under another epoch: another key, another form
         self._generation = self._ring.generation
@@ -128,17 +128,14 @@ class WindowSubscriber:
             self._count("ring" if seq != ring.head else "log")
             self._seq = seq
             return True
-        if held is not None and not self._said_start and not self._looked_since():
+        # Who holds nothing can get no old rows back.
+        unsure = held is not None and held.rows and not self._said_start
+        if unsure and ring.looked < self._look:
             return self._await_look()
         self._course, self._at = ring.course(held), 0
         self._count("table" if self._course.clears else "ring")
         self._seq = None
         return True
-
-    def _looked_since(self) -> bool:
-        """Whether a look has ended that began after the client was first asked for."""
-        self._look = self._look or self._ring.looks_begun + 1
-        return self._ring.looked >= self._look
 
     def _await_look(self) -> bool:
         self._ring.await_look(self._signal)
