@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
+from poller.reading.column_named import column_named
 from poller.reading.description import Describer, TableError, own_types_expected
 from poller.reading.look import Raw
-from poller.reading.naming import column_named
+from poller.reading.row_versions import folded_by_server, version_of
 from poller.reading.values import Columns, Value, values_of
 from poller.reading.window_order import Ordered, named_in, order_of, unwrapped, with_key
 from poller.wire.row import KeyedRow
@@ -44,21 +45,35 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """`statement` brings the newest rows first, as many as its parameter LIMIT says.
-
-    `skip` values stand before those of the columns: whether one by which rows are ordered is NULL,
-    where nobody can tell beforehand. `derived`: the rows are computed, by a view or a SELECT.
-    """
+class Window:
+    """The newest of `rows`, for a database of this kind; the parameter LIMIT says how many."""
 
     dialect: str
     rows: sa.FromClause
+    order: Sequence[Ordered]
+
+    def select(self, columns: Sequence[ColumnElement[Any]]) -> sa.Select[Any]:
+        order = [clause for part in self.order for clause in part.clauses(self.dialect)]
+        limit = sa.bindparam(LIMIT, type_=sa.Integer)
+        return sa.select(*columns).select_from(self.rows).order_by(*order).limit(limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`statement` brings the rows of `window`, the newest first.
+
+    `skip` values stand before those of the columns: the row's version if there are `versions`,
+    which asks for those of all rows in one number; or whether a value by which rows are ordered is
+    NULL, where nobody can tell beforehand. `derived`: a view or a SELECT computes the rows.
+    """
+
+    window: Window
     key: Sequence[str]
     columns: Columns
-    order: Sequence[Ordered]
     skip: int
     derived: bool
     statement: sa.Select[Any]
+    versions: sa.Select[Any] | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -79,12 +94,6 @@ class Query:
 
     def values(self, names: Sequence[str]) -> list[Value]:
         return [value for value in self.columns.values if value.name in names]
-
-    def of_window(self, columns: Sequence[ColumnElement[Any]]) -> sa.Select[Any]:
-        """Other columns of the same rows."""
-        order = [clause for part in self.order for clause in part.clauses(self.dialect)]
-        limit = sa.bindparam(LIMIT, type_=sa.Integer)
-        return sa.select(*columns).select_from(self.rows).order_by(*order).limit(limit)
 
 
 class WindowDescriber(Describer):
@@ -168,15 +177,21 @@ class WindowDescriber(Describer):
         derived: bool,
     ) -> Query:
         dialect = connection.dialect.name
+        version = None if derived else version_of(connection, rows)  # type: ignore[arg-type]
         unsure = [part.by for part in order if derived and not part.nulls]
-        flags = [_null_flag(unsure)] if unsure else []
-        query = Query(
-            dialect, rows, [str(one.name) for one in key], columns, with_key(order, key),
-            len(flags), derived, sa.select(),
-        )  # fmt: skip
-        statement = query.of_window([*flags, *columns.at_once])
-        object.__setattr__(query, "statement", statement)
-        return query
+        first = [_null_flag(unsure)] if unsure else [] if version is None else [version]
+        window = Window(dialect, rows, with_key(order, key))
+        return Query(
+            window,
+            [str(one.name) for one in key],
+            columns,
+            len(first),
+            derived,
+            window.select([*first, *columns.at_once]),
+            None
+            if version is None
+            else folded_by_server(connection, rows, window.select([version])),  # type: ignore[arg-type]
+        )
 
 
 def _as_rows(source: Any, name: str) -> tuple[sa.FromClause, list[Ordered]]:

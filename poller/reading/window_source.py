@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from poller.reading.database import Database, raise_if_away
 from poller.reading.description import TableError
 from poller.reading.look import Look, Raw
+from poller.reading.row_versions import folded
 from poller.reading.sqlite_gate import Gate
 from poller.reading.values import Value
 from poller.reading.volatile import Volatile
@@ -89,11 +90,16 @@ class WindowSource:
         query = self._query
         # Before the rows: what is written after it is seen by the next look.
         written = self._gate.written(connection)
+        if query.versions is not None:
+            versions, definition = connection.execute(query.versions, {LIMIT: self._rows}).one()
+            written = versions, definition
         if not query.derived and written is not None and not self._gate.moved(written):
             return None
         look = self._read(connection, query)
         if self._volatile is not None and not self._volatile.settled:
             self._check_volatile(connection, query, look.rows, written)
+        if query.versions is not None:
+            written = None if look.apart else (folded(look.rows), definition)
         self._gate.passed(written)
         return look
 
@@ -131,7 +137,7 @@ class WindowSource:
         return _without_gone(query, rows, dict(zip(large, read, strict=True)))
 
     def _check_nulls(self, query: Query, rows: Sequence[Raw]) -> None:
-        if query.skip and any(raw[0] for raw in rows):
+        if query.skip and query.versions is None and any(raw[0] for raw in rows):
             raise TableError(
                 f"{self.asked.name}: there are rows with NULL in a column by which they are "
                 "ordered, and databases do not agree where such rows come: say nulls last"
@@ -140,7 +146,7 @@ class WindowSource:
     def _one_by_one(self, connection: Connection, query: Query) -> Look:
         """If a row makes the driver fail on the whole fetch. Raises if it is the statement."""
         connection.execute(query.statement, {LIMIT: 0})
-        keys = query.of_window([value.read for value in query.values(query.key)])
+        keys = query.window.select([value.read for value in query.values(query.key)])
         found = _tuples(connection.execute(keys, {LIMIT: self._rows}))
         apart = Apart(connection, query, self._rows, self._most_bytes)
         read = apart.rows([raw if len(raw) > 1 else raw[0] for raw in found])
@@ -196,7 +202,7 @@ class Apart:
     ) -> dict[Any, KeyedRow] | None:
         """The rows, as far as `values` go; None if the driver fails on one of them."""
         query, of_key = self._query, self._query.values(self._query.key)
-        window = query.of_window(
+        window = query.window.select(
             [
                 *(value.read.label(f"rowcast_key_{at}") for at, value in enumerate(of_key)),
                 *(

@@ -89,8 +89,10 @@ class WindowWorker:
 class WindowClient:
     """What a page does: rows by key. It checks that each id says exactly what it holds."""
 
+    key: Sequence[str] = ("id",)
+
     def __init__(self) -> None:
-        self.held: dict[int, Any] = {}
+        self.held: dict[Any, Any] = {}
         self.bodies: dict[bytes, bytes] = {}
         self.last_id: str | None = None
         self.stream: WindowSubscriber | None = None
@@ -122,10 +124,11 @@ class WindowClient:
         match event.kind:
             case frames.ROW:
                 told = json.loads(event.data)
-                self.held[told["id"]] = told
-                self.bodies[b'{"id":%d}' % told["id"]] = b"data: %b\n" % event.data
+                self.held[self.key_of(told)] = told
+                identity = row.to_json({name: told[name] for name in self.key}).encode()
+                self.bodies[identity] = b"data: %b\n" % event.data
             case row.DELETE_EVENT:
-                self.held.pop(json.loads(event.data)["id"], None)
+                self.held.pop(self.key_of(json.loads(event.data)), None)
                 self.bodies.pop(event.data, None)
             case row.CLEAR_EVENT:
                 self.held.clear()
@@ -136,6 +139,10 @@ class WindowClient:
                 raise AssertionError(other)
         self.last_id = event.id or self.last_id
 
+    def key_of(self, told: dict[str, Any]) -> Any:
+        """By which it keeps a row."""
+        return told["id"]
+
     def what_it_holds(self) -> Token:
         held = EMPTY
         for identity, lines in self.bodies.items():
@@ -143,7 +150,7 @@ class WindowClient:
         return held
 
     def what_its_id_says(self) -> Token | None:
-        return token.parse(self.last_id, token.epoch_of(FEED, ["id"])) if self.last_id else None
+        return token.parse(self.last_id, token.epoch_of(FEED, self.key)) if self.last_id else None
 
 
 def converged(seed: int, *, truthful: bool = True) -> bool:

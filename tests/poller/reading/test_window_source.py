@@ -268,6 +268,54 @@ def test_where_nothing_was_written_sqlite_is_not_read(sqlite_url: str) -> None:
     database.close()
 
 
+def test_postgresql_tells_that_no_row_of_the_window_was_written(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    run(
+        database,
+        f"CREATE TABLE notes ({TABLES['postgresql']})",
+        "INSERT INTO notes SELECT n, 'n', 'b', n FROM generate_series(1, 20) n",
+    )
+    looked = source(database)
+    assert ids(looked) == [20, 19, 18, 17, 16, 15, 14, 13]
+    assert looked.look() is None
+    for statement in (
+        "UPDATE notes SET body = 'another' WHERE id = 19",
+        "DELETE FROM notes WHERE id = 20",  # the row that slides in was written with it
+        "INSERT INTO notes VALUES (21, 'n', 'b', 21)",
+        "UPDATE notes SET sort = 30 WHERE id = 1",
+        "ALTER TABLE notes ALTER body SET NOT NULL",
+        "TRUNCATE notes",
+    ):
+        run(database, statement)
+        assert looked.look() is not None, statement
+        assert looked.look() is None, statement
+    database.close()
+
+
+def test_a_row_that_was_there_for_a_moment_does_not_stay(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes after the versions were asked for, and is gone before the next look asks."""
+    database = Database(postgresql_url)
+    run(
+        database,
+        f"CREATE TABLE notes ({TABLES['postgresql']})",
+        "INSERT INTO notes VALUES (1, 'n', 'b', 1)",
+    )
+    looked, read = source(database), WindowSource._read
+
+    def after_it_came(self: WindowSource, *given: Any) -> Any:
+        run(database, "INSERT INTO notes VALUES (2, 'n', 'b', 2)")
+        return read(self, *given)
+
+    monkeypatch.setattr(WindowSource, "_read", after_it_came)
+    assert ids(looked) == [2, 1]
+    monkeypatch.undo()
+    run(database, "DELETE FROM notes WHERE id = 2")
+    assert ids(looked) == [1]
+    database.close()
+
+
 def test_another_file_in_its_place_is_looked_at(sqlite_url: str, tmp_path: Path) -> None:
     database = Database(sqlite_url)
     other = Database(f"sqlite:///{tmp_path / 'other.db'}")

@@ -100,8 +100,7 @@ def test_a_failure_is_told_once_and_what_was_seen_stays(
     assert worker.ring.ready
     query.fail = None
     query.rows[9] = (9, 0)
-    until(lambda: worker.ring.head == 1, "the new row")
-    assert worker.looker.problem is None
+    until(lambda: worker.ring.head == 1 and worker.looker.problem is None, "the new row")
     worker.looker.stop()
     told = [record.getMessage() for record in caplog.records]
     assert sum("look failed" in one for one in told) == 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from poller.window import course, ring, subscriber
+from poller.window import course, ring
 from poller.window.subscriber import WindowSubscriber
 from poller.window.token import EMPTY
 from poller.wire import frames, notices, row
@@ -265,7 +265,7 @@ def test_chunks_are_bounded() -> None:
     stream = looked(query).subscribe()
     sizes = [len(chunk) for chunk in iter(stream.next_chunk, b"")]
     assert len(sizes) > 2
-    assert max(sizes) < 2 * subscriber.CHUNK_BYTES
+    assert max(sizes) < 2 * course.CHUNK_BYTES
 
 
 def test_rows_are_counted(query: SimulatedQuery) -> None:
