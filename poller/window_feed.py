@@ -81,8 +81,9 @@ class WindowFeed(Feed):
     def _put_together(self, settings: Settings) -> None:
         watch = self.watch
         size = watch.window or 0
-        key = (watch.key,) if isinstance(watch.key, str) else tuple(watch.key or ())
-        asked = Asked(watch.source, watch.name, key, watch.columns, watch.order_by, size)
+        asked = Asked(
+            watch.source, watch.name, watch.key, watch.columns, watch.order_by, size
+        )  # fmt: skip
         self.log = Ring(settings.log_capacity_rows, settings.log_capacity_bytes)
         rows = size + slack_of(size)
         self.source = WindowSource(asked, self.database, settings, rows, watch.prepare)

@@ -66,10 +66,6 @@ class Columns:
         self._sizes = [value.size for value in values if value.size is not None]
         self.at_once = self._at_once()
 
-    def behind(self, first: Sequence[Value]) -> Columns:
-        """The same behind others."""
-        return Columns([*first, *self.values], self.max_bytes, [*self._nulls])
-
     @property
     def sized(self) -> int:
         """How many there are whose values may be large."""
@@ -99,6 +95,10 @@ class Columns:
         columns = dict(zip(self.names, found[1:], strict=False)) | self._nulls
         values = tuple([held(found[at]) for at, held in self._filtered])
         return Row(int(found[0]), columns, withheld=self._gone, values=values)
+
+    def missing(self, row_id: int) -> Row:
+        """A row that is not there any more, in place of what was to be read of it."""
+        return Row(row_id, None, "the row was deleted while it was read")
 
     def whole_row(
         self, found: Sequence[Any], values: Sequence[Value], unread: Mapping[str, str]

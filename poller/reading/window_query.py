@@ -15,8 +15,16 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
+from poller.reading.changes import ChangingColumns
 from poller.reading.column_named import column_named
-from poller.reading.description import Describer, TableError, own_types_expected
+from poller.reading.description import (
+    Describer,
+    Key,
+    TableError,
+    Wanted,
+    own_types_expected,
+    row_key_of,
+)
 from poller.reading.look import Raw
 from poller.reading.row_versions import folded_by_server, version_of
 from poller.reading.values import Columns, Value, values_of
@@ -34,7 +42,7 @@ class Asked:
 
     source: object
     name: str
-    key: Sequence[str]
+    key: Key
     columns: Any
     order_by: object
     size: int
@@ -86,11 +94,8 @@ class Query:
 
     def row(self, raw: Raw) -> KeyedRow:
         found = self.columns.row((0, *raw[self.skip :]))
-        return self.keyed(found.columns or {}, found.withheld)
-
-    def keyed(self, columns: dict[str, Any], withheld: Any) -> KeyedRow:
-        key = {name: columns.get(name) for name in self.key}
-        return KeyedRow(0, columns, withheld=withheld, key=key)
+        assert isinstance(found, KeyedRow)  # noqa: S101 - the columns are those of rows that change
+        return found
 
     def values(self, names: Sequence[str]) -> list[Value]:
         return [value for value in self.columns.values if value.name in names]
@@ -100,8 +105,8 @@ class WindowDescriber(Describer):
     """Finds out what the query of a feed by window is, again and again."""
 
     def __init__(self, asked: Asked, max_value_bytes: int) -> None:
-        of_table = (asked.name, None) if asked.is_select else (asked.source, asked.columns)
-        super().__init__(of_table[0], None, of_table[1], max_value_bytes)
+        wanted = Wanted(asked.key, asked.columns, max_value_bytes=max_value_bytes)
+        super().__init__(asked.name if asked.is_select else asked.source, wanted)
         self.asked = asked
 
     def query(self, connection: Connection) -> Query:
@@ -115,12 +120,8 @@ class WindowDescriber(Describer):
 
     def _of_table(self, connection: Connection) -> Query:
         asked, table = self.asked, self._reflect(connection)
-        key = self._key(table)
-        columns = self._columns(table, key[0], connection.dialect.name)
-        if lacking := [one for one in key if one.name not in columns.names]:
-            reflected = not isinstance(asked.source, sa.Table)
-            first = values_of(lacking, None, connection.dialect.name, reflected=reflected)
-            columns = columns.behind(first)
+        key = row_key_of(table, asked.key)
+        columns = self._columns(table, table.c[key[0]], key, connection.dialect.name)
         if asked.order_by is None:
             raise TableError(
                 f"{asked.name}: say which rows are the newest, such as order_by={_likely(table)!r}"
@@ -130,15 +131,6 @@ class WindowDescriber(Describer):
         if not derived:
             _refuse_nulls(connection, table, order)
         return self._query(connection, table, key, columns, order, derived=derived)
-
-    def _key(self, table: sa.Table) -> list[sa.Column[Any]]:
-        names = self.asked.key or [column.name for column in table.primary_key.columns]
-        if not names:
-            raise TableError(
-                f"{self.asked.name} has no primary key: name the columns that tell every row from "
-                "the others (key=, --key)"
-            )
-        return [table.c[str(column_named(table, name, self.asked.name).key)] for name in names]
 
     # -- a SELECT -------------------------------------------------------------------------------
 
@@ -153,24 +145,26 @@ class WindowDescriber(Describer):
                 f"{asked.name}: the SELECT has no ORDER BY, so nobody can tell which rows are the "
                 "newest; give it one, or say order_by="
             )
-        key = [column_named(rows, name, asked.name) for name in asked.key]
-        names = self._chosen(rows, key)
-        chosen = [column_named(rows, name, asked.name) for name in [*_lacking(key, names), *names]]
-        values = values_of(chosen, None, connection.dialect.name, reflected=False)  # type: ignore[arg-type]
-        columns = Columns(values, self._max_value_bytes)
+        key = (asked.key,) if isinstance(asked.key, str) else tuple(asked.key)
+        names = self._chosen(rows, column_named(rows, key[0], asked.name))
+        names = [*(name for name in key if name not in names), *names]
+        chosen: list[Any] = [column_named(rows, name, asked.name) for name in names]
+        values = values_of(chosen, None, connection.dialect.name, reflected=False)
+        most = self._wanted.max_value_bytes
+        columns = ChangingColumns(values, most, (), (), names, key, None)
         return self._query(connection, rows, key, columns, order, derived=True)
 
-    def _chosen(self, rows: sa.FromClause, key: Sequence[Any]) -> Sequence[str]:
+    def _chosen(self, rows: sa.FromClause, key: Any) -> Sequence[str]:
         chosen = self.asked.columns
         if callable(chosen):
-            return [*chosen(rows, key[0])]
+            return [*chosen(rows, key)]
         return chosen or [name for name in rows.c.keys() if not name.startswith(HIDDEN)]  # noqa: SIM118
 
     def _query(
         self,
         connection: Connection,
         rows: sa.FromClause,
-        key: Sequence[ColumnElement[Any]],
+        key: Sequence[str],
         columns: Columns,
         order: Sequence[Ordered],
         *,
@@ -180,10 +174,10 @@ class WindowDescriber(Describer):
         version = None if derived else version_of(connection, rows)  # type: ignore[arg-type]
         unsure = [part.by for part in order if derived and not part.nulls]
         first = [_null_flag(unsure)] if unsure else [] if version is None else [version]
-        window = Window(dialect, rows, with_key(order, key))
+        window = Window(dialect, rows, with_key(order, [rows.c[name] for name in key]))
         return Query(
             window,
-            [str(one.name) for one in key],
+            key,
             columns,
             len(first),
             derived,
@@ -224,10 +218,6 @@ def _as_rows(source: Any, name: str) -> tuple[sa.FromClause, list[Ordered]]:
         parts.append((known, descending, nulls))
     rows = bare.subquery("rowcast_rows")
     return rows, [Ordered(column_named(rows, *(one[0], name)), one[1], one[2]) for one in parts]
-
-
-def _lacking(key: Sequence[ColumnElement[Any]], names: Sequence[str]) -> list[str]:
-    return [str(one.name) for one in key if one.name not in names]
 
 
 def _null_flag(unsure: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:

@@ -109,7 +109,7 @@ def test_what_cannot_be_followed_is_refused_in_words(database: Database) -> None
 
 def test_a_table_without_a_primary_key_needs_a_key(database: Database) -> None:
     run(database, "CREATE TABLE bare (a INTEGER NOT NULL)")
-    with pytest.raises(TableError, match="no primary key"):
+    with pytest.raises(TableError, match="has no primary key"):
         source(database, "bare", order_by="a").look()
 
 
