@@ -16,9 +16,9 @@ from poller.delivery.view import ALL, View
 from poller.feed import LATE_AFTER_S, LATE_POLLS, UNKNOWN, Feed, explain
 from poller.handlers import Context
 from poller.reading.database import Database
-from poller.reading.look import Shape
-from poller.reading.window_query import Asked
-from poller.reading.window_source import WindowSource
+from poller.reading.windows.look import Shape
+from poller.reading.windows.query import Asked
+from poller.reading.windows.source import WindowSource
 from poller.runtime.settings import Settings
 from poller.serving.client import ClientSocket
 from poller.serving.long_poll import Answer

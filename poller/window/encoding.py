@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from poller.delivery.losses import Losses
 from poller.reading.description import TableError
-from poller.reading.look import Look, Raw
+from poller.reading.windows.look import Look, Raw
 from poller.runtime import metrics
 from poller.runtime.hub import in_slices
 from poller.window.picture import Item, Picture

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from poller.reading.look import Look
+from poller.reading.windows.look import Look
 from poller.runtime import log, metrics
 from poller.runtime.recurring import Recurring
 from poller.runtime.settings import Settings
@@ -27,7 +27,7 @@ LONGEST_WAIT_S = 1.0
 
 
 class Source(Protocol):
-    """What is looked at: `reading.window_source.WindowSource`."""
+    """What is looked at: `reading.windows.source.WindowSource`."""
 
     def look(self) -> Look | None:
         """The newest rows, the slack included; None if they cannot differ from the last look's."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from gevent.event import Event
 
-from poller.reading.look import Look, Raw
+from poller.reading.windows.look import Look, Raw
 from poller.runtime.settings import Settings
 from poller.window import subscriber, token
 from poller.window.looker import Looker

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from gevent.event import Event
 from sqlalchemy import Connection, Engine
 
-from poller.reading import volatile
 from poller.reading.database import Database
-from poller.reading.window_query import Asked
-from poller.reading.window_source import WindowSource
+from poller.reading.windows import volatile
+from poller.reading.windows.query import Asked
+from poller.reading.windows.source import WindowSource
 from poller.runtime.settings import Settings
 from poller.window.looker import Looker
 from poller.window.ring import Ring

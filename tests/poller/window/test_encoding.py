@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from poller.reading.look import Look
+from poller.reading.windows.look import Look
 from poller.window.encoding import Encoder, item_of
 from poller.wire.row import KeyedRow
 from tests.harness.windows import SimulatedShape

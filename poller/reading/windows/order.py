@@ -20,8 +20,8 @@ import sqlalchemy as sa
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ColumnElement, UnaryExpression
 
-from poller.reading.column_named import column_named
 from poller.reading.description import TableError
+from poller.reading.windows.column_named import column_named
 
 TEXT = re.compile(
     r'\s*(?:"(?P<quoted>[^"]+)"|(?P<name>\S+))(?:\s+(?P<way>asc|desc))?'

@@ -8,11 +8,11 @@ import gevent
 import pytest
 import sqlalchemy as sa
 
-from poller.reading import volatile
 from poller.reading.database import Database
 from poller.reading.description import TableError
-from poller.reading.window_query import Asked
-from poller.reading.window_source import WindowSource
+from poller.reading.windows import volatile
+from poller.reading.windows.query import Asked
+from poller.reading.windows.source import WindowSource
 from poller.runtime.settings import Settings
 
 ROWS = 8
@@ -42,7 +42,7 @@ def run(database: Database, *statements: str) -> None:
 
 
 def source(database: Database, of: object = "notes", **asked: Any) -> WindowSource:
-    given = {"name": "notes", "key": (), "columns": None, "order_by": "sort", **asked}
+    given = {"name": "notes", "key": None, "columns": None, "order_by": "sort", **asked}
     options = {name: given.pop(name) for name in ("rows",) if name in given}
     settings = Settings(**given.pop("settings", {}))
     return WindowSource(Asked(of, size=4, **given), database, settings, options.get("rows", ROWS))
@@ -163,7 +163,7 @@ def test_a_select_that_cannot_be_followed_is_refused_in_words(database: Database
     cases: list[tuple[Any, dict[str, Any], str]] = [
         (select(), {}, "no ORDER BY"),
         (select().order_by(NOTES.c.sort).limit(3), {}, "window= is the limit"),
-        (select().order_by(NOTES.c.sort), {"key": ()}, "has no key of its own"),
+        (select().order_by(NOTES.c.sort), {"key": None}, "has no key of its own"),
         (select().distinct().order_by(NOTES.c.name), {}, "by what it selects only"),
     ]
     for query, asked, told in cases:

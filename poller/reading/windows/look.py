@@ -12,7 +12,7 @@ Raw = tuple[Any, ...]
 
 
 class Shape(Protocol):
-    """How the values of a raw row are to be read: `reading.window_query.Query`."""
+    """How the values of a raw row are to be read: `reading.windows.query.Query`."""
 
     @property
     def key(self) -> Sequence[str]:

@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from poller.reading.changes import ChangingColumns
-from poller.reading.column_named import column_named
 from poller.reading.description import (
     Describer,
     Key,
@@ -25,13 +24,14 @@ from poller.reading.description import (
     own_types_expected,
     row_key_of,
 )
-from poller.reading.look import Raw
-from poller.reading.row_versions import folded_by_server, version_of
 from poller.reading.values import Columns, Value, values_of
-from poller.reading.window_order import Ordered, named_in, order_of, unwrapped, with_key
+from poller.reading.windows.column_named import column_named
+from poller.reading.windows.look import Raw
+from poller.reading.windows.order import Ordered, order_of, with_key
+from poller.reading.windows.row_versions import folded_by_server, version_of
+from poller.reading.windows.selects import HIDDEN, as_rows
 from poller.wire.row import KeyedRow
 
-HIDDEN = "rowcast_order_"  # a column by which a SELECT is ordered that it does not select
 NULL_FLAG = "rowcast_null"
 LIMIT = "rowcast_limit"
 
@@ -138,7 +138,7 @@ class WindowDescriber(Describer):
         asked = self.asked
         if not asked.key:
             raise TableError(f"{asked.name}: a SELECT has no key of its own: name it (key=)")
-        rows, own_order = _as_rows(asked.source, asked.name)
+        rows, own_order = as_rows(asked.source, asked.name)
         order = order_of(asked.order_by, rows, asked.name) if asked.order_by else own_order
         if not order:
             raise TableError(
@@ -186,38 +186,6 @@ class WindowDescriber(Describer):
             if version is None
             else folded_by_server(connection, rows, window.select([version])),  # type: ignore[arg-type]
         )
-
-
-def _as_rows(source: Any, name: str) -> tuple[sa.FromClause, list[Ordered]]:
-    """A SELECT as a subquery without an order, and its order."""
-    if (
-        getattr(source, "_limit_clause", None) is not None
-        or getattr(source, "_offset_clause", None) is not None
-    ):
-        raise TableError(f"{name}: leave LIMIT and OFFSET out of the SELECT: window= is the limit")
-    clauses = [*getattr(source, "_order_by_clauses", ())]
-    if not clauses:
-        return source.subquery("rowcast_rows"), []
-    selected = {id(one): str(one.key) for one in source.selected_columns}
-    selected |= {id(getattr(one, "element", one)): str(one.key) for one in source.selected_columns}
-    bare, parts = source.order_by(None), []
-    for number, clause in enumerate(clauses):
-        element, descending, nulls = unwrapped(clause)
-        known = (
-            named_in(element)
-            or selected.get(id(element))
-            or selected.get(id(getattr(element, "element", element)))
-        )
-        if known is None:
-            known = f"{HIDDEN}{number}"
-            if getattr(bare, "_distinct", False) or not hasattr(bare, "add_columns"):
-                raise TableError(
-                    f"{name}: a SELECT DISTINCT or UNION can be ordered by what it selects only"
-                )
-            bare = bare.add_columns(element.label(known))
-        parts.append((known, descending, nulls))
-    rows = bare.subquery("rowcast_rows")
-    return rows, [Ordered(column_named(rows, *(one[0], name)), one[1], one[2]) for one in parts]
 
 
 def _null_flag(unsure: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:

@@ -23,7 +23,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.reading.dialects.facts import quoted_name
 from poller.reading.dialects.product import foreign_product
-from poller.reading.look import Raw
+from poller.reading.windows.look import Raw
 
 FIRST_WITH_HASHES = (14,)  # of a ctid
 KIND = sa.text(

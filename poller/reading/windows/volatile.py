@@ -21,7 +21,7 @@ from collections.abc import Callable, Hashable, Sequence
 import gevent
 from sqlalchemy import Connection, text
 
-from poller.reading.look import Raw
+from poller.reading.windows.look import Raw
 
 LONGER_THAN_A_SECOND_S = 1.05
 TRIES = 100  # looks; then it was written to each time, and nobody will ever know
