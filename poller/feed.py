@@ -123,6 +123,11 @@ class Feed:
         """
         return view_of(self.source.table, asked, shown)
 
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that go out, once it was looked at. Raises TableError before."""
+        return self.source.table.description.columns.names
+
     # -- a page beside its stream -----------------------------------------------------------
 
     @property

@@ -16,6 +16,7 @@ from poller.delivery.view import ALL, View
 from poller.feed import LATE_AFTER_S, LATE_POLLS, UNKNOWN, Feed, explain
 from poller.handlers import Context
 from poller.reading.database import Database
+from poller.reading.dialects.facts import exceptions
 from poller.reading.windows.look import Shape
 from poller.reading.windows.query import Asked
 from poller.reading.windows.source import WindowSource
@@ -100,6 +101,10 @@ class WindowFeed(Feed):
             raise ValueError("a feed by window has no filters; give its SELECT a WHERE")
         return ALL
 
+    @property
+    def columns(self) -> Sequence[str]:
+        return self.source.query.names
+
     # -- a page beside its stream -----------------------------------------------------------
 
     @property
@@ -136,7 +141,7 @@ class WindowFeed(Feed):
             "ready": not problem,
             "problem": problem,
             "fence": None,
-            "degraded": [],
+            "degraded": [str(one) for one in exceptions(self.source.findings)],
             "limits": [],
             "streams": len(self.streams),
             "window": self.watch.window,

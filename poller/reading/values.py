@@ -67,6 +67,11 @@ class Columns:
         self.at_once = self._at_once()
 
     @property
+    def gone(self) -> Sequence[str]:
+        """Those that the table no longer has."""
+        return tuple(self._gone)
+
+    @property
     def sized(self) -> int:
         """How many there are whose values may be large."""
         return len(self._sizes)

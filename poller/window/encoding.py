@@ -67,7 +67,7 @@ class Encoder:
                 before = _Known(raw, kinds_here, self._item(look.shape.row(look.rows[at])))
             known[key] = before
             items.append(before.item)
-        _check_keys(items)
+        items = _told_apart(items)
         # All at once, so that a look that fails leaves the one before. Rows that were read by
         # themselves are compared by what is sent of them.
         self._rows, self._kinds, self._known = (() if look.apart else rows), kinds, known
@@ -104,16 +104,17 @@ def _identity(found: KeyedRow) -> bytes:
         return row.to_json({name: ascii(value) for name, value in found.key.items()}).encode()
 
 
-def _check_keys(items: Sequence[Item]) -> None:
-    seen: set[bytes] = set()
+def _told_apart(items: Sequence[Item]) -> list[Item]:
+    """The same, but that of rows which are equal in all that is sent there is one."""
+    seen: dict[bytes, Item] = {}
     for item in items:
-        if item.identity in seen:
+        if seen.setdefault(item.identity, item) != item:
             raise TableError(
                 f"the key is not unique: two rows of the answer have {item.identity.decode()}, and "
                 "nobody could tell which of them a client holds; name columns that tell every row "
                 "from the others (key=, --key)"
             )
-        seen.add(item.identity)
+    return [*seen.values()]
 
 
 def _comparable(rows: Sequence[Raw]) -> tuple[Sequence[Raw], Sequence[type]]:

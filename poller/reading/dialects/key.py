@@ -70,6 +70,11 @@ def unique_columns(inspector: Inspects, table: sa.Table) -> list[list[str]]:
     return _indexes(inspector, table)[0]
 
 
+def indexed_columns(inspector: Inspects, table: sa.Table) -> list[list[str]]:
+    """The columns of each index that can be walked."""
+    return _indexes(inspector, table)[1]
+
+
 def _index(
     connection: Connection, inspector: Inspects, table: sa.Table, key: ColumnElement[int]
 ) -> Finding:

@@ -7,7 +7,7 @@ taken out of it and said around it, since no database has to keep the order of a
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
@@ -121,7 +121,8 @@ class WindowDescriber(Describer):
     def _of_table(self, connection: Connection) -> Query:
         asked, table = self.asked, self._reflect(connection)
         key = row_key_of(table, asked.key)
-        columns = self._columns(table, table.c[key[0]], key, connection.dialect.name)
+        found = self._columns(table, table.c[key[0]], key, connection.dialect.name)
+        columns = _with_whole_key(found.values, key, found.max_bytes, found.gone)
         if asked.order_by is None:
             raise TableError(
                 f"{asked.name}: say which rows are the newest, such as order_by={_likely(table)!r}"
@@ -151,7 +152,7 @@ class WindowDescriber(Describer):
         chosen: list[Any] = [column_named(rows, name, asked.name) for name in names]
         values = values_of(chosen, None, connection.dialect.name, reflected=False)
         most = self._wanted.max_value_bytes
-        columns = ChangingColumns(values, most, (), (), names, key, None)
+        columns = _with_whole_key(values, key, most, ())
         return self._query(connection, rows, key, columns, order, derived=True)
 
     def _chosen(self, rows: sa.FromClause, key: Any) -> Sequence[str]:
@@ -186,6 +187,14 @@ class WindowDescriber(Describer):
             if version is None
             else folded_by_server(connection, rows, window.select([version])),  # type: ignore[arg-type]
         )
+
+
+def _with_whole_key(
+    values: Sequence[Value], key: Sequence[str], most: int, gone: Sequence[str]
+) -> ChangingColumns:
+    """The columns, those of the key without a bound: of a part nobody could tell whose it is."""
+    whole = [replace(one, size=None) if one.name in key else one for one in values]
+    return ChangingColumns(whole, most, gone, (), [one.name for one in whole], key, None)
 
 
 def _null_flag(unsure: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:

@@ -13,7 +13,9 @@ from sqlalchemy import Connection
 
 from poller.reading.database import Database, raise_if_away
 from poller.reading.description import TableError
+from poller.reading.dialects.facts import Finding
 from poller.reading.windows.apart import Apart, tuples
+from poller.reading.windows.findings import findings_of
 from poller.reading.windows.look import Look, Raw
 from poller.reading.windows.query import LIMIT, Asked, Query, WindowDescriber
 from poller.reading.windows.row_versions import folded
@@ -46,6 +48,7 @@ class WindowSource:
         self._gate = Gate(database)
         self._query: Query | None = None
         self._volatile: Volatile | None = None
+        self.findings: Sequence[Finding] = ()  # of the last time that it was described
         self.asked = asked
 
     @property
@@ -79,6 +82,7 @@ class WindowSource:
     def _look(self, connection: Connection) -> Look | None:
         if self._query is None:
             self._query = query = self._describer.query(connection)
+            self.findings = findings_of(connection, query, self.asked.name)
             self._gate.forget()
             if self._volatile is None and query.derived:
                 self._volatile = Volatile(connection.dialect.name, query.names, query.skip)

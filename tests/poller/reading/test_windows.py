@@ -99,7 +99,7 @@ def test_what_cannot_be_followed_is_refused_in_words(database: Database) -> None
         ({"order_by": "sort; DROP"}, "cannot be read"),
         ({"order_by": 7}, "neither a column nor an expression"),
         ({"order_by": "body"}, "notes.body may be NULL"),
-        ({"key": ("nam",)}, "did you mean name"),
+        ({"key": ("nam",)}, "has no column nam"),
         ({"columns": ["bdy"]}, "did you mean body"),
     ]
     for asked, told in cases:
