@@ -66,7 +66,7 @@ class Feed:
     def _put_together(self, settings: Settings) -> None:
         watch = self.watch
         kind = ChangesLog if watch.rows_change else EventLog
-        self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes)
+        self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes, watch.filters)
         table = watch.table(settings)
         self.source = Source(table, self.database, settings, watch.prepare, self.label)
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)

@@ -8,6 +8,7 @@ from gevent.event import Event
 
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
+from poller.delivery.view import View
 from poller.wire import event_id, notices
 
 # Hundreds of gaps take milliseconds to read: not in the hub's round, nor many at once.
@@ -26,14 +27,16 @@ class Asked(NamedTuple):
     unsure: bool = False
 
 
-def asked(event_log: EventLog, last_event_id: str | None) -> Asked:
-    """What the client asks of this log, which is ready."""
+def asked(event_log: EventLog, view: View, last_event_id: str | None) -> Asked:
+    """What the client asks of this log, which is ready, in a view."""
     try:
         resume = event_id.parse_last_event_id(last_event_id)
     except ValueError:
         return Asked(None, notices.MALFORMED_ID)
     if resume is None:
         return Asked(None)
+    if resume.view not in (None, view.tag):
+        return Asked(None, notices.VIEW_CHANGED)
     if resume.epoch and not event_log.knows(resume.epoch, resume.cursor.position):
         return Asked(None, notices.UNKNOWN_HISTORY, unsure=True)
     if resume.cursor.position > event_log.counter:
@@ -44,10 +47,20 @@ def asked(event_log: EventLog, last_event_id: str | None) -> Asked:
 class Resuming:
     """One client's request, until it is answered. `signal` is the stream's."""
 
-    __slots__ = ("_begun_before", "_first_asked_at", "_last_event_id", "_log", "_signal")
+    __slots__ = (
+        "_begun_before",
+        "_first_asked_at",
+        "_last_event_id",
+        "_log",
+        "_signal",
+        "_view",
+    )
 
-    def __init__(self, event_log: EventLog, last_event_id: str | None, signal: Event) -> None:
+    def __init__(
+        self, event_log: EventLog, view: View, last_event_id: str | None, signal: Event
+    ) -> None:
         self._log = event_log
+        self._view = view
         self._last_event_id = last_event_id
         self._signal = signal
         self._first_asked_at: int | None = None
@@ -61,7 +74,7 @@ class Resuming:
     def asked(self) -> Asked | None:
         """What the client asks for; None while only another pass can tell. The signal is set after
         each."""
-        answer = asked(self._log, self._last_event_id)
+        answer = asked(self._log, self._view, self._last_event_id)
         if answer.unsure and not self._table_was_read_since():
             self._log.await_pass(self._signal)
             return None

@@ -1,11 +1,10 @@
 """Delivery: what one stream's client is sent next.
 
-It knows neither Flask nor SQL nor a socket: `fanout.py` and `response_stream.py` write what they
-take from here. A `Subscriber` is a position in the log and the set of rows its client holds;
-it is in one of two states:
+It knows neither Flask nor SQL nor a socket. A `Subscriber` is a position in the log and the set of
+rows its client holds; it is in one of two states:
 
-- live: the client holds exactly what the worker's cursor held at `seq`. It gets the log's bytes,
-  joined once for everybody, under the worker's own ids.
+- live: the client holds exactly what the worker's cursor held at `seq`, as far as it is in its
+  view. It gets the log's bytes, joined once for everybody in the view, under the worker's own ids.
 - catching up: it holds some other set. What it lacks comes from the table in pages, then from the
   ring, each row under an id made of the client's own set. Once it lacks nothing it is live. A
   client that is ahead of a lagging worker stays here until the worker has caught up.
@@ -24,12 +23,14 @@ from dataclasses import InitVar, dataclass, field
 import gevent
 from gevent.event import Event
 
-from poller.delivery.backfill import Backfill, Unwanted
+from poller.delivery.backfill import Backfill
 from poller.delivery.entry import Batch
 from poller.delivery.event_log import EventLog
 from poller.delivery.place import Place
+from poller.delivery.queries import Unwanted
 from poller.delivery.replay import CHUNK_BYTES
 from poller.delivery.resuming import Resuming
+from poller.delivery.view_index import OpenView
 from poller.ids.named import Named
 from poller.ids.ranges import Range, clip
 from poller.runtime import metrics
@@ -47,8 +48,8 @@ class Subscriber:
 
     `last_event_id` is what the client sent, None for "from now". `why_waiting()` says why the feed
     is not ready. `pause(seconds)` waits while the database is away. `turn` is held for each step of
-    a catch-up: see `access/turns.py`. `rows` counts what was sent. Once the stream is `stopped`,
-    nothing more is done for its client.
+    a catch-up: see `access/turns.py`. `opened` is the view, by default all rows. `rows` counts what
+    was sent. Once the stream is `stopped`, nothing more is done for its client.
     """
 
     _feed: str
@@ -59,6 +60,7 @@ class Subscriber:
     _why_waiting: Callable[[], str]
     _pause: Callable[[float], object] = gevent.sleep
     _turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    opened: InitVar[OpenView | None] = None
     rows: int = 0
     stopped: bool = False
     _place: Place = field(init=False)
@@ -67,9 +69,13 @@ class Subscriber:
     _said_live: bool = False
     _said_waiting: str = ""
 
-    def __post_init__(self, last_event_id: str | None, signal: Event) -> None:
-        self._place = Place(self._log)
-        self._resuming = Resuming(self._log, last_event_id, signal)
+    def __post_init__(self, last_id: str | None, signal: Event, opened: OpenView | None) -> None:
+        self._place = Place(self._log, opened or self._log.views.everything)
+        self._resuming = Resuming(self._log, self.view.view, last_id, signal)
+
+    @property
+    def view(self) -> OpenView:
+        return self._place.opened
 
     @property
     def is_live(self) -> bool:
@@ -155,29 +161,42 @@ class Subscriber:
         self._place.begin(held, seq)
 
     def _frame(self, lines: bytes) -> bytes:
-        return event_id.frame(self._place.epoch, self._place.held, lines)
+        return event_id.frame(self._place.prefix, self._place.held, lines)
 
     # -- live -------------------------------------------------------------------------------
 
     def _take(self) -> bytes:
-        batch = self._log.take(self._place.seq, CHUNK_BYTES)
+        batch = self._log.take(self._place.seq, CHUNK_BYTES, self.view)
         if batch is None:
             return self._live_event()
         return batch.chunk if self.advance(batch) else b""
 
+    def heartbeat(self) -> bytes:
+        """What breaks the silence."""
+        return self.position() or sse.HEARTBEAT
+
+    def position(self) -> bytes:
+        """Where the client stands, if rows of other views came since its last id; else empty."""
+        if not self._place.pass_others():
+            return b""
+        token = self._log.shared(("token", self._place.held), self._place.held.token)
+        return event_id.frame_under(self._place.prefix, token, notices.POSITION)
+
     def _live_event(self) -> bytes:
         """Said once, when the client has everything: a page can then show that it is complete."""
-        if self._said_live or not self._place.at_head:
+        if self._said_live or not self._place.has_all:
             return b""
         self._said_live = True
+        self._place.pass_others()
         return self._frame(notices.LIVE)
 
     def advance(self, batch: Batch) -> bool:
         """Count `batch` as sent, if it is what a live client lacks. Runs for every delivery."""
         place = self._place
-        if place.seq != batch.seq or not place.live or place.generation != batch.generation:
+        here = place.live and place.generation == batch.generation
+        if not (here and batch.since <= place.seq <= batch.seq):
             return False
-        self.rows += batch.next_seq - batch.seq
+        self.rows += batch.rows
         place.seq, place.held = batch.next_seq, batch.held
         return True
 
@@ -206,7 +225,7 @@ class Subscriber:
         if (replayed := place.take_replay()) is None:
             return b""
         self.rows += replayed.rows
-        if not place.at_head:
+        if not place.has_all:
             return replayed.chunk
         place.settle()
         self._caught_up = True
@@ -216,7 +235,8 @@ class Subscriber:
         # Nothing may yield between `missing()` and here: see backfill.py for what `as_of` says.
         as_of = self._log.as_of
         try:
-            page = self._backfill.page(missing, as_of, lambda: not self.stopped)
+            wanted, view, known = lambda: not self.stopped, self.view.view, self._place.known
+            page = self._backfill.page(missing, as_of, wanted, view, known)
         except Unwanted:
             return b""
         except Exception:  # noqa: BLE001 - logged there, once for all who waited

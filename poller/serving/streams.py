@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import gevent
@@ -15,9 +15,10 @@ from gevent.event import Event
 
 from poller.access.admission import Ticket
 from poller.access.turns import Turn
-from poller.delivery.backfill import Backfill, FoundRows, PageReader
+from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
+from poller.delivery.table_rows import FoundRows, PageReader
 from poller.delivery.view import ALL, View
 from poller.ids.ranges import Range
 from poller.runtime import log, metrics
@@ -29,6 +30,7 @@ from poller.serving.long_poll import Answer, LongPoll
 from poller.serving.socket_stream import SocketStream
 from poller.serving.wsgi_stream import WsgiStream
 from poller.wire import sse
+from poller.wire.exact import Exact
 
 # When the clients of a small worker come back, and by how much each of its streams widens that. So
 # a worker sends away 500 streams a second, whatever their number. Four that end at once then send
@@ -36,6 +38,8 @@ from poller.wire import sse
 # listen backlog (2,048) for the second that new workers take to start.
 DRAIN_RETRY_MS = (1000, 2000)  # a client keeps the time while nobody listens: not too short
 DRAIN_RETRY_MS_PER_STREAM = 2
+
+EVERYTHING: Mapping[str, Sequence[Exact]] = {}  # a page that is not narrowed
 
 Stream = WsgiStream | SocketStream | LongPoll
 
@@ -77,7 +81,11 @@ class Streams:
         self._metric_pages = metrics.pages.labels(feed)
         self._log = event_log
         self._backfill = Backfill(
-            feed, self._read_page, settings.batch_rows, lambda: event_log.names
+            feed,
+            self._read_page,
+            settings.batch_rows,
+            lambda: event_log.names,
+            event_log.views.filters,
         )
         self._settings = settings
         self._on_first = on_first
@@ -157,6 +165,7 @@ class Streams:
             return
         opened_at_s, client, ticket = self._open.pop(stream)
         ticket.free()
+        self._log.views.close(stream.subscriber.view)
         if not isinstance(stream, LongPoll) or stream.waited:
             self._listening -= 1
         self._metric_open.dec()
@@ -187,9 +196,14 @@ class Streams:
         for stream in [*self._open]:
             stream.cut()
 
-    def _read_page(self, ranges: Sequence[Range], limit: int) -> FoundRows:
+    def _read_page(
+        self,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Mapping[str, Sequence[Exact]] = EVERYTHING,
+    ) -> FoundRows:
         self._metric_pages.inc()
-        return self._page_of_table(ranges, limit)
+        return self._page_of_table(ranges, limit, narrowed)
 
     # -- opening one ----------------------------------------------------------------------
 
@@ -205,6 +219,7 @@ class Streams:
             self._why_waiting,
             pause,
             asked.turn,
+            self._log.open(asked.view),
         )
 
     def _listen(self) -> None:

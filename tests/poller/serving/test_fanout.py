@@ -22,7 +22,7 @@ from poller.serving.client import CLIENT_GONE, CLIENT_TALKS, WRITE_DEADLINE, Own
 from poller.serving.socket_stream import SocketStream
 from poller.wire import sse
 from tests.harness.greenlets import PATIENCE_S, STEP_S, until
-from tests.harness.interleaving import AnyInterleaving
+from tests.harness.interleaving import AnyInterleaving, WithViews
 from tests.harness.simulation import (
     SimulatedTable,
     SocketClient,
@@ -131,7 +131,7 @@ def test_a_live_stream_has_no_greenlet(peers: Peers) -> None:
     worker = quiet_worker(table_with(1))
     for _ in range(5):
         peers(worker)
-    assert (len(worker.fanout.parked.live), len(worker.fanout.busy)) == (5, 0)
+    assert (len([*worker.fanout.parked.live]), len(worker.fanout.busy)) == (5, 0)
 
 
 def test_a_stream_opened_in_a_pause_of_a_round_gets_each_row_once(
@@ -433,5 +433,15 @@ class OverSockets(AnyInterleaving):
 
 TestAnyInterleavingOverSockets = OverSockets.TestCase
 TestAnyInterleavingOverSockets.settings = hypothesis_settings(
+    max_examples=40, stateful_step_count=40, deadline=None
+)
+
+
+class ViewsOverSockets(WithViews):
+    client_of_a_kind = SocketClient
+
+
+TestViewsOverSockets = ViewsOverSockets.TestCase
+TestViewsOverSockets.settings = hypothesis_settings(
     max_examples=40, stateful_step_count=40, deadline=None
 )

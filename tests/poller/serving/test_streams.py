@@ -38,7 +38,7 @@ class Bench:
         self.log = EventLog(10_000, 64 * 2**20)
         settings = Settings(heartbeat_s=HEARTBEAT_S)
         none = Found(History("place", EPOCH), [])
-        self.streams = Streams("bench", self.log, lambda _r, _n: none, settings, lambda: None, str)
+        self.streams = Streams("bench", self.log, lambda *_: none, settings, lambda: None, str)
 
     def row(self, row_id: int, size_bytes: int = 50) -> None:
         change = Change(self.log.held, self.log.held.then([(row_id, row_id)]))
