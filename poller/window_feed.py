@@ -26,9 +26,9 @@ from poller.serving.long_poll import Answer
 from poller.serving.streams import StreamRequest, Streams
 from poller.watch import Watch
 from poller.window.encoding import item_of
+from poller.window.log import WindowLog
 from poller.window.looker import Looker
 from poller.window.picture import slack_of
-from poller.window.ring import Ring
 from poller.window.subscriber import WindowSubscriber
 from poller.window.token import EMPTY, FROM_THE_BEGINNING, Token
 from poller.wire.exact import Value
@@ -41,11 +41,13 @@ class WindowStreams(Streams):
     answers_last = False  # what is there after a token is another thing tomorrow
 
     def __init__(
-        self, feed: str, ring: Ring, settings: Settings, why_waiting: Callable[[], str]
+        self, feed: str, window_log: WindowLog, settings: Settings, why_waiting: Callable[[], str]
     ) -> None:
         # The subscriber that comes first wakes the looker by itself.
-        super().__init__(feed, ring, _no_page, settings, lambda: None, why_waiting)
-        self._ring = ring
+        as_log: Any = window_log  # its subscribers are made here
+        super().__init__(feed, as_log, _no_page, settings, lambda: None, why_waiting)
+        self._window_log = window_log
+        self.read_here = False
 
     def reader(
         self,
@@ -54,10 +56,9 @@ class WindowStreams(Streams):
         pause: Callable[[float], object] = gevent.sleep,
     ) -> WindowSubscriber:
         """For this process itself. Without an id, changes from now on, and no rows before them."""
-        return WindowSubscriber(
-            self._feed, self._ring, last_event_id, signal, self._why_waiting,
-            _only_news=last_event_id is None,
-        )  # fmt: skip
+        self.read_here = True
+        asked_by = self._feed, self._window_log, last_event_id, signal, self._why_waiting
+        return WindowSubscriber(*asked_by, only_news=last_event_id is None)
 
     def read(self, asked: StreamRequest, client: ClientSocket, limit: int, wait_s: float) -> Answer:
         """Who asks without a token holds nothing, and there is nothing to clear."""
@@ -67,17 +68,18 @@ class WindowStreams(Streams):
     def _subscriber(
         self, asked: StreamRequest, signal: Event, pause: Callable[[float], object]
     ) -> WindowSubscriber:
-        return WindowSubscriber(
-            self._feed, self._ring, asked.last_event_id, signal, self._why_waiting
-        )
+        asked_by = self._feed, self._window_log, asked.last_event_id, signal, self._why_waiting
+        return WindowSubscriber(*asked_by, self._window_log.open(asked.view))
 
 
 class WindowFeed(Feed):
     """The newest `watch.window` rows of a query's answer in one worker."""
 
-    log: Ring
-    source: WindowSource
-    poller: Looker
+    # The same protocols by another engine.
+    log: WindowLog  # type: ignore[assignment]
+    source: WindowSource  # type: ignore[assignment]
+    poller: Looker  # type: ignore[assignment]
+    streams: WindowStreams
 
     def _put_together(self, settings: Settings) -> None:
         watch = self.watch
@@ -85,7 +87,7 @@ class WindowFeed(Feed):
         asked = Asked(
             watch.source, watch.name, watch.key, watch.columns, watch.order_by, size
         )  # fmt: skip
-        self.log = Ring(settings.log_capacity_rows, settings.log_capacity_bytes)
+        self.log = WindowLog(settings.log_capacity_rows, settings.log_capacity_bytes)
         rows = size + slack_of(size)
         self.source = WindowSource(asked, self.database, settings, rows, watch.prepare)
         self.poller = Looker(
@@ -96,10 +98,18 @@ class WindowFeed(Feed):
     def view(
         self, asked: Mapping[str, Sequence[Value]], shown: Sequence[str] | None = None
     ) -> View:
-        """All of it: a digest is of whole rows. Raises ValueError for anything less."""
-        if asked or shown is not None:
+        """All rows, with the columns `shown` and the key. Raises ValueError for a filter."""
+        if asked:
             raise ValueError("a feed by window has no filters; give its SELECT a WHERE")
-        return ALL
+        if shown is None:
+            return ALL
+        query = self.source.query
+        if lacking := [name for name in shown if name not in query.names]:
+            raise ValueError(f"{lacking[0]} is no column of this feed")
+        return ALL if {*query.names} <= {*shown} else View.of({}, [*query.key, *shown])
+
+    def _is_listened_to(self) -> bool:
+        return super()._is_listened_to() or self.streams.read_here
 
     @property
     def columns(self) -> Sequence[str]:
@@ -193,5 +203,5 @@ def _value(one: object, name: str) -> object:
         ) from None
 
 
-def _no_page(_ranges: object, _limit: int) -> Any:
+def _no_page(*_: object) -> Any:
     raise NotImplementedError("a feed by window reads no pages")

@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 
 from gevent.event import Event
 
-from poller.delivery.event_log import EventLog
-from poller.delivery.subscriber import Subscriber
+from poller.delivery.protocol import Log, Reader
 from poller.runtime.hub import in_slices
 from poller.serving.client import CLIENT_GONE, ClientSocket
 from poller.wire import frames, notices, row
 
-MakeSubscriber = Callable[[Event, Callable[[float], object]], Subscriber]
+MakeSubscriber = Callable[[Event, Callable[[float], object]], Reader]
 
 ANSWER_BYTES = 2**20  # an answer ends with the row that fills it
 EVENTS_BETWEEN_LOOKS = 32  # at the clock
@@ -61,7 +60,7 @@ class LongPoll:
     def __init__(
         self,
         make_subscriber: MakeSubscriber,
-        event_log: EventLog,
+        event_log: Log,
         client: ClientSocket,
         why_waiting: Callable[[], str],
         on_wait: Callable[[], None],

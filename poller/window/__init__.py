@@ -7,7 +7,7 @@ what its client holds:
     token       pure: what a client holds, as a count and a digest
     picture     pure: the rows of one look, what differs from the last, and where a client stands
     course      pure: the way from what one client holds to the window, as frames
-    ring        the newest changes as frames, and at which of them a client may go on
+    log         the newest changes as frames, and at which of them a client may go on
     subscriber  what one stream's client is sent next
     encoding    rows as items of a picture; what did not change is not encoded again
     looker      the loop

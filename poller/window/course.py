@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+from poller.delivery.view import View
 from poller.window.picture import DELETE, Change, Picture
 from poller.window.token import EMPTY, Token
 from poller.wire import row, sse
@@ -27,18 +28,25 @@ def lines_of(change: Change) -> bytes:
 
 class Course:
     """From a run of `count` rows at `start` to the window of `picture`, which the log holds at
-    `seq`; from nothing, behind a `clear`, if `start` is None.
+    `seq`; from nothing, behind a `clear`, if `start` is None. Rows have the columns of `view`, and
+    the ids begin with `prefix`.
 
     `void` once too many clients follow older pictures: they are placed again.
     """
 
     def __init__(
-        self, epoch: str, picture: Picture, seq: int, start: int | None, count: int
+        self,
+        prefix: str,
+        view: View,
+        picture: Picture,
+        seq: int,
+        start: int | None,
+        count: int,
     ) -> None:
         self.seq = seq
         self.void = False
         self.clears = start is None
-        self._epoch = epoch
+        self._prefix, self._view = prefix, view
         self._picture = picture
         self._start, self._count = start or 0, count
         self.token = picture.token_of(self._start, count) if count else EMPTY
@@ -64,13 +72,13 @@ class Course:
         if self.clears:
             yield EMPTY, CLEAR
         for change in self._picture.changes_from(self._start, self._count):
-            yield change.token, lines_of(change)
+            yield change.token, self._view.lines(lines_of(change))
 
     def _framed(self, at: int) -> tuple[bytes, int, Token]:
         frames: list[bytes] = []
         size, token = 0, self.token
         for token, lines in islice(self._steps(), at, None):
-            frames.append(sse.under_id(f"{self._epoch}.{token}", lines))
+            frames.append(sse.under_id(f"{self._prefix}.{token}", lines))
             size += len(frames[-1])
             if size >= CHUNK_BYTES:
                 break

@@ -1,8 +1,8 @@
-"""The looker: looks at a query's answer again and again, and appends to the ring what is different.
+"""The looker: looks at a query's answer again and again, and appends to the log what is different.
 
-It knows neither Flask nor SQL nor sockets: a `Source` looks, a `Ring` takes. Looks fall on whole
-multiples of the interval by the wall clock, so that all workers see the same states, and a client
-that hops finds its own in the next worker's ring. Where clocks differ, that only costs bytes.
+It knows neither Flask nor SQL nor sockets: a `Source` looks, a `WindowLog` takes. Looks fall on
+whole multiples of the interval by the wall clock, so that all workers see the same states, and a
+client that hops finds its own in the next worker's log. Where clocks differ, that only costs bytes.
 
 It looks only while somebody listens, but for the first time.
 """
@@ -18,7 +18,7 @@ from poller.runtime import log, metrics
 from poller.runtime.recurring import Recurring
 from poller.runtime.settings import Settings
 from poller.window.encoding import Encoder
-from poller.window.ring import Ring
+from poller.window.log import WindowLog
 from poller.window.token import epoch_of
 
 # A client that says it holds what no ring has waits for a look: not longer than this, however
@@ -41,7 +41,7 @@ class Looker(Recurring):
         self,
         name: str,
         source: Source,
-        ring: Ring,
+        window_log: WindowLog,
         size: int,
         settings: Settings,
         listening: Callable[[], bool],
@@ -53,8 +53,8 @@ class Looker(Recurring):
         self.last_poll_at: float | None = None
         self.interval_s = settings.window_interval_s
         self._source = source
-        self._ring = ring
-        ring.wanted = self.wake
+        self._log = window_log
+        window_log.wanted = self.wake
         self._encoder = Encoder(name, size)
         self._listening = listening
         self._clock = clock
@@ -68,10 +68,10 @@ class Looker(Recurring):
         is lost by it.
         """
         began = self._clock()
-        number = self._ring.look_begins()
+        number = self._log.look_begins()
         look = self._source.look()
         if look is None:
-            self._ring.take_look(number, self._ring.picture, ())
+            self._log.take_look(number, self._log.picture, ())
         else:
             self._take(number, look)
         self.last_poll_at = self._clock()
@@ -79,16 +79,16 @@ class Looker(Recurring):
         return self._until_next()
 
     def _take(self, number: int, look: Look) -> None:
-        """From the picture on nothing yields: picture and ring change together."""
-        ring, epoch = self._ring, epoch_of(self.name, look.shape.key)
+        """From the picture on nothing yields: picture and log change together."""
+        key, before = look.shape.key, self._log.picture
+        epoch = epoch_of(self.name, key)
         picture = self._encoder.picture(look)
-        ring.key = look.shape.key
-        if epoch != ring.epoch:
-            ring.begin(epoch, number, picture)
-        elif picture is ring.picture:
-            ring.take_look(number, picture, ())
+        if epoch != self._log.epoch:
+            self._log.begin(epoch, key, number, picture)
+        elif picture is before:
+            self._log.take_look(number, picture, ())
         else:
-            ring.take_look(number, picture, [*ring.picture.changes_to(picture)])
+            self._log.take_look(number, picture, [*before.changes_to(picture)])
 
     def _until_next(self) -> float:
         """To the next whole multiple of the interval, by the wall clock."""
@@ -107,10 +107,10 @@ class Looker(Recurring):
         Clients that come back all at once wait for the same look.
         """
         if not self._listening() and self.last_poll_at is not None and not self._failures:
-            self._ring.resting, self._due_at = True, 0.0
+            self._log.resting, self._due_at = True, 0.0
             return None
         early_s = self._due_at - self._clock()
-        if early_s <= 0 or self._ring.awaited:
+        if early_s <= 0 or self._log.awaited:
             early_s = self.poll()
             self._due_at = self._clock() + early_s
         return min(early_s, LONGEST_WAIT_S)
@@ -120,8 +120,8 @@ class Looker(Recurring):
         if not self._failures:
             kind, detail = type(error).__name__, str(error)
             log.error("look failed", feed=self.name, error=kind, detail=detail)
-        if not self._ring.ready:
-            self._ring.notify()  # a stream that waits is told why
+        if not self._log.ready:
+            self._log.notify()  # a stream that waits is told why
 
     def _recovered(self) -> None:
         log.info("look recovered", feed=self.name, failures=self._failures)
@@ -129,5 +129,5 @@ class Looker(Recurring):
     def _report(self, seconds: float) -> None:
         metrics.polls.labels(self.name).inc()
         metrics.poll_seconds.labels(self.name).observe(seconds)
-        metrics.log_rows.labels(self.name).set(self._ring.head - self._ring.oldest)
-        metrics.log_bytes.labels(self.name).set(self._ring.size_bytes)
+        metrics.log_rows.labels(self.name).set(self._log.head - self._log.oldest)
+        metrics.log_bytes.labels(self.name).set(self._log.size_bytes)

@@ -21,30 +21,35 @@ from dataclasses import InitVar, dataclass, field
 
 from gevent.event import Event
 
+from poller.delivery.entry import Batch
+from poller.delivery.view_index import OpenView
 from poller.runtime import metrics
 from poller.window.course import CHUNK_BYTES, Course
-from poller.window.ring import Batch, Ring
+from poller.window.log import WindowLog
 from poller.window.token import EMPTY, Token, parse
 from poller.wire import notices, sse
 
 
 @dataclass(slots=True, eq=False)
 class WindowSubscriber:
-    """One open stream; it speaks the protocol of `delivery.protocol.Reader`.
+    """One open stream, a `delivery.protocol.Reader`.
 
-    `last_event_id` is what the client sent, None if nothing. `only_news`: it holds nothing and
+    `last_event_id` is what the client sent, None if nothing; `opened` the view, by default all
+    columns. `only_news`: it holds nothing and
     wants nothing of what is there now, as a function of the application does. `key` names the
     columns of the key. `rows` counts what was sent.
     """
 
     _feed: str
-    _ring: Ring
+    _log: WindowLog
     last_event_id: InitVar[str | None]
     _signal: Event
     _why_waiting: Callable[[], str]
-    _only_news: bool = False
+    opened: InitVar[OpenView | None] = None
+    only_news: bool = False
     rows: int = 0
     stopped: bool = False
+    view: OpenView = field(init=False)
     _asked: str | None = field(init=False)
     _held: Token | None = None  # what the client holds, once that is known
     _seq: int | None = None  # where it is live
@@ -56,18 +61,17 @@ class WindowSubscriber:
     _said_live: bool = False
     _said_waiting: str = ""
 
-    def __post_init__(self, last_event_id: str | None) -> None:
+    def __post_init__(self, last_event_id: str | None, opened: OpenView | None) -> None:
         self._asked = last_event_id
-        self._look = self._ring.looks_begun + 1
+        self.view = opened or self._log.views.everything
+        self._look = self._log.looks_begun + 1
 
     @property
     def is_live(self) -> bool:
         """Whether the next chunk, if there is one, are the ring's own bytes."""
-        ring = self._ring
+        log = self._log
         return (
-            self._seq is not None
-            and self._generation == ring.generation
-            and self._seq >= ring.oldest
+            self._seq is not None and self._generation == log.generation and self._seq >= log.oldest
         )
 
     # -- what to send -----------------------------------------------------------------------
@@ -78,9 +82,9 @@ class WindowSubscriber:
 
     def next_chunk(self) -> bytes:
         """What is there to send, empty where there is nothing now."""
-        ring = self._ring
-        while ring.ready and not self.stopped:
-            if self._generation != ring.generation:
+        log = self._log
+        while log.ready and not self.stopped:
+            if self._generation != log.generation:
                 self._begin()
             if self._course is not None and not self._course.void:
                 if chunk := self._follow(self._course):
@@ -94,7 +98,7 @@ class WindowSubscriber:
     def _waiting(self) -> bytes:
         """Why there is nothing yet; again when the reason is another one."""
         reason = self._why_waiting()
-        if self._ring.ready or self.stopped or reason == self._said_waiting:
+        if self._log.ready or self.stopped or reason == self._said_waiting:
             return b""
         self._said_waiting = reason
         return notices.waiting(reason)
@@ -107,38 +111,38 @@ class WindowSubscriber:
             self._held = self._token_asked()
         else:
             self._held = None  # under another epoch: another key, another form
-        self._generation = self._ring.generation
+        self._generation = self._log.generation
         self._seq = self._course = None
 
     def _token_asked(self) -> Token | None:
         try:
-            return parse(self._asked, self._ring.epoch) if self._asked else None
+            return parse(self._asked, self._prefix) if self._asked else None
         except ValueError:
             return None
 
     def _place(self) -> bool:
         """Whether the client has a place now; if not, the next look sets the signal."""
-        ring, held = self._ring, self._held
-        if ring.resting:
+        log, held = self._log, self._held
+        if log.resting:
             return self._await_look()
-        if self._only_news and not self._asked and not self._said_start:
-            self._held, self._seq = ring.token, ring.head
+        if self.only_news and not self._asked and not self._said_start:
+            self._held, self._seq = log.token, log.head
             return True
-        if held is not None and (seq := ring.locate(held)) is not None:
-            self._count("ring" if seq != ring.head else "log")
+        if held is not None and (seq := log.locate(held)) is not None:
+            self._count("ring" if seq != log.head else "log")
             self._seq = seq
             return True
         # Who holds nothing can get no old rows back.
         unsure = held is not None and held.rows and not self._said_start
-        if unsure and ring.looked < self._look:
+        if unsure and log.looked < self._look:
             return self._await_look()
-        self._course, self._at = ring.course(held), 0
+        self._course, self._at = log.course(self.view, held), 0
         self._count("table" if self._course.clears else "ring")
         self._seq = None
         return True
 
     def _await_look(self) -> bool:
-        self._ring.await_look(self._signal)
+        self._log.await_look(self._signal)
         return False
 
     def _count(self, kind: str) -> None:
@@ -159,7 +163,7 @@ class WindowSubscriber:
         return start + chunk
 
     def _take(self) -> bytes:
-        batch = self._ring.take(self._seq or 0, CHUNK_BYTES)
+        batch = self._log.take(self._seq or 0, CHUNK_BYTES, self.view)
         held = self._held or EMPTY
         start = self._start(held, resumed=bool(self._asked))
         if batch is None:
@@ -172,7 +176,7 @@ class WindowSubscriber:
         if self._said_start:
             return b""
         self._said_start = True
-        lines = notices.start(self._feed, resumed=resumed, key=self._ring.key)
+        lines = notices.start(self._feed, resumed=resumed, key=self._log.key)
         cleared = self._course is not None and self._course.clears
         return sse.without_id(lines) if cleared else self._frame(token, lines)
 
@@ -183,13 +187,28 @@ class WindowSubscriber:
         self._said_live = True
         return self._frame(held, notices.LIVE)
 
+    @property
+    def _prefix(self) -> str:
+        return self.view.prefix(self._log.epoch)
+
     def _frame(self, token: Token, lines: bytes) -> bytes:
-        return sse.under_id(f"{self._ring.epoch}.{token}", lines)
+        return sse.under_id(f"{self._prefix}.{token}", lines)
 
     def advance(self, batch: Batch) -> bool:
         """Count `batch` as sent, if it is what a live client lacks. Runs for every delivery."""
-        if self._seq != batch.seq or self._generation != batch.generation:
+        seq = self._seq
+        if seq is None or self._generation != batch.generation:
             return False
-        self.rows += batch.next_seq - batch.seq
+        if not batch.since <= seq <= batch.seq:
+            return False
+        self.rows += batch.rows
         self._seq, self._held = batch.next_seq, batch.held
         return True
+
+    def heartbeat(self) -> bytes:
+        """A comment: its id says what it holds, however long nothing comes."""
+        return sse.HEARTBEAT
+
+    def position(self) -> bytes:
+        """Nothing: the id of its last frame says what it holds."""
+        return b""

@@ -26,7 +26,7 @@ MODULUS = 1 << (8 * WEIGHT_BYTES)
 EPOCH_BYTES = 4
 MAX_CHARS = 64
 
-_ID = re.compile(r"([0-9a-z]{4,16})\.([0-9]{1,7})\.([0-9A-Za-z_-]{11})", re.ASCII)
+_ID = re.compile(r"([0-9a-z]{4,16}(?:\.[0-9a-z]{6})?)\.([0-9]{1,7})\.([0-9A-Za-z_-]{11})", re.ASCII)
 FROM_THE_BEGINNING = "0"
 
 
@@ -64,8 +64,9 @@ def epoch_of(feed: str, key: Sequence[str]) -> str:
     return hashlib.blake2s(text.encode(), digest_size=EPOCH_BYTES).hexdigest()
 
 
-def parse(last_event_id: str, epoch: str) -> Token | None:
-    """What a client with this id holds; None if that is none of this feed's ids: nobody knows.
+def parse(last_event_id: str, prefix: str) -> Token | None:
+    """What a client with this id holds; None if that is none of the ids with this `prefix`, the
+    epoch and perhaps the tag of a view: nobody knows.
 
     `0` is the id of a client that holds nothing. Raises ValueError for what is no id at all.
     """
@@ -74,6 +75,6 @@ def parse(last_event_id: str, epoch: str) -> Token | None:
     found = _ID.fullmatch(last_event_id) if len(last_event_id) <= MAX_CHARS else None
     if found is None:
         raise ValueError("not an id of a window")
-    if found[1] != epoch:
+    if found[1] != prefix:
         return None
     return Token(int(found[2]), int.from_bytes(urlsafe_b64decode(f"{found[3]}="), "big"))

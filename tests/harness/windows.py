@@ -11,8 +11,8 @@ from gevent.event import Event
 from poller.reading.windows.look import Look, Raw
 from poller.runtime.settings import Settings
 from poller.window import subscriber, token
+from poller.window.log import WindowLog
 from poller.window.looker import Looker
-from poller.window.ring import Ring
 from poller.window.subscriber import WindowSubscriber
 from poller.window.token import EMPTY, Token
 from poller.wire import frames, notices, row
@@ -68,11 +68,11 @@ class WindowWorker:
         self, query: SimulatedQuery, *, capacity_rows: int = 1000, capacity_bytes: int = 2**20
     ) -> None:
         self.query = query
-        self.ring = Ring(capacity_rows, capacity_bytes)
+        self.log = WindowLog(capacity_rows, capacity_bytes)
         self.listening = True
         self.now = 0.0
         self.looker = Looker(
-            FEED, query, self.ring, query.size, Settings(), lambda: self.listening,
+            FEED, query, self.log, query.size, Settings(), lambda: self.listening,
             wall=lambda: self.now,
         )  # fmt: skip
 
@@ -83,7 +83,7 @@ class WindowWorker:
         self, last_event_id: str | None = None, *, only_news: bool = False
     ) -> WindowSubscriber:
         why: Callable[[], str] = lambda: "not yet"  # noqa: E731
-        return WindowSubscriber(FEED, self.ring, last_event_id, Event(), why, _only_news=only_news)
+        return WindowSubscriber(FEED, self.log, last_event_id, Event(), why, only_news=only_news)
 
 
 class WindowClient:
@@ -215,9 +215,9 @@ def _restart(
     clients: list[WindowClient],
     which: Sequence[int],
 ) -> None:
-    rings = [workers[at].ring for at in which]
+    rings = [workers[at].log for at in which]
     for client in clients:
-        if client.stream is not None and client.stream._ring in rings:
+        if client.stream is not None and client.stream._log in rings:
             client.drop()
     for at in which:
         workers[at] = _worker(query, chance)

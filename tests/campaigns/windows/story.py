@@ -18,8 +18,8 @@ from poller.reading.windows import volatile
 from poller.reading.windows.query import Asked
 from poller.reading.windows.source import WindowSource
 from poller.runtime.settings import Settings
+from poller.window.log import WindowLog
 from poller.window.looker import Looker
-from poller.window.ring import Ring
 from poller.window.subscriber import WindowSubscriber
 from tests.campaigns.windows.subjects import OWNERS, Subject
 from tests.harness.windows import WindowClient
@@ -35,10 +35,10 @@ class Worker:
 
     def __init__(self, url: str, subject: Subject, size: int, slack: int, ring_rows: int) -> None:
         self.database = Database(url)
-        self.ring = Ring(ring_rows, 2**20)
+        self.log = WindowLog(ring_rows, 2**20)
         asked = Asked(subject.source, FEED, subject.key, None, subject.order_by, size)
         source = WindowSource(asked, self.database, Settings(), size + slack)
-        self.looker = Looker(FEED, source, self.ring, size, Settings(), lambda: True)
+        self.looker = Looker(FEED, source, self.log, size, Settings(), lambda: True)
 
     def look(self) -> None:
         self.looker.poll()
@@ -46,7 +46,7 @@ class Worker:
     def subscribe(
         self, last_event_id: str | None = None, *, only_news: bool = False
     ) -> WindowSubscriber:
-        return WindowSubscriber(FEED, self.ring, last_event_id, Event(), lambda: "not yet")
+        return WindowSubscriber(FEED, self.log, last_event_id, Event(), lambda: "not yet")
 
     def close(self) -> None:
         self.database.close()
@@ -231,7 +231,7 @@ def _restart(
     workers: list[Worker], at: int, clients: list[Client], make: Callable[[], Worker]
 ) -> None:
     for client in clients:
-        if client.stream is not None and client.stream._ring is workers[at].ring:
+        if client.stream is not None and client.stream._log is workers[at].log:
             client.drop()
     workers[at].close()
     workers[at] = make()

@@ -29,10 +29,10 @@ def test_looks_fall_on_whole_multiples_of_the_interval(query: SimulatedQuery) ->
 def test_a_look_with_nothing_changed_adds_nothing(query: SimulatedQuery) -> None:
     worker = WindowWorker(query)
     worker.look()
-    picture = worker.ring.picture
+    picture = worker.log.picture
     worker.look()
-    assert worker.ring.picture is picture
-    assert worker.ring.head == 0
+    assert worker.log.picture is picture
+    assert worker.log.head == 0
 
 
 def test_nobody_listens_and_it_does_not_look(query: SimulatedQuery) -> None:
@@ -42,14 +42,14 @@ def test_nobody_listens_and_it_does_not_look(query: SimulatedQuery) -> None:
     assert query.looks == 1
     assert worker.looker.once() is None
     assert query.looks == 1
-    assert worker.ring.resting
+    assert worker.log.resting
 
 
 def test_the_first_who_comes_wakes_it(query: SimulatedQuery) -> None:
     worker = WindowWorker(query)
     worker.listening = False
     worker.looker.start()
-    until(lambda: worker.ring.resting, "it rests")
+    until(lambda: worker.log.resting, "it rests")
     worker.listening = True
     query.rows[9] = (9, 0)
     stream = worker.subscribe()
@@ -79,7 +79,7 @@ def test_a_client_that_waits_is_not_kept_for_a_long_interval(
     until(lambda: query.looks == 1, "the first look")
     gevent.sleep(0.05)
     assert query.looks == 1  # nobody waits
-    stream = worker.subscribe(f"{worker.ring.epoch}.3.AAAAAAAAAAA")
+    stream = worker.subscribe(f"{worker.log.epoch}.3.AAAAAAAAAAA")
     assert stream.next_chunk() == b""
     until(lambda: stream.next_chunk() != b"", "the window")
     assert query.looks == 2
@@ -97,10 +97,10 @@ def test_a_failure_is_told_once_and_what_was_seen_stays(
     worker.looker.start()
     until(lambda: worker.looker._failures > 2, "three failures")
     assert isinstance(worker.looker.problem, OSError)
-    assert worker.ring.ready
+    assert worker.log.ready
     query.fail = None
     query.rows[9] = (9, 0)
-    until(lambda: worker.ring.head == 1 and worker.looker.problem is None, "the new row")
+    until(lambda: worker.log.head == 1 and worker.looker.problem is None, "the new row")
     worker.looker.stop()
     told = [record.getMessage() for record in caplog.records]
     assert sum("look failed" in one for one in told) == 1

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from poller.window import course, ring
+from poller.window import course
+from poller.window import log as window_log
 from poller.window.subscriber import WindowSubscriber
 from poller.window.token import EMPTY
 from poller.wire import frames, notices, row
@@ -194,7 +195,7 @@ def test_too_many_old_pictures_are_given_up_and_their_clients_placed_again(
     query: SimulatedQuery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(course, "CHUNK_BYTES", 1)
-    monkeypatch.setattr(ring, "COURSES_KEPT", 2)
+    monkeypatch.setattr(window_log, "COURSES_KEPT", 2)
     worker, clients = looked(query), []
     for number in range(6):
         client = WindowClient()
@@ -236,7 +237,7 @@ def test_where_nobody_listened_a_client_waits_for_a_look(query: SimulatedQuery) 
     query.rows[7] = (7, 0)
     stream = worker.subscribe()
     assert stream.next_chunk() == b""
-    assert stream._signal in worker.ring._awaiting_look
+    assert stream._signal in worker.log._awaiting_pass
     worker.look()
     assert taken(stream) == ["start", "clear", 7, 6, 5, 4, "live"]
 
@@ -244,9 +245,9 @@ def test_where_nobody_listened_a_client_waits_for_a_look(query: SimulatedQuery) 
 def test_what_many_clients_get_is_framed_once(query: SimulatedQuery) -> None:
     worker = looked(query)
     chunks = [worker.subscribe().next_chunk() for _ in range(100)]
-    body = worker.ring.course(None).chunk(0)[0]
+    body = worker.log.course(worker.log.views.everything, None).chunk(0)[0]
     assert all(chunk.endswith(body) for chunk in chunks)
-    assert worker.ring.course(None).chunk(0)[0] is body
+    assert worker.log.course(worker.log.views.everything, None).chunk(0)[0] is body
     streams = [level(worker).stream for _ in range(100)]
     query.rows[7] = (7, 0)
     worker.look()
