@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,7 +22,8 @@ class Shape(Protocol):
     def names(self) -> Sequence[str]:
         """The columns that are sent, those of the key among them."""
 
-    def key_of(self, raw: Raw) -> Hashable: ...
+    @property
+    def key_of(self) -> Callable[[Raw], Hashable]: ...
     def row(self, raw: Raw) -> KeyedRow: ...
 
 

@@ -6,7 +6,7 @@ taken out of it and said around it, since no database has to keep the order of a
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
@@ -80,17 +80,13 @@ class Query:
     columns: Columns
     skip: int
     derived: bool
+    key_of: Callable[[Raw], Hashable]
     statement: sa.Select[Any]
     versions: sa.Select[Any] | None = None
 
     @property
     def names(self) -> Sequence[str]:
         return self.columns.names
-
-    def key_of(self, raw: Raw) -> Hashable:
-        at = [self.skip + self.names.index(name) for name in self.key]
-        found: Hashable = itemgetter(*at)(raw)
-        return found
 
     def row(self, raw: Raw) -> KeyedRow:
         found = self.columns.row((0, *raw[self.skip :]))
@@ -182,6 +178,7 @@ class WindowDescriber(Describer):
             columns,
             len(first),
             derived,
+            itemgetter(*(len(first) + columns.names.index(name) for name in key)),
             window.select([*first, *columns.at_once]),
             None
             if version is None
