@@ -60,7 +60,7 @@ class Feed:
         self.label = label or watch.name
         self.watch, self.database = watch, database
         self.closed = False
-        self._put_together(settings.with_changes(**watch.settings))
+        self._put_together(settings.with_changes(**watch.with_room(settings)))
         self.handlers = Handlers(self.label, watch.handlers, watch.on_delete, app, context)
 
     def _put_together(self, settings: Settings) -> None:
@@ -72,7 +72,13 @@ class Feed:
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
         # The first stream wakes the poller, which may be in its idle interval.
         self.streams = Streams(
-            self.label, self.log, self.source.page, settings, self.poller.wake, self.problem
+            self.label,
+            self.log,
+            self.source.page,
+            settings,
+            self.poller.wake,
+            self.problem,
+            watch.replay,
         )
 
     def _is_listened_to(self) -> bool:
@@ -203,7 +209,7 @@ class Feed:
 def explain(error: Exception) -> str:
     """What to tell a stranger: no SQL, no path, no address."""
     if isinstance(error, TableError):
-        return str(error)
+        return error.bare
     if isinstance(error, DatabaseTimeout):
         return f"the database gave {error}"
     if isinstance(error, AssertionError):  # SQLAlchemy's, at a version() that it cannot read

@@ -53,9 +53,10 @@ QUESTION_RANGES = 500
 # Ids. A view's own query takes 0.4 ms if an index leads to its rows, and 34 ms if none does (for
 # 200,000 ids); 10,000 ids for everybody take some 60 ms, once.
 BLOCK_LACKED = 10_000
-FIRST_BLOCK_IDS = 1024  # a power of two, and so are the others: they are fitted to BLOCK_BYTES
-FEWEST_BLOCK_IDS, MOST_BLOCK_IDS = 64, 4096
+FIRST_BLOCK_IDS = 2048  # a power of two, and so are the others: they are fitted to BLOCK_BYTES
+FEWEST_BLOCK_IDS, MOST_BLOCK_IDS = 64, 8192
 BLOCK_BYTES = 2 * 2**20  # of bodies
+BLOCK_TRIES = 8  # a block may end before the id for which it was asked; then the next is asked for
 
 
 AsOf = tuple[int, ...]  # the log's generation, its floor, how often that was asked about
@@ -127,12 +128,14 @@ class Backfill:
     ) -> Page:
         """One that says something of the lowest id of `ranges`."""
         lowest = ranges[0][0]
-        page = self._kept.find(question, lowest)
-        if page is None and question.in_blocks and known is not None:
-            page = self._ask(question, self._block(question, lowest, known) or ranges, wanted)
-        if page is None or lowest not in page:  # it may have been cut off
-            page = self._kept.find(question, lowest) or self._ask(question, ranges, wanted)
-        return page
+        if question.in_blocks and known is not None:
+            for _ in range(BLOCK_TRIES):
+                if page := self._kept.find(question, lowest):
+                    return page
+                page = self._ask(question, self._block(question, lowest, known) or ranges, wanted)
+                if lowest in page:
+                    return page
+        return self._kept.find(question, lowest) or self._ask(question, ranges, wanted)
 
     def _block(self, question: _Question, lowest: int, known: Known) -> Sequence[Range]:
         """What to ask for in place of an id: the ids around it that may be asked for, so that all

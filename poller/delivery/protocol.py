@@ -63,8 +63,5 @@ class Reader(Protocol):
     def advance(self, batch: Batch) -> bool:
         """Count a batch as sent, if it is what a live client lacks."""
 
-    def heartbeat(self) -> bytes:
-        """What breaks its silence."""
-
     def position(self) -> bytes:
         """A frame with its id, if that moved on since the last it was sent."""

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from gevent.event import Event
 
+from poller.delivery.bound import bounded
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
-from poller.delivery.view import View
+from poller.delivery.view import ALL, View
 from poller.wire import event_id, notices
 
 # Hundreds of gaps take milliseconds to read: not in the hub's round, nor many at once.
@@ -27,8 +28,11 @@ class Asked(NamedTuple):
     unsure: bool = False
 
 
-def asked(event_log: EventLog, view: View, last_event_id: str | None) -> Asked:
-    """What the client asks of this log, which is ready, in a view."""
+def asked(
+    event_log: EventLog, last_event_id: str | None, replay: int | None = None, view: View = ALL
+) -> Asked:
+    """What the client asks of this log, which is ready. `replay` is how many of the newest rows it
+    may ask for, None for all; `view` is its present view."""
     try:
         resume = event_id.parse_last_event_id(last_event_id)
     except ValueError:
@@ -41,6 +45,8 @@ def asked(event_log: EventLog, view: View, last_event_id: str | None) -> Asked:
         return Asked(None, notices.UNKNOWN_HISTORY, unsure=True)
     if resume.cursor.position > event_log.counter:
         return Asked(None, notices.AHEAD_OF_TABLE, unsure=True)
+    if replay is not None and (resume := bounded(event_log, resume, replay)) is None:
+        return Asked(None, notices.BEYOND_REPLAY)
     return Asked(resume)
 
 
@@ -52,17 +58,24 @@ class Resuming:
         "_first_asked_at",
         "_last_event_id",
         "_log",
+        "_replay",
         "_signal",
         "_view",
     )
 
     def __init__(
-        self, event_log: EventLog, view: View, last_event_id: str | None, signal: Event
+        self,
+        event_log: EventLog,
+        last_event_id: str | None,
+        signal: Event,
+        replay: int | None = None,
+        view: View = ALL,
     ) -> None:
         self._log = event_log
         self._view = view
         self._last_event_id = last_event_id
         self._signal = signal
+        self._replay = replay
         self._first_asked_at: int | None = None
         self._begun_before: int | None = None
 
@@ -74,7 +87,7 @@ class Resuming:
     def asked(self) -> Asked | None:
         """What the client asks for; None while only another pass can tell. The signal is set after
         each."""
-        answer = asked(self._log, self._view, self._last_event_id)
+        answer = asked(self._log, self._last_event_id, self._replay, self._view)
         if answer.unsure and not self._table_was_read_since():
             self._log.await_pass(self._signal)
             return None

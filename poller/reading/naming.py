@@ -22,6 +22,11 @@ def is_select(source: object) -> bool:
     return isinstance(source, sa.SelectBase)
 
 
+def selected_names(source: object) -> tuple[str, ...]:
+    """The columns of a query of the application's, which its author listed."""
+    return tuple(source.selected_columns.keys()) if isinstance(source, sa.SelectBase) else ()
+
+
 def source_table(source: object) -> sa.Table:
     """The table that is meant, with its schema; described only if the source describes it."""
     table = table_of(source)

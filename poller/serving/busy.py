@@ -12,27 +12,40 @@ from collections.abc import Callable
 
 import gevent
 
-from poller.serving.client import WRITE_DEADLINE
+from poller.runtime import log
+from poller.serving.client import CLIENT_GONE, WRITE_DEADLINE
 from poller.serving.socket_stream import SocketStream
+
+FAILED = "error"
+
+
+def reason_of(error: Exception, feed: str) -> str:
+    """Why a stream ends with this error; one that no client can cause is told in the log."""
+    if isinstance(error, TimeoutError):
+        return WRITE_DEADLINE
+    if isinstance(error, OSError):
+        return CLIENT_GONE
+    log.error("stream failed", feed=feed, exc_info=error)
+    return FAILED
 
 
 class Busy:
     """`next_chunk(stream)` is what it lacks, empty if nothing; then it is `park`ed, or `close`d if
-    it has ended. `reason(error)` says why a stream ends with it."""
+    it has ended."""
 
     def __init__(
         self,
+        feed: str,
         write_deadline_s: float,
         next_chunk: Callable[[SocketStream], bytes],
         park: Callable[[SocketStream], None],
         close: Callable[[SocketStream], None],
-        reason: Callable[[Exception], str],
     ) -> None:
+        self._feed = feed
         self._write_deadline_s = write_deadline_s
         self._next_chunk = next_chunk
         self._park = park
         self._close = close
-        self._reason = reason
         self._streams: set[SocketStream] = set()
 
     def __len__(self) -> int:
@@ -56,7 +69,7 @@ class Busy:
             if stream.farewell is not None:
                 self._write_all(stream, stream.client.last(stream.farewell))
         except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
-            reason = self._reason(error)
+            reason = reason_of(error, self._feed)
         # Nothing yields between "nothing new" and here.
         self._streams.discard(stream)
         stream.closed_because = stream.closed_because or reason

@@ -29,8 +29,7 @@ from poller.delivery.protocol import Log
 from poller.runtime import log, metrics
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
-from poller.serving.busy import Busy
-from poller.serving.client import CLIENT_GONE, WRITE_DEADLINE
+from poller.serving.busy import Busy, reason_of
 from poller.serving.parked import Audience, Parked
 from poller.serving.socket_stream import SocketStream
 from poller.wire import chunked, notices, sse
@@ -38,8 +37,6 @@ from poller.wire import chunked, notices, sse
 # Joined once for all, so that a fast client takes a poll's rows in one write.
 BATCH_BYTES = 256 * 1024
 STREAMS_BETWEEN_LOOKS = 32  # at the clock; writing to one takes some 5 µs
-
-FAILED = "error"
 
 T = TypeVar("T")
 
@@ -68,7 +65,7 @@ class Fanout:
         self._seq = 0  # where the next batch begins
         self._generation = 0  # of the log, at the last round
         self.busy = Busy(
-            settings.write_deadline_s, self._next_chunk, self.parked.add, self._close, self._reason
+            feed, settings.write_deadline_s, self._next_chunk, self.parked.add, self._close
         )
         self.running = False
         self._rows = 0  # sent, and not yet counted
@@ -182,7 +179,7 @@ class Fanout:
                 stream.written_at, chunk = time.monotonic(), b""
             self._occupy(stream, stream.client.coded(chunk))
         except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
-            stream.end(self._reason(error))
+            stream.end(reason_of(error, self._feed))
         finally:
             self._rows += subscriber.rows - rows
 
@@ -192,22 +189,13 @@ class Fanout:
         try:
             sent = stream.client.send(chunk)
         except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
-            stream.end(self._reason(error))
+            stream.end(reason_of(error, self._feed))
             return False
         stream.sent_bytes += sent
         if sent == len(chunk):
             return True
         self._occupy(stream, memoryview(chunk)[sent:])
         return False
-
-    def _reason(self, error: Exception) -> str:
-        """Why a stream ends with this error; one that no client can cause is told in the log."""
-        if isinstance(error, TimeoutError):
-            return WRITE_DEADLINE
-        if isinstance(error, OSError):
-            return CLIENT_GONE
-        log.error("stream failed", feed=self._feed, exc_info=error)
-        return FAILED
 
     def _count_rows(self) -> None:
         self._rows_delivered.inc(self._rows)
@@ -216,12 +204,15 @@ class Fanout:
     # -- heartbeats -------------------------------------------------------------------------
 
     def _send_heartbeats(self) -> None:
-        for stream in _slices(self.parked.due(time.monotonic())):
-            self.parked.send_heartbeat(stream)
+        now = time.monotonic()
+        for stream in _slices(self.parked.due(now)):
+            self.parked.send_heartbeat(stream, now)
 
     def _beat(self, stream: SocketStream) -> bool:
         reason = self._why_waiting()
-        heartbeat = notices.waiting(reason) if reason else stream.subscriber.heartbeat()
+        heartbeat = (
+            notices.waiting(reason) if reason else stream.subscriber.position() or sse.HEARTBEAT
+        )
         return self._send(stream, stream.client.coded(heartbeat))
 
     # -- busy streams -----------------------------------------------------------------------

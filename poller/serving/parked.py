@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 from poller.delivery.view_index import OpenView
 from poller.serving.socket_stream import SocketStream
-from poller.serving.wheel import NOWHERE, Wheel
+from poller.serving.wheel import Wheel
 
 # The part of the silence over which heartbeats are spread, and in how many ticks: after a batch all
 # would be due at once. The last of them is still in time.
@@ -70,8 +70,8 @@ class Parked:
         else:
             self._leave_audience(stream)
             self.waiting[stream] = None
-        if stream.slot == NOWHERE:
-            self._arm(stream)
+        if stream.slot is None:
+            self._arm(stream, time.monotonic())
 
     def discard(self, stream: SocketStream) -> None:
         """It is no longer parked."""
@@ -102,13 +102,13 @@ class Parked:
             if self._written_at(stream) + self._silence_s - self._spread_s <= now:
                 silent.append(stream)
             else:
-                self._arm(stream)
+                self._arm(stream, now)
         return silent
 
-    def send_heartbeat(self, stream: SocketStream) -> None:
+    def send_heartbeat(self, stream: SocketStream, now: float) -> None:
         """If it is still parked, and was not parked again meanwhile."""
-        if stream.slot == NOWHERE and (stream in self.waiting or self.is_live(stream)):
-            self._write_heartbeat(stream)
+        if stream.slot is None and (stream in self.waiting or self.is_live(stream)):
+            self._write_heartbeat(stream, now)
 
     def _written_at(self, stream: SocketStream) -> float:
         audience = self.audiences.get(stream.subscriber.view)
@@ -116,16 +116,16 @@ class Parked:
             return stream.written_at
         return max(stream.written_at, audience.batch_at)
 
-    def _arm(self, stream: SocketStream) -> None:
+    def _arm(self, stream: SocketStream, now: float) -> None:
         """Into a slot in time. One that is late for it, which was busy for long, or is again and
         again (while rows come that it has, a client ahead of its worker is), is sent it now."""
         needed_at = self._written_at(stream) + self._silence_s
-        if needed_at <= time.monotonic():
-            self._write_heartbeat(stream)
+        if needed_at <= now:
+            self._write_heartbeat(stream, now)
         else:
             self._wheel.put(stream, needed_at - random.uniform(0, self._spread_s))
 
-    def _write_heartbeat(self, stream: SocketStream) -> None:
-        stream.written_at = time.monotonic()
+    def _write_heartbeat(self, stream: SocketStream, now: float) -> None:
+        stream.written_at = now  # one object for all of a tick
         if self._beat(stream):
-            self._arm(stream)
+            self._arm(stream, now)

@@ -38,7 +38,7 @@ class SocketStream:
         self.client = client
         self.sent_bytes = 0
         self.written_at = 0.0  # monotonic; not counting batches, see `Audience.batch_at`
-        self.slot = 0  # of the wheel
+        self.slot: list[SocketStream] | None = None  # of the wheel
         self.closed_because = ""
         self.farewell: bytes | None = None
 

@@ -6,34 +6,34 @@ from __future__ import annotations
 
 from poller.serving.socket_stream import SocketStream
 
-NOWHERE = 0
-
 
 class Wheel:
     """Times are monotonic, in seconds."""
 
     def __init__(self, tick_s: float) -> None:
         self._tick_s = tick_s
-        self._slots: dict[int, dict[SocketStream, None]] = {}
+        # A list has 8 bytes for a stream. To take one out, which is rare, it is searched.
+        self._slots: dict[int, list[SocketStream]] = {}
 
     def put(self, stream: SocketStream, at_s: float) -> None:
         """It must not be in a slot. It is due in the tick of `at_s`."""
-        stream.slot = max(NOWHERE + 1, int(at_s / self._tick_s))
-        if (slot := self._slots.get(stream.slot)) is None:
-            slot = self._slots[stream.slot] = {}
-        slot[stream] = None
+        tick = int(at_s / self._tick_s)
+        if (slot := self._slots.get(tick)) is None:
+            slot = self._slots[tick] = []
+        slot.append(stream)
+        stream.slot = slot
 
     def discard(self, stream: SocketStream) -> None:
-        if stream.slot != NOWHERE:
-            del self._slots[stream.slot][stream]
-            stream.slot = NOWHERE
+        if stream.slot is not None:
+            stream.slot.remove(stream)
+            stream.slot = None
 
     def due(self, now_s: float) -> list[SocketStream]:
         """Those whose tick has come. They are in no slot then."""
-        tick = int(now_s / self._tick_s)
+        last = int(now_s / self._tick_s)
         found: list[SocketStream] = []
-        for slot in [slot for slot in self._slots if slot <= tick]:
-            found += self._slots.pop(slot)
+        for tick in [tick for tick in self._slots if tick <= last]:
+            found += self._slots.pop(tick)
         for stream in found:
-            stream.slot = NOWHERE
+            stream.slot = None
         return found

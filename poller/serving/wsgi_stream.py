@@ -91,7 +91,11 @@ class WsgiStream:
             silence_left_s = written_at + self._settings.heartbeat_s - time.monotonic()
             if silence_left_s <= 0 or not self._signal.wait(silence_left_s):
                 reason = self._why_waiting()
-                yield notices.waiting(reason) if reason else self.subscriber.heartbeat()
+                yield (
+                    notices.waiting(reason)
+                    if reason
+                    else self.subscriber.position() or sse.HEARTBEAT
+                )
                 written_at = time.monotonic()
         if self._farewell:
             yield self._farewell

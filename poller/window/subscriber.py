@@ -205,10 +205,6 @@ class WindowSubscriber:
         self._seq, self._held = batch.next_seq, batch.held
         return True
 
-    def heartbeat(self) -> bytes:
-        """A comment: its id says what it holds, however long nothing comes."""
-        return sse.HEARTBEAT
-
     def position(self) -> bytes:
         """Nothing: the id of its last frame says what it holds."""
         return b""

@@ -199,14 +199,16 @@ class Worker:
     """One worker process: a real poller, log and backfill over a table that others share."""
 
     def __init__(self, table: SimulatedTable, **changes: object) -> None:
+        self.replay: int | None = None  # rows
         self.settings = settings(**changes)
         self.source = SimulatedSource(table, self.settings.history_rows)
         self.log = EventLog(
             self.settings.log_capacity_rows, self.settings.log_capacity_bytes, FILTERS
         )
         self.backfill = Backfill(
-            "test", self.source.page, self.settings.batch_rows, lambda: self.log.names, FILTERS
+            "test", self._read_page, self.settings.batch_rows, lambda: self.log.names, FILTERS
         )
+        self.pages: list[Mapping[str, Sequence[Exact]]] = []  # for streams, and how narrowed
         self.listening = True  # whether any stream is open
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: self.listening)
         self.ended: list[SocketStream] = []
@@ -217,6 +219,15 @@ class Worker:
     def _ended(self, stream: SocketStream) -> None:
         self.ended.append(stream)
         self.log.views.close(stream.subscriber.view)
+
+    def _read_page(
+        self,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Mapping[str, Sequence[Exact]] = ALL_ROWS,
+    ) -> Found:
+        self.pages.append(narrowed)
+        return self.source.page(ranges, limit, narrowed)
 
     def poll_until_quiet(self) -> None:
         while self.poller.poll() == 0.0:
@@ -266,8 +277,8 @@ class Worker:
         view: View,
     ) -> Subscriber:
         why, opened = lambda: self.problem, self.log.open(view)
-        asked = "test", self.log, self.backfill, last_event_id
-        return Subscriber(*asked, signal, why, pause, opened=opened)
+        asked = self.log, self.backfill, last_event_id, signal, why, pause
+        return Subscriber("test", *asked, _replay=self.replay, opened=opened)
 
 
 class Client:
@@ -424,7 +435,7 @@ class SocketClient(Client):
         if self._socket is None:
             return
         taken, last = 0, b""
-        with gevent.Timeout(10):
+        with gevent.Timeout(60):
             while taken < chunks and not last.endswith(2 * SILENCE):
                 gevent.sleep(0)
                 new = self._read(BYTES_AT_ONCE)

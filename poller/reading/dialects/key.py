@@ -70,8 +70,8 @@ def unique_columns(inspector: Inspects, table: sa.Table) -> list[list[str]]:
     return _indexes(inspector, table)[0]
 
 
-def indexed_columns(inspector: Inspects, table: sa.Table) -> list[list[str]]:
-    """The columns of each index that can be walked."""
+def index_columns(inspector: Inspects, table: sa.Table) -> list[list[str | None]]:
+    """The columns of each index, in their order; None for an expression."""
     return _indexes(inspector, table)[1]
 
 

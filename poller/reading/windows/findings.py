@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from poller.reading.dialects.facts import Finding
-from poller.reading.dialects.key import indexed_columns, unique_columns
+from poller.reading.dialects.key import index_columns, unique_columns
 from poller.reading.dialects.shapes import Inspects
 from poller.reading.windows.query import Query
 
@@ -44,7 +44,7 @@ def _uniqueness(inspector: Inspects, table: sa.Table, key: Sequence[str]) -> Fin
 def _index(inspector: Inspects, table: sa.Table, order: Sequence[str]) -> Finding:
     told = f"{table.name} is ordered by {', '.join(order)}"
     first = order[:1]  # the rows of one value are sorted quickly
-    if any([*one][:1] == first for one in indexed_columns(inspector, table)):
+    if any([*one][:1] == first for one in index_columns(inspector, table)):
         return Finding(f"{told}, which has an index")
     return Finding(
         f"{told}, which has no index",

@@ -143,7 +143,7 @@ class WindowDescriber(Describer):
                 "newest; give it one, or say order_by="
             )
         key = (asked.key,) if isinstance(asked.key, str) else tuple(asked.key)
-        names = self._chosen(rows, column_named(rows, key[0], asked.name))
+        names = self._names_of(rows, column_named(rows, key[0], asked.name))
         names = [*(name for name in key if name not in names), *names]
         chosen: list[Any] = [column_named(rows, name, asked.name) for name in names]
         values = values_of(chosen, None, connection.dialect.name, reflected=False)
@@ -151,7 +151,7 @@ class WindowDescriber(Describer):
         columns = _with_whole_key(values, key, most, ())
         return self._query(connection, rows, key, columns, order, derived=True)
 
-    def _chosen(self, rows: sa.FromClause, key: Any) -> Sequence[str]:
+    def _names_of(self, rows: sa.FromClause, key: Any) -> Sequence[str]:
         chosen = self.asked.columns
         if callable(chosen):
             return [*chosen(rows, key)]

@@ -19,7 +19,7 @@ from poller.wire.exact import Exact
 from poller.wire.row import Problem, Row
 from tests.harness.simulation import ALL_ROWS, Client, SimulatedTable, Worker
 
-BOUND_S = 10
+BOUND_S = 60
 STEP_S = 0.005
 NOW = (1, 0)  # generation, floor
 EPOCH = "abcd"

@@ -23,7 +23,6 @@ import pytest
 
 from poller.delivery.event_log import EventLog
 from poller.delivery.resuming import asked
-from poller.delivery.view import ALL
 from poller.doctor import diagnose
 from poller.ids.cursor import Cursor
 from poller.ids.gaps import Gaps
@@ -424,7 +423,7 @@ class Worker:
         return event_id.format_event_id(self.log.epoch, self.log.held)
 
     def told(self, last_event_id: str) -> str:
-        return RESET if asked(self.log, ALL, last_event_id).reason else GOES_ON
+        return RESET if asked(self.log, last_event_id).reason else GOES_ON
 
 
 Start = Callable[[], Worker]
