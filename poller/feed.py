@@ -21,7 +21,8 @@ from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
 from poller.reading.database import Database, DatabaseTimeout
-from poller.reading.description import TableError
+from poller.reading.description import Description, TableError
+from poller.reading.dialects.facts import Finding
 from poller.reading.source import Source
 from poller.runtime.settings import Settings
 from poller.serving.streams import Streams
@@ -128,6 +129,18 @@ class Feed:
         so the client is to come back. Not so where nothing is asked for.
         """
         return view_of(self.source.table, asked, shown)
+
+    @property
+    def description(self) -> Description | None:
+        """What is known of its table; None before it was looked at, and of what is no table."""
+        table = self.source.table
+        return table.description if table.described else None
+
+    @property
+    def exceptions(self) -> list[Finding]:
+        """What takes something from the promise, as far as is known."""
+        table = self.source.table
+        return table.facts.exceptions if table.described else []
 
     @property
     def columns(self) -> Sequence[str]:

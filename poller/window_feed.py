@@ -16,7 +16,8 @@ from poller.delivery.view import ALL, View
 from poller.feed import LATE_AFTER_S, LATE_POLLS, UNKNOWN, Feed, explain
 from poller.handlers import Context
 from poller.reading.database import Database
-from poller.reading.dialects.facts import exceptions
+from poller.reading.description import Description
+from poller.reading.dialects.facts import Finding, exceptions
 from poller.reading.windows.look import Shape
 from poller.reading.windows.query import Asked
 from poller.reading.windows.source import WindowSource
@@ -112,6 +113,14 @@ class WindowFeed(Feed):
         return super()._is_listened_to() or self.streams.read_here
 
     @property
+    def description(self) -> Description | None:
+        return self.source.query.description if self.source.described else None
+
+    @property
+    def exceptions(self) -> list[Finding]:
+        return exceptions(self.source.findings)
+
+    @property
     def columns(self) -> Sequence[str]:
         return self.source.query.names
 
@@ -151,7 +160,7 @@ class WindowFeed(Feed):
             "ready": not problem,
             "problem": problem,
             "fence": None,
-            "degraded": [str(one) for one in exceptions(self.source.findings)],
+            "degraded": [str(one) for one in self.exceptions],
             "limits": [],
             "streams": len(self.streams),
             "window": self.watch.window,

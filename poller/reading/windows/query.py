@@ -18,6 +18,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from poller.reading.changes import ChangingColumns
 from poller.reading.description import (
     Describer,
+    Description,
     Key,
     TableError,
     Wanted,
@@ -87,6 +88,14 @@ class Query:
     @property
     def names(self) -> Sequence[str]:
         return self.columns.names
+
+    @property
+    def description(self) -> Description | None:
+        """What is known of the table or view that is read; None of a SELECT."""
+        table = self.window.rows
+        if not isinstance(table, sa.Table):
+            return None
+        return Description(table, table.c[self.key[0]], self.columns, tuple(self.key))
 
     def row(self, raw: Raw) -> KeyedRow:
         found = self.columns.row((0, *raw[self.skip :]))
