@@ -168,6 +168,24 @@ def test_all_streams_of_a_view_get_the_same_bytes_joined_once() -> None:
     assert worker.log.take(11, 10**6, at) is worker.log.take(12, 10**6, at)
 
 
+def test_a_batch_is_not_for_a_stream_that_lacks_what_came_before() -> None:
+    table = table_with(3)
+    worker = worker_with(table, log_capacity_rows=100)
+    one = subscribed(worker, ROOM)
+    before = worker.log.head
+    table.insert(10)
+    worker.poll_until_quiet()
+    rows = worker.log.rows(one.view, before, 100)
+    assert len(rows) > 2
+    late = worker.log.batch(one.view, rows[1:], rows[1][0], 10**6)
+    assert (late.since, late.seq) == (rows[0][0] + 1, rows[1][0])
+    assert not one.advance(late)
+    assert one.advance(worker.log.batch(one.view, rows[:1], rows[0][0], 10**6))
+    assert one.advance(late)
+    assert not one.advance(late)
+    assert one.rows == len(rows)
+
+
 # -- another view -------------------------------------------------------------------------------
 
 

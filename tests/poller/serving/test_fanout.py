@@ -16,6 +16,7 @@ import gevent
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from poller.delivery.view import ALL, View
 from poller.runtime import hub
 from poller.serving import client, fanout
 from poller.serving.client import CLIENT_GONE, CLIENT_TALKS, WRITE_DEADLINE, OwnedSocket
@@ -57,14 +58,18 @@ class Peer:
     """The client's end of a stream."""
 
     def __init__(
-        self, worker: Worker, last_event_id: str | None = None, kind: type = OwnedSocket
+        self,
+        worker: Worker,
+        last_event_id: str | None = None,
+        kind: type = OwnedSocket,
+        view: View = ALL,
     ) -> None:
         served, self.socket = socket.socketpair()
         served.setblocking(False)
         self.socket.setblocking(False)
         arguments = [served] if kind is OwnedSocket else [served, (5, 3, 100)]
         self.worker = worker
-        self.stream: SocketStream = worker.fan_out(kind(*arguments), last_event_id)
+        self.stream: SocketStream = worker.fan_out(kind(*arguments), last_event_id, view)
         self.received = b""
 
     def read(self) -> bytes:
@@ -398,6 +403,21 @@ def test_streams_wait_for_the_first_pass_without_a_greenlet(peers: Peers) -> Non
     assert not worker.fanout.busy
     worker.poll_until_quiet()
     until(lambda: peer.read() == GREETING % (1, 1), "where it begins")
+
+
+def test_a_row_that_leaves_the_ring_before_the_round_is_not_waited_for(peers: Peers) -> None:
+    """No other row of its view follows, so no batch would bring it up."""
+    table = table_with(3)
+    worker = quiet_worker(table, log_capacity_rows=3)
+    room = View.of({"room": [1]})
+    two = peers(worker, None, OwnedSocket, room), peers(worker, None, OwnedSocket, room)
+    table.insert()
+    assert table.in_view(room) == {1, 4}
+    table.committed |= dict.fromkeys(range(5, 30, 3), "of another room")
+    table.last_id = 30
+    worker.poll_until_quiet()
+    assert worker.log.views.last(two[0].stream.subscriber.view) <= worker.log.oldest
+    until(lambda: all(peer.ids() == [4] for peer in two), "the row")
 
 
 def test_the_last_stream_to_end_leaves_nothing_behind(peers: Peers) -> None:
