@@ -32,6 +32,7 @@ from poller.window.looker import Looker
 from poller.window.picture import slack_of
 from poller.window.subscriber import WindowSubscriber
 from poller.window.token import EMPTY, FROM_THE_BEGINNING, Token
+from poller.wire import event_id
 from poller.wire.exact import Value
 from poller.wire.row import KeyedRow
 
@@ -131,7 +132,7 @@ class WindowFeed(Feed):
         """There is none: a page's token says which rows it shows, whenever they were read."""
         return None
 
-    def token_of(self, before: object, rows: Iterable[object]) -> str:
+    def token_of(self, before: object, rows: Iterable[object], view: View = ALL) -> str:
         """The Last-Event-ID of a page that shows `rows`: mappings, `sqlalchemy.Row`s or mapped
         objects with all columns of the feed.
 
@@ -145,9 +146,9 @@ class WindowFeed(Feed):
         for one in rows:
             item, _ = item_of(_as_sent(one, self.source.query))
             held = held.with_row(item.weight)
-        return f"{self.log.epoch}.{held}"
+        return f"{event_id.prefix(self.log.epoch, view.tag)}.{held}"
 
-    def token_below(self, rows: int) -> str:
+    def token_below(self, rows: int, view: View = ALL) -> str:
         """The Last-Event-ID of whoever holds nothing: a stream from there has the whole window."""
         return FROM_THE_BEGINNING
 
