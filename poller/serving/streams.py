@@ -17,6 +17,7 @@ from poller.access.admission import Ticket
 from poller.access.turns import Turn
 from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import EventLog
+from poller.delivery.protocol import Reader
 from poller.delivery.subscriber import Subscriber
 from poller.delivery.table_rows import FoundRows, PageReader
 from poller.delivery.view import ALL, View
@@ -63,6 +64,8 @@ class Streams:
     `why_waiting()` says why the feed is not ready, empty if it is. `replay` bounds how far back
     clients may ask: see `delivery/bound.py`."""
 
+    answers_last = True  # whether what was answered after a token stays true for a cache
+
     def __init__(
         self,
         feed: str,
@@ -107,7 +110,7 @@ class Streams:
     def respond(self, asked: StreamRequest, client: ClientSocket) -> WsgiStream:
         """A new stream as a response's body, counted until `ended(stream)`."""
 
-        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+        def make(signal: Event, pause: Callable[[float], object]) -> Reader:
             return self._subscriber(asked, signal, pause)
 
         stream = WsgiStream(
@@ -136,7 +139,7 @@ class Streams:
         signal: Event,
         last_event_id: str | None = None,
         pause: Callable[[float], object] = gevent.sleep,
-    ) -> Subscriber:
+    ) -> Reader:
         """A position in the log for this process itself: it has no client, and takes no place.
 
         Its arguments are those of `Subscriber`.
@@ -148,7 +151,7 @@ class Streams:
         """At most `limit` rows, after at most `wait_s` seconds if there are none. It counts as a
         stream until it returns."""
 
-        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+        def make(signal: Event, pause: Callable[[float], object]) -> Reader:
             return self._subscriber(asked, signal, pause)
 
         request = LongPoll(make, self._log, client, self._why_waiting, self._listen, limit, wait_s)
@@ -217,7 +220,7 @@ class Streams:
 
     def _subscriber(
         self, asked: StreamRequest, signal: Event, pause: Callable[[float], object]
-    ) -> Subscriber:
+    ) -> Reader:
         return Subscriber(
             self._feed,
             self._log,

@@ -152,8 +152,9 @@ class RowsResponse(Response):
         if self._admitted.private or not answer.next:
             return "no-store"
         # What is too old to be read again must not be had from a cache for another day.
-        bounded = self._admitted.feed.streams.replay is not None
-        if answer.full and self._query.after != BEGINNING and not bounded:
+        streams = self._admitted.feed.streams
+        lasts = streams.answers_last and streams.replay is None
+        if answer.full and self._query.after != BEGINNING and lasts:
             return f"{self._scope}, max-age={FULL_KEPT_S}, immutable"
         return f"{self._scope}, max-age={TIP_KEPT_S}"
 
