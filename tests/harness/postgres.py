@@ -77,7 +77,7 @@ class Postgres(DatabaseServer):
     def create_database(self) -> str:
         """The url of a new, empty database."""
         name = f"db{next(self._numbers)}"
-        self._administer(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        self._administer(f'CREATE DATABASE "{name}" TEMPLATE template0 STRATEGY file_copy')
         return self.url_of(name)
 
     def drop_database(self, url: str) -> None:
