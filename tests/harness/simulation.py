@@ -158,6 +158,7 @@ class Worker:
     """One worker process: a real poller, log and backfill over a table that others share."""
 
     def __init__(self, table: SimulatedTable, **changes: object) -> None:
+        self.replay: int | None = None  # rows
         self.settings = settings(**changes)
         self.source = SimulatedSource(table, self.settings.history_rows)
         self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
@@ -214,7 +215,8 @@ class Worker:
         self, last_event_id: str | None, signal: Event, pause: Callable[[float], object]
     ) -> Subscriber:
         why = lambda: self.problem  # noqa: E731
-        return Subscriber("test", self.log, self.backfill, last_event_id, signal, why, pause)
+        asked = self.log, self.backfill, last_event_id, signal, why, pause
+        return Subscriber("test", *asked, _replay=self.replay)
 
 
 class Client:
