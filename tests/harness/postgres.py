@@ -33,6 +33,7 @@ OPTIONS = {
     "max_connections": "300",
     "max_prepared_transactions": "10",
     "shared_buffers": "64MB",
+    "dynamic_shared_memory_type": "mmap",  # in its folder, and gone with it
     "fsync": "off",  # a commit still survives a killed server, though not a power cut
     "full_page_writes": "off",
     "log_line_prefix": "%m [%p] db=%d ",
