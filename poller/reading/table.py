@@ -33,6 +33,7 @@ from poller.reading.description import (
 )
 from poller.reading.dialects import examine
 from poller.reading.dialects.facts import TableFacts
+from poller.reading.narrowing import EVERYTHING, Narrowed
 from poller.reading.snapshot import Found, History, Reading
 from poller.runtime.settings import GAP_GRACE_S, MAX_VALUE_BYTES
 
@@ -128,10 +129,17 @@ class Table:
         ranges = cursor.holes if cursor.gaps else ((cursor.position + 1, MAX_ID),)
         return Reading(*batches.read(connection, batches.polls, ranges, limit))
 
-    def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> Found:
-        """At most `limit` rows whose ids are in `ranges`, lowest first."""
+    def page(
+        self,
+        connection: Connection,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Narrowed = EVERYTHING,
+    ) -> Found:
+        """At most `limit` rows whose ids are in `ranges`, lowest first; those that have the values
+        of `narrowed`, and perhaps others that the database takes for equal."""
         batches = self._last_look().batches
-        read = batches.read(connection, batches.pages, ranges, limit)
+        read = batches.read(connection, batches.pages, ranges, limit, narrowed)
         return Found(read.history, read.rows, read.counter)
 
     def start_below(self, connection: Connection, rows: int) -> int:
