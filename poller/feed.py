@@ -109,6 +109,15 @@ class Feed:
         """Poll now: a row was inserted here."""
         self.poller.wake()
 
+    @property
+    def described(self) -> bool:
+        """Whether the table was looked at: before that nobody knows its columns and their types."""
+        return self.source.table.described
+
+    def shows(self, column: str) -> bool:
+        """Whether its rows have this column. False before the first look at the table."""
+        return self.described and column in self.source.table.description.columns.names
+
     @staticmethod
     def to_json(columns: Mapping[str, object]) -> str:
         """A row as a stream shows it: one line of JSON. Raises ValueError for a lone surrogate."""
@@ -160,8 +169,8 @@ class Feed:
     def page_token(self, before: Delivered | None, ids: Iterable[int], view: View = ALL) -> str:
         """The Last-Event-ID of a page that was rendered with `ids`, `before` taken first.
 
-        A stream opened with it brings just what the page does not show. Empty if `before` is
-        None.
+        A stream of this view that is opened with it brings just what the page does not show. Empty
+        if `before` is None.
         """
         if before is None:
             return ""

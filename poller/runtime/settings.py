@@ -125,6 +125,15 @@ class Settings(BaseModel):
         le=3_600_000,
         description="Milliseconds that a client waits before it connects again.",
     )
+    stream_lifetime_s: float = Field(
+        300.0,
+        validation_alias="ROWCAST_STREAM_LIFETIME",
+        ge=1,
+        le=86_400,
+        description="Seconds after which a stream that `authorize` allowed ends at the latest, to "
+        "come back and be asked for again; each ends in the second half of it. Streams of public "
+        "feeds stay open.",
+    )
     write_deadline_s: float = Field(
         30.0,
         validation_alias="ROWCAST_WRITE_DEADLINE",

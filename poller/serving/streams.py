@@ -29,6 +29,7 @@ from poller.serving.client import CLIENT_GONE, ClientSocket, OwnedSocket
 from poller.serving.fanout import Fanout
 from poller.serving.long_poll import Answer, LongPoll
 from poller.serving.socket_stream import SocketStream
+from poller.serving.tenure import UNBOUNDED, Tenure, Tenures
 from poller.serving.wsgi_stream import WsgiStream
 from poller.wire import sse
 from poller.wire.exact import Exact
@@ -47,19 +48,15 @@ Stream = WsgiStream | SocketStream | LongPoll
 
 class StreamRequest(NamedTuple):
     """How to open a stream: what its client sent, the client's address for the log, its place,
-    which is taken while the stream is open, and the turn that its address takes to catch up.
-
-    `view` is what it gets. `until` is when it ends, in seconds since 1970, None for never;
-    `access_tag` is the name under which it was allowed, by which it may be ended.
-    """
+    which is taken while the stream is open, the turn that its address takes to catch up, its view,
+    and how long it may stay."""
 
     last_event_id: str | None
     client: str
     ticket: Ticket
     turn: Turn
     view: View = ALL
-    until: float | None = None
-    access_tag: str = ""
+    tenure: Tenure = UNBOUNDED
 
 
 class Streams:
@@ -97,6 +94,7 @@ class Streams:
         self._fanout = Fanout(feed, event_log, settings, self.ended, why_waiting)
         self._release = self._fanout.release  # one object for all streams
         self._open: dict[Stream, tuple[float, str, Ticket]] = {}
+        self._tenures = Tenures()
         self._listening = 0  # of those
         self._metric_open = metrics.streams_open.labels(feed)
         self._metric_total = metrics.streams_total.labels(feed)
@@ -121,6 +119,7 @@ class Streams:
         self._count_in(stream, asked)
         self._listen()
         self._metric_total.inc()
+        self._tenures.begin(stream, asked.tenure)
         return stream
 
     def fan_out(self, asked: StreamRequest, client: OwnedSocket) -> SocketStream:
@@ -131,6 +130,8 @@ class Streams:
         self._listen()
         self._metric_total.inc()
         self._fanout.add(stream)
+        if stream in self._open:
+            self._tenures.begin(stream, asked.tenure)
         return stream
 
     def reader(
@@ -155,6 +156,7 @@ class Streams:
 
         request = LongPoll(make, self._log, client, self._why_waiting, self._listen, limit, wait_s)
         self._count_in(request, asked)
+        self._tenures.begin(request, asked.tenure)
         self._metric_requests.inc()
         try:
             answer = request.answer()
@@ -169,6 +171,7 @@ class Streams:
             return
         opened_at_s, client, ticket = self._open.pop(stream)
         ticket.free()
+        self._tenures.over(stream)
         self._log.views.close(stream.subscriber.view)
         if not isinstance(stream, LongPoll) or stream.waited:
             self._listening -= 1
@@ -194,6 +197,10 @@ class Streams:
         """End every stream, each told its own time to come back, so that they do not all come
         at once. `together` is how many end with these: the streams of all feeds of the worker."""
         self.end("drain", lambda: sse.retry_line(drain_retry_ms(together)))
+
+    def disconnect(self, tag: str) -> None:
+        """End the streams of this tag now, also those that were allowed before and open later."""
+        self._tenures.disconnect(tag)
 
     def cut(self) -> None:
         """End the connections of streams that do not end by themselves."""
