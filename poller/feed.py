@@ -116,7 +116,7 @@ class Feed:
 
     def shows(self, column: str) -> bool:
         """Whether its rows have this column. False before the first look at the table."""
-        return self.described and column in self.source.table.description.columns.names
+        return self.described and column in self.columns
 
     @staticmethod
     def to_json(columns: Mapping[str, object]) -> str:
@@ -142,14 +142,12 @@ class Feed:
     @property
     def description(self) -> Description | None:
         """What is known of its table; None before it was looked at, and of what is no table."""
-        table = self.source.table
-        return table.description if table.described else None
+        return self.source.table.description if self.described else None
 
     @property
     def exceptions(self) -> list[Finding]:
         """What takes something from the promise, as far as is known."""
-        table = self.source.table
-        return table.facts.exceptions if table.described else []
+        return self.source.table.facts.exceptions if self.described else []
 
     @property
     def columns(self) -> Sequence[str]:

@@ -40,8 +40,6 @@ from poller.wire.row import KeyedRow
 class WindowStreams(Streams):
     """Its subscribers are those of a window."""
 
-    answers_last = False  # what is there after a token is another thing tomorrow
-
     def __init__(
         self, feed: str, window_log: WindowLog, settings: Settings, why_waiting: Callable[[], str]
     ) -> None:
@@ -114,8 +112,12 @@ class WindowFeed(Feed):
         return super()._is_listened_to() or self.streams.read_here
 
     @property
+    def described(self) -> bool:
+        return self.source.described
+
+    @property
     def description(self) -> Description | None:
-        return self.source.query.description if self.source.described else None
+        return self.source.query.description if self.described else None
 
     @property
     def exceptions(self) -> list[Finding]:

@@ -18,6 +18,7 @@ def fitted(
 ) -> Watch:
     """`watch`, or the same by window. Raises NotDone for a database that cannot be queried."""
     from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
 
     from poller.doctor import only_to_read, why
     from poller.fitting import fitting
@@ -27,7 +28,7 @@ def fitted(
     try:
         to_read = only_to_read(make_url(url)).render_as_string(hide_password=False)
         database = Database(to_read, query_timeout_s=settings.query_timeout_s)
-    except (ValueError, ImportError, TableError) as error:
+    except (ValueError, ImportError, SQLAlchemyError, TableError) as error:
         raise NotDone(why(error)) from None
     try:
         fit = fitting(database, watch, window, order_by)

@@ -72,8 +72,7 @@ class Settings(BaseModel):
         validation_alias="ROWCAST_WINDOW_INTERVAL",
         ge=0.05,
         le=3600,
-        description="Seconds between two looks of a feed by window, while somebody listens "
-        "([Windows](windows.md)).",
+        description="Seconds between two looks of a [feed by window](windows.md).",
     )
     batch_rows: int = Field(
         500,

@@ -64,8 +64,6 @@ class Streams:
     `why_waiting()` says why the feed is not ready, empty if it is. `replay` bounds how far back
     clients may ask: see `delivery/bound.py`."""
 
-    answers_last = True  # whether what was answered after a token stays true for a cache
-
     def __init__(
         self,
         feed: str,
@@ -141,9 +139,7 @@ class Streams:
         pause: Callable[[float], object] = gevent.sleep,
     ) -> Reader:
         """A position in the log for this process itself: it has no client, and takes no place.
-
-        Its arguments are those of `Subscriber`.
-        """
+        Its arguments are those of `Subscriber`."""
         asked_by = self._feed, self._log, self._backfill, last_event_id
         return Subscriber(*asked_by, signal, self._why_waiting, pause)
 

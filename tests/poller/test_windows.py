@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from flask import Flask
 from gevent.event import Event
 
-from poller import Notifier, testing
+from poller import Access, Notifier, testing
 from poller.reading.description import TableError
 from poller.window_feed import WindowFeed
 from tests.harness import sql
@@ -155,3 +155,24 @@ def test_a_query_that_cannot_be_followed_is_told_by_readyz(url: str) -> None:
     app, _ = app_with(url, order_by="total")
     with pytest.raises(TableError, match="may be NULL"), testing.feed(app, "orders"):
         pass
+
+
+def test_who_may_see_less_gets_less_and_a_forced_filter_is_a_mistake_of_the_application(
+    url: str,
+) -> None:
+    said: dict[str, Access] = {
+        "columns": Access(columns=["id"]),
+        "filter": Access(filter={"total": 10}),
+    }
+    app, _ = app_with(url, authorize=lambda request: said[request.args.get("x", "columns")])
+    with testing.feed(app, "orders"):
+        client = app.test_client()
+        assert client.get("/rows/orders").get_json()["rows"] == [
+            {"id": f"o{at}"} for at in (5, 4, 3)
+        ]
+        assert client.get("/rows/orders?x=filter").status_code == 403
+        told = client.get("/rows/orders?total=10")
+        assert (told.status_code, told.get_json()["error"]) == (
+            400,
+            "total is no filter of this feed",
+        )
