@@ -77,6 +77,7 @@ class Table:
         self._describer = Describer(source, wanted)
         self.source = source
         self.key_name = key
+        self.by_version = version is not None
         self.name = self._describer.name
         self._grace_s = grace_s
         self._seen: _Look | None = None

@@ -50,16 +50,23 @@ class ChangingTable(SimulatedTable):
         self.open[transaction].append(self.last_id)
         return True
 
-    def commit(self, transaction: int) -> None:
+    def commit(self, transaction: int, *, keeps_locks: bool = False) -> None:
+        """`keeps_locks`: until `release()`, as a database does for a moment."""
         for key, state in self.changes.pop(transaction).items():
             self.states[key] = state
             self.history_of.setdefault(key, []).append(state)
-        del self.open[transaction]
+        if not keeps_locks:
+            del self.open[transaction]
+
+    def release(self) -> None:
+        """The locks of what has been committed."""
+        for transaction in self.open.keys() - self.changes.keys():
+            del self.open[transaction]
 
     def roll_back(self, transaction: int) -> None:
         del self.open[transaction], self.changes[transaction]
 
-    def set(self, *keys: int, deletes: bool = False) -> None:
+    def change_now(self, *keys: int, deletes: bool = False) -> None:
         """Change rows in a transaction of their own."""
         transaction = self.begin()
         for key in keys:
@@ -109,6 +116,14 @@ class MapClient(Client):
         self.rows: dict[int, State] = {}
         self.bodies = 0
         self._table = table
+
+    def has_all(self) -> bool:
+        """Whether it holds the table as it is. Which of two deletions it was told it cannot say."""
+        for key, state in self._table.states.items():
+            seen = self.rows.get(key, State(0))
+            if seen != state and not (seen.deleted and state.deleted):
+                return False
+        return True
 
     def _note(self) -> None:
         for event in self._parser.events:

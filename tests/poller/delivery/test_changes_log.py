@@ -5,20 +5,27 @@ Real poller, log and delivery; the table is simulated, so that every interleavin
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gevent
+import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from poller.delivery import place as delivery
+from poller.delivery.changes_log import ChangesLog
+from poller.delivery.event_log import EventLog
+from poller.delivery.resuming import Resuming
 from tests.harness.changing import ChangingTable, ChangingWorker, MapClient, State, changing_worker
+from tests.harness.hopping import Hopping
 
 KEYS = st.integers(1, 4)
 
 
 def table_of(*keys: int) -> ChangingTable:
     table = ChangingTable()
-    table.set(*keys)
+    table.change_now(*keys)
     return table
 
 
@@ -38,7 +45,7 @@ def ring(worker: ChangingWorker) -> list[bytes]:
 def test_a_state_that_was_replaced_has_no_frame_any_more() -> None:
     table = table_of(1, 2)
     worker = changing_worker(table, log_capacity_rows=100)
-    table.set(1)
+    table.change_now(1)
     worker.poll_until_quiet()
     first, second, third = ring(worker)
     assert first == b""
@@ -49,7 +56,7 @@ def test_a_state_that_was_replaced_has_no_frame_any_more() -> None:
 def test_a_row_that_was_deleted_is_not_sent_from_the_ring() -> None:
     table = table_of(1, 2)
     worker = changing_worker(table, log_capacity_rows=100)
-    table.set(1, deletes=True)
+    table.change_now(1, deletes=True)
     worker.poll_until_quiet()
     client = MapClient(table)
     drain(worker, client)
@@ -65,7 +72,7 @@ def test_a_live_stream_gets_each_state() -> None:
     for version in (2, 3, 4):
         client.take()
         assert client.rows == {1: State(version - 1)}
-        table.set(1)
+        table.change_now(1)
         worker.poll_until_quiet()
 
 
@@ -73,7 +80,7 @@ def test_bytes_of_the_ring_are_those_of_the_frames_that_are_left() -> None:
     table = table_of(*range(1, 9))
     worker = changing_worker(table, log_capacity_rows=100)
     for _ in range(3):
-        table.set(*range(1, 9))
+        table.change_now(*range(1, 9))
         worker.poll_until_quiet()
     held = worker.log.entries(worker.log.oldest, 100)
     assert len([one for one in held if one.frame]) == 8
@@ -84,7 +91,7 @@ def test_keys_are_forgotten_with_their_rows() -> None:
     table = ChangingTable()
     worker = changing_worker(table, log_capacity_rows=3, batch_rows=100)
     for first in range(1, 5000, 100):
-        table.set(*range(first, first + 100))
+        table.change_now(*range(first, first + 100))
         worker.poll_until_quiet()
     assert len(worker.log._newest) <= 3 + 1000  # type: ignore[attr-defined]
 
@@ -94,9 +101,9 @@ def ahead(table: ChangingTable, *, of: ChangingWorker, by: ChangingWorker) -> Ma
     the one that `of` has: a gap that may still fill, for all that its id says."""
     holder = table.begin()
     assert table.change(holder, 3)
-    table.set(1)  # seen by `of` alone
+    table.change_now(1)  # seen by `of` alone
     of.poll_until_quiet()
-    table.set(1)
+    table.change_now(1)
     client = MapClient(table)
     drain(by, client)
     assert client.rows[1] == State(5)
@@ -149,7 +156,7 @@ def test_a_page_that_was_kept_is_not_for_who_has_seen_more() -> None:
     drain(slow, first)  # pages 1 to 3, which are kept
     holder = table.begin()
     assert table.change(holder, 5)
-    table.set(1)
+    table.change_now(1)
     client = MapClient(table)
     drain(quick, client)
     table.roll_back(holder)
@@ -276,14 +283,56 @@ class AnyChanges(RuleBasedStateMachine):
             worker.poll_until_quiet()
         for number, client in enumerate(self.clients):
             drain(self.workers[number % 3], client)
-            for key, state in self.table.states.items():
-                seen = client.rows.get(key)
-                gone = state.deleted and seen is not None and seen.deleted
-                assert gone or seen == state, (
-                    f"row {key} of client {number}: {client.rows}, {self.table.states}, "
-                    f"{client.last_event_id} of {self.workers[number % 3].log.held.token()}"
-                )
+            assert client.has_all(), f"client {number}: {client.rows} of {self.table.states}"
 
 
 TestAnyChanges = AnyChanges.TestCase
-TestAnyChanges.settings = hypothesis_settings(max_examples=60, stateful_step_count=40)
+TestAnyChanges.settings = hypothesis_settings(max_examples=30, stateful_step_count=40)
+
+
+def failures(seeds: range) -> list[int]:
+    """Of clients that hop between workers while rows change."""
+    found = []
+    for seed in seeds:
+        try:
+            Hopping(seed).run(rounds=12)
+        except AssertionError:
+            found.append(seed)
+    return found
+
+
+def test_whoever_hops_gets_nothing_older_and_ends_with_the_table() -> None:
+    assert failures(range(20)) == []
+
+
+def no_thorough_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Resuming, "_is_read_for", lambda *_: True)
+
+
+def pages_kept_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ChangesLog, "as_of", EventLog.as_of)
+
+
+def a_pass_under_way_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = lambda log, begun: log._thorough >= begun > 0  # noqa: E731
+    monkeypatch.setattr(ChangesLog, "has_passed_since", passed)
+
+
+def replaced_states_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ChangesLog, "_supersede", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        no_thorough_pass,
+        pages_kept_for_everybody,
+        a_pass_under_way_counts,
+        replaced_states_are_sent_again,
+    ],
+)
+def test_hopping_catches(
+    mutant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutant(monkeypatch)
+    assert failures(range(20))
