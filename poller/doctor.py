@@ -18,10 +18,11 @@ from sqlalchemy.exc import DBAPIError
 from poller.feed import Feed
 from poller.ids.cursor import Cursor
 from poller.reading import remedy
-from poller.reading.chosen import Choose
+from poller.reading.chosen import Said
 from poller.reading.database import Database
 from poller.reading.description import Key, TableError
 from poller.reading.dialects.facts import Finding, exceptions
+from poller.reading.filter_index import slow_filters
 from poller.reading.naming import source_name
 from poller.reading.pooler import pooler_findings
 from poller.reading.table import Table
@@ -94,9 +95,10 @@ def diagnose(
     source: object,
     settings: Settings,
     key: Key = None,
-    columns: Sequence[str] | Choose | None = None,
+    columns: Said = None,
     version: str | None = None,
     deleted: str | None = None,
+    filters: Sequence[str] = (),
 ) -> Report:
     """Look at a table: the arguments are as for `Notifier.watch()`.
 
@@ -108,7 +110,9 @@ def diagnose(
     except ValueError as error:
         return Report(name, problem=str(error))
     place = place_of(where)
-    table = Watch(source, name, key, columns, version=version, deleted=deleted).table(settings)
+    table = Watch(
+        source, name, key, columns, version=version, deleted=deleted, filters=filters
+    ).table(settings)
     try:
         return _look(only_to_read(where), table, settings.query_timeout_s, place)
     except TableError as error:
@@ -121,7 +125,7 @@ def diagnose_feed(feed: Feed, settings: Settings) -> Report:
     """Look at the table of an application's feed, in the application's database."""
     url = feed.database.url.render_as_string(hide_password=False)
     watch = feed.watch
-    named = watch.key, watch.columns, watch.version, watch.deleted
+    named = watch.key, watch.columns_to_look, watch.version, watch.deleted, watch.filters
     return diagnose(url, watch.source, settings, *named)
 
 
@@ -139,7 +143,8 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
         newest = table.start_below(connection, 0)
         table.poll(connection, Cursor.at(newest), limit=1)
         facts = table.facts
-        return Report(table.name, place, facts.fence.name, facts.findings, facts.limits)
+        limits = [*slow_filters(connection, table.description), *facts.limits]
+        return Report(table.name, place, facts.fence.name, facts.findings, limits)
 
     try:
         report = database.read(work)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from poller.asking import view_of
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
-from poller.delivery.view import View
+from poller.delivery.view import ALL, View
 from poller.handlers import Context, Handlers
 from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
@@ -60,15 +60,21 @@ class Feed:
         self.label = label or watch.name
         self.watch, self.database = watch, database
         self.closed = False
-        settings = settings.with_changes(**watch.settings)
+        settings = settings.with_changes(**watch.with_room(settings))
         kind = ChangesLog if watch.rows_change else EventLog
-        self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes)
+        self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes, watch.filters)
         table = watch.table(settings)
         self.source = Source(table, database, settings, watch.prepare, self.label)
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
         # The first stream wakes the poller, which may be in its idle interval.
         self.streams = Streams(
-            self.label, self.log, self.source.page, settings, self.poller.wake, self.problem
+            self.label,
+            self.log,
+            self.source.page,
+            settings,
+            self.poller.wake,
+            self.problem,
+            watch.replay,
         )
         self.handlers = Handlers(self.label, watch.handlers, watch.on_delete, app, context)
 
@@ -98,6 +104,15 @@ class Feed:
     def wake(self) -> None:
         """Poll now: a row was inserted here."""
         self.poller.wake()
+
+    @property
+    def described(self) -> bool:
+        """Whether the table was looked at: before that nobody knows its columns and their types."""
+        return self.source.table.described
+
+    def shows(self, column: str) -> bool:
+        """Whether its rows have this column. False before the first look at the table."""
+        return self.described and column in self.source.table.description.columns.names
 
     @staticmethod
     def to_json(columns: Mapping[str, object]) -> str:
@@ -130,27 +145,28 @@ class Feed:
         """
         return Delivered(self.log.epoch, self.log.held) if self.log.ready else None
 
-    def page_token(self, before: Delivered | None, ids: Iterable[int]) -> str:
+    def page_token(self, before: Delivered | None, ids: Iterable[int], view: View = ALL) -> str:
         """The Last-Event-ID of a page that was rendered with `ids`, `before` taken first.
 
-        A stream opened with it brings just what the page does not show. Empty if `before` is
-        None.
+        A stream of this view that is opened with it brings just what the page does not show. Empty
+        if `before` is None.
         """
         if before is None:
             return ""
         shown = ranges_of(row_id for row_id in sorted({*ids}) if row_id not in before.held.cursor)
-        return event_id.format_event_id(before.epoch, before.held.then(shown))
+        prefix = event_id.prefix(before.epoch, view.tag)
+        return event_id.format_event_id(prefix, before.held.then(shown))
 
-    def token_below(self, rows: int) -> str:
+    def token_below(self, rows: int, view: View = ALL) -> str:
         """The Last-Event-ID from which a stream has about the newest `rows` that this worker knows,
         and all that follow. Empty while the worker is not ready."""
         if not self.log.ready:
             return ""
         newest = self.log.newest_ids(rows)
         held = Named.of(self.log.cursor.upto(newest[0] - 1)) if newest else self.log.held
-        return event_id.format_event_id(self.log.epoch, held)
+        return event_id.format_event_id(event_id.prefix(self.log.epoch, view.tag), held)
 
-    def token_of(self, before: Delivered | None, rows: Iterable[object]) -> str:
+    def token_of(self, before: Delivered | None, rows: Iterable[object], view: View = ALL) -> str:
         """The same, of rows as a page has them: ids, mappings, or objects that have the key as an
         attribute.
 
@@ -160,7 +176,7 @@ class Feed:
         if before is None:
             return UNKNOWN
         key = self.source.table.key_column
-        return self.page_token(before, [_id_of(row, key) for row in rows])
+        return self.page_token(before, [_id_of(row, key) for row in rows], view)
 
     # -- health -----------------------------------------------------------------------------
 
@@ -195,7 +211,7 @@ class Feed:
 def explain(error: Exception) -> str:
     """What to tell a stranger: no SQL, no path, no address."""
     if isinstance(error, TableError):
-        return str(error)
+        return error.bare
     if isinstance(error, DatabaseTimeout):
         return f"the database gave {error}"
     if isinstance(error, AssertionError):  # SQLAlchemy's, at a version() that it cannot read

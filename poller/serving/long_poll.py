@@ -85,12 +85,12 @@ class LongPoll:
 
     def answer(self) -> Answer:
         """Rows as soon as there are some; otherwise once the time is over, or the stream ended."""
-        self._log.attach(self._signal)
+        self._log.attach(self._signal, self.subscriber.view)
         self._client.watch_for_end(self._client_ended)
         try:
             self._read()
         finally:
-            self._log.detach(self._signal)
+            self._log.detach(self._signal, self.subscriber.view)
             self._client.unwatch()
             self.subscriber.stopped = True
             self.closed_because = self.closed_because or ANSWERED
@@ -168,6 +168,8 @@ class LongPoll:
 
     def _finished(self) -> Answer:
         answer = self._answer
+        if not answer.full:
+            self._take(self.subscriber.position())  # so that others' rows are not passed again
         answer.live = self.subscriber.is_live and not answer.full
         unplaced = not (answer.next or self._log.ready)
         stuck = self._table_away and not (answer.live or answer.rows or answer.reset)

@@ -22,6 +22,7 @@ class SocketStream:
         "closed_because",
         "farewell",
         "sent_bytes",
+        "slot",
         "subscriber",
         "written_at",
     )
@@ -36,7 +37,8 @@ class SocketStream:
         self.subscriber = subscriber
         self.client = client
         self.sent_bytes = 0
-        self.written_at = 0.0  # monotonic; not counting batches, see `Parked.batch_at`
+        self.written_at = 0.0  # monotonic; not counting batches, see `Audience.batch_at`
+        self.slot: list[SocketStream] | None = None  # of the wheel
         self.closed_because = ""
         self.farewell: bytes | None = None
 

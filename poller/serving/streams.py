@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import gevent
@@ -15,9 +15,10 @@ from gevent.event import Event
 
 from poller.access.admission import Ticket
 from poller.access.turns import Turn
-from poller.delivery.backfill import Backfill, FoundRows, PageReader
+from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
+from poller.delivery.table_rows import FoundRows, PageReader
 from poller.delivery.view import ALL, View
 from poller.ids.ranges import Range
 from poller.runtime import log, metrics
@@ -27,8 +28,10 @@ from poller.serving.client import CLIENT_GONE, ClientSocket, OwnedSocket
 from poller.serving.fanout import Fanout
 from poller.serving.long_poll import Answer, LongPoll
 from poller.serving.socket_stream import SocketStream
+from poller.serving.tenure import UNBOUNDED, Tenure, Tenures
 from poller.serving.wsgi_stream import WsgiStream
 from poller.wire import sse
+from poller.wire.exact import Exact
 
 # When the clients of a small worker come back, and by how much each of its streams widens that. So
 # a worker sends away 500 streams a second, whatever their number. Four that end at once then send
@@ -37,29 +40,28 @@ from poller.wire import sse
 DRAIN_RETRY_MS = (1000, 2000)  # a client keeps the time while nobody listens: not too short
 DRAIN_RETRY_MS_PER_STREAM = 2
 
+EVERYTHING: Mapping[str, Sequence[Exact]] = {}  # a page that is not narrowed
+
 Stream = WsgiStream | SocketStream | LongPoll
 
 
 class StreamRequest(NamedTuple):
     """How to open a stream: what its client sent, the client's address for the log, its place,
-    which is taken while the stream is open, and the turn that its address takes to catch up.
-
-    `view` is what it gets. `until` is when it ends, in seconds since 1970, None for never;
-    `access_tag` is the name under which it was allowed, by which it may be ended.
-    """
+    which is taken while the stream is open, the turn that its address takes to catch up, its view,
+    and how long it may stay."""
 
     last_event_id: str | None
     client: str
     ticket: Ticket
     turn: Turn
     view: View = ALL
-    until: float | None = None
-    access_tag: str = ""
+    tenure: Tenure = UNBOUNDED
 
 
 class Streams:
     """Those of one feed in one worker. `on_first()` is called when one listens and none did;
-    `why_waiting()` says why the feed is not ready, empty if it is."""
+    `why_waiting()` says why the feed is not ready, empty if it is. `replay` bounds how far back
+    clients may ask: see `delivery/bound.py`."""
 
     def __init__(
         self,
@@ -69,13 +71,19 @@ class Streams:
         settings: Settings,
         on_first: Callable[[], None],
         why_waiting: Callable[[], str],
+        replay: int | None = None,
     ) -> None:
         self._feed = feed
+        self.replay = replay
         self._page_of_table = read_page
         self._metric_pages = metrics.pages.labels(feed)
         self._log = event_log
         self._backfill = Backfill(
-            feed, self._read_page, settings.batch_rows, lambda: event_log.names
+            feed,
+            self._read_page,
+            settings.batch_rows,
+            lambda: event_log.names,
+            event_log.views.filters,
         )
         self._settings = settings
         self._on_first = on_first
@@ -83,6 +91,7 @@ class Streams:
         self._fanout = Fanout(feed, event_log, settings, self.ended, why_waiting)
         self._release = self._fanout.release  # one object for all streams
         self._open: dict[Stream, tuple[float, str, Ticket]] = {}
+        self._tenures = Tenures()
         self._listening = 0  # of those
         self._metric_open = metrics.streams_open.labels(feed)
         self._metric_total = metrics.streams_total.labels(feed)
@@ -107,6 +116,7 @@ class Streams:
         self._count_in(stream, asked)
         self._listen()
         self._metric_total.inc()
+        self._tenures.begin(stream, asked.tenure)
         return stream
 
     def fan_out(self, asked: StreamRequest, client: OwnedSocket) -> SocketStream:
@@ -117,6 +127,8 @@ class Streams:
         self._listen()
         self._metric_total.inc()
         self._fanout.add(stream)
+        if stream in self._open:
+            self._tenures.begin(stream, asked.tenure)
         return stream
 
     def reader(
@@ -141,6 +153,7 @@ class Streams:
 
         request = LongPoll(make, self._log, client, self._why_waiting, self._listen, limit, wait_s)
         self._count_in(request, asked)
+        self._tenures.begin(request, asked.tenure)
         self._metric_requests.inc()
         try:
             answer = request.answer()
@@ -155,6 +168,8 @@ class Streams:
             return
         opened_at_s, client, ticket = self._open.pop(stream)
         ticket.free()
+        self._tenures.over(stream)
+        self._log.views.close(stream.subscriber.view)
         if not isinstance(stream, LongPoll) or stream.waited:
             self._listening -= 1
         self._metric_open.dec()
@@ -180,14 +195,23 @@ class Streams:
         at once. `together` is how many end with these: the streams of all feeds of the worker."""
         self.end("drain", lambda: sse.retry_line(drain_retry_ms(together)))
 
+    def disconnect(self, tag: str) -> None:
+        """End the streams of this tag now, also those that were allowed before and open later."""
+        self._tenures.disconnect(tag)
+
     def cut(self) -> None:
         """End the connections of streams that do not end by themselves."""
         for stream in [*self._open]:
             stream.cut()
 
-    def _read_page(self, ranges: Sequence[Range], limit: int) -> FoundRows:
+    def _read_page(
+        self,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Mapping[str, Sequence[Exact]] = EVERYTHING,
+    ) -> FoundRows:
         self._metric_pages.inc()
-        return self._page_of_table(ranges, limit)
+        return self._page_of_table(ranges, limit, narrowed)
 
     # -- opening one ----------------------------------------------------------------------
 
@@ -203,6 +227,8 @@ class Streams:
             self._why_waiting,
             pause,
             asked.turn,
+            self.replay,
+            self._log.open(asked.view),
         )
 
     def _listen(self) -> None:

@@ -50,13 +50,13 @@ class WsgiStream:
         self.subscriber = make_subscriber(self._signal, self._signal.wait)
 
     def __iter__(self) -> Iterator[bytes]:
-        self._log.attach(self._signal)
+        self._log.attach(self._signal, self.subscriber.view)
         self._client.bound_buffer()
         self._client.watch(self.end)
         try:
             yield from self._timed(self._chunks())
         finally:
-            self._log.detach(self._signal)
+            self._log.detach(self._signal, self.subscriber.view)
             self._client.unwatch()
             self.closed_because = self.closed_because or CLIENT_GONE
 
@@ -92,7 +92,11 @@ class WsgiStream:
             silence_left_s = written_at + self._settings.heartbeat_s - time.monotonic()
             if silence_left_s <= 0 or not self._signal.wait(silence_left_s):
                 reason = self._why_waiting()
-                yield notices.waiting(reason) if reason else sse.HEARTBEAT
+                yield (
+                    notices.waiting(reason)
+                    if reason
+                    else self.subscriber.position() or sse.HEARTBEAT
+                )
                 written_at = time.monotonic()
         if self._farewell:
             yield self._farewell

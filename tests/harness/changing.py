@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -10,8 +10,9 @@ from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
 from poller.ids.ranges import Range
 from poller.reading.snapshot import Start
+from poller.wire.exact import Exact
 from poller.wire.row import CutOff, KeyedRow, Row
-from tests.harness.simulation import Client, SimulatedSource, SimulatedTable, Worker
+from tests.harness.simulation import ALL_ROWS, Client, SimulatedSource, SimulatedTable, Worker
 
 
 class State(NamedTuple):
@@ -77,7 +78,12 @@ class ChangingTable(SimulatedTable):
     def ids(self) -> set[int]:
         return {state.version for state in self.states.values()}
 
-    def rows_in(self, ranges: Sequence[Range], limit: int) -> list[Row]:
+    def rows_in(
+        self,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Mapping[str, Sequence[Exact]] = ALL_ROWS,
+    ) -> list[Row]:
         there = sorted((state, key) for key, state in self.states.items())
         found = [one for one in there if any(lo <= one[0].version <= hi for lo, hi in ranges)]
         rows: list[Row] = [_row(key, state) for state, key in found[:limit]]
