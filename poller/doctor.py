@@ -178,8 +178,7 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
         try:
             table.describe(connection)
         except TableError as error:
-            key = table.key_name if isinstance(table.key_name, str) else None
-            way_out = remedy.lines(connection, table.source, key)
+            way_out = () if table.by_version else _way_out(connection, table)
             return Report(table.name, place, problem=str(error), way_out=way_out)
         if (duplicates := table.duplicates(connection)) is not None:
             return Report(table.name, place, problem=duplicates)
@@ -194,6 +193,11 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
         return replace(report, findings=[*pooler_findings(database), *report.findings])
     finally:
         database.close()
+
+
+def _way_out(connection: Connection, table: Table) -> Sequence[str]:
+    key = table.key_name if isinstance(table.key_name, str) else None
+    return remedy.lines(connection, table.source, key)
 
 
 def place_of(url: URL) -> str:
