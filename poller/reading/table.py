@@ -78,6 +78,7 @@ class Table:
         self._describer = Describer(source, wanted)
         self.source = source
         self.key_name = key
+        self.by_version = version is not None
         self.name = self._describer.name
         self._grace_s = grace_s
         self._seen: _Look | None = None
@@ -111,6 +112,11 @@ class Table:
     def key_column(self) -> str:
         """The name of the id column, as the last look found it."""
         return str(self._last_look().description.key.name)
+
+    @property
+    def row_key(self) -> tuple[str, ...]:
+        """The names of what tells one row from another: the id column, unless rows may change."""
+        return self.description.row_key or (self.key_column,)
 
     @property
     def _key(self) -> ColumnElement[int]:

@@ -152,8 +152,10 @@ class RowsResponse(Response):
         if self._admitted.private or not answer.next:
             return "no-store"
         # What is too old to be read again must not be had from a cache for another day.
-        bounded = self._admitted.feed.streams.replay is not None
-        if answer.full and self._query.after != BEGINNING and not bounded:
+        # Nor must an old window, which is followed by nothing that anybody still knows.
+        feed = self._admitted.feed
+        lasts = feed.streams.replay is None and feed.watch.window is None
+        if answer.full and self._query.after != BEGINNING and lasts:
             return f"{self._scope}, max-age={FULL_KEPT_S}, immutable"
         return f"{self._scope}, max-age={TIP_KEPT_S}"
 
