@@ -92,7 +92,7 @@ class Streams:
         self._fanout = Fanout(feed, event_log, settings, self.ended, why_waiting)
         self._release = self._fanout.release  # one object for all streams
         self._open: dict[Stream, tuple[float, str, Ticket]] = {}
-        self._tenures = Tenures()
+        self._tenures = Tenures(feed)
         self._listening = 0  # of those
         self._metric_open = metrics.streams_open.labels(feed)
         self._metric_total = metrics.streams_total.labels(feed)

@@ -64,7 +64,8 @@ UNBOUNDED = Tenure()
 class Tenures:
     """The streams of one feed that have an end or a tag."""
 
-    def __init__(self) -> None:
+    def __init__(self, feed: str) -> None:
+        self._feed = feed
         self._slots: defaultdict[int, set[Ends]] = defaultdict(set)
         self._tags: defaultdict[str, set[Ends]] = defaultdict(set)
         self._held: dict[Ends, tuple[int | None, str]] = {}
@@ -87,7 +88,7 @@ class Tenures:
             self._tags[tag].add(stream)
         self._held[stream] = slot, tag
         if tag and self._was_disconnected(tag, asked_at):
-            _end(stream, DISCONNECTED)
+            self._end(stream, DISCONNECTED)
 
     def over(self, stream: Ends) -> None:
         """It has ended. A second call, and one for a stream that is not held, does nothing."""
@@ -102,7 +103,7 @@ class Tenures:
         self._remember(tag)
         if ending := [*self._tags.get(tag, ())]:
             for stream in ending:
-                _end(stream, DISCONNECTED)
+                self._end(stream, DISCONNECTED)
             gevent.spawn_later(CUT_AFTER_S, self._cut, ending)
 
     def _cut(self, streams: Iterable[Ends]) -> None:
@@ -127,9 +128,15 @@ class Tenures:
                 due += self._slots.pop(self._next_slot, ())
                 self._next_slot += 1
             for stream in in_slices(due):
-                _end(stream, LIFETIME)
+                self._end(stream, LIFETIME)
         # Nothing yields between the last look and here.
         self._running = False
+
+    def _end(self, stream: Ends, reason: str) -> None:
+        try:
+            stream.end(reason, sse.retry_line(random.randint(*RETRY_MS)))
+        except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
+            log.error("stream failed to end", feed=self._feed, reason=reason, exc_info=error)
 
     # -- what was disconnected --------------------------------------------------------------
 
@@ -143,13 +150,6 @@ class Tenures:
     def _was_disconnected(self, tag: str, asked_at: float) -> bool:
         since = self._disconnected.get(tag, float("-inf"))
         return since >= asked_at or asked_at < time.monotonic() - REMEMBERED_S
-
-
-def _end(stream: Ends, reason: str) -> None:
-    try:
-        stream.end(reason, sse.retry_line(random.randint(*RETRY_MS)))
-    except Exception as error:  # noqa: BLE001 - one stream's trouble must not keep the others open
-        log.error("stream failed to end", reason=reason, exc_info=error)
 
 
 def _discard(sets: dict[int, set[Ends]] | dict[str, set[Ends]], key: int | str, one: Ends) -> None:

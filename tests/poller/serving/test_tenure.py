@@ -48,7 +48,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def tenures() -> Tenures:
-    return Tenures()
+    return Tenures("notes")
 
 
 def begun(tenures: Tenures, granted: Tenure, *, stuck: bool = False) -> Stream:
