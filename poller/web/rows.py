@@ -151,8 +151,10 @@ class RowsResponse(Response):
     def _kept(self, answer: Answer) -> str:
         if self._admitted.private or not answer.next:
             return "no-store"
-        # What is too old to be read again must not be had from a cache for another day.
-        bounded = self._admitted.feed.streams.replay is not None
+        # What is too old to be read again, or was changed or removed, must not be had from a cache
+        # for another day.
+        feed = self._admitted.feed
+        bounded = feed.streams.replay is not None or feed.watch.rows_change
         if answer.full and self._query.after != BEGINNING and not bounded:
             return f"{self._scope}, max-age={FULL_KEPT_S}, immutable"
         return f"{self._scope}, max-age={TIP_KEPT_S}"
