@@ -26,8 +26,13 @@ from poller.reading.filter_index import slow_filters
 from poller.reading.naming import source_name
 from poller.reading.pooler import pooler_findings
 from poller.reading.table import Table
+from poller.reading.windows.choice import DEFAULT_ROWS
+from poller.reading.windows.query import Asked
+from poller.reading.windows.source import WindowSource
 from poller.runtime.settings import Settings, checked_url
 from poller.watch import Watch
+from poller.window.encoding import Encoder
+from poller.window.picture import slack_of
 
 WHOLE, EXCEPTIONS, NOT_WATCHED = 0, 1, 2
 
@@ -44,6 +49,7 @@ class Report:
     limits: Sequence[str] = ()
     problem: str = ""
     way_out: Sequence[str] = ()
+    window: int | None = None  # so many rows are shown, if it is by window
 
     @property
     def exceptions(self) -> list[Finding]:
@@ -70,7 +76,8 @@ class Report:
                 if finding.shown_by:
                     yield f"         shown by: {finding.shown_by}"
         if self.findings:
-            yield f"{'fence':<6} {self.fence}"
+            if self.fence:
+                yield f"{'fence':<6} {self.fence}"
             yield from (f"{'limit':<6} {one}" for one in self.limits)
             yield ""
         yield self._verdict()
@@ -79,6 +86,14 @@ class Report:
             yield from self.way_out
 
     def _verdict(self) -> str:
+        if self.window is not None and not self.problem:
+            promised = (
+                f"{self.name} can be watched by window: its newest {self.window:,} rows are the "
+                "same at every client two looks after the last change"
+            )
+            return (
+                f"{promised}, but for what is named above." if self.exceptions else f"{promised}."
+            )
         match self.status, len(self.exceptions):
             case 0, _:
                 return f"{self.name} can be watched; the promise holds in full."
@@ -121,10 +136,37 @@ def diagnose(
         return Report(name, place, problem=f"the database cannot be queried: {why(error)}")
 
 
+def diagnose_window(url: str, watch: Watch, settings: Settings) -> Report:
+    """Look at what a feed by window shows: `watch` has a `window`. Otherwise as `diagnose()`."""
+    size, name = watch.window or DEFAULT_ROWS, watch.name
+    try:
+        where = only_to_read(make_url(checked_url(url))).render_as_string(hide_password=False)
+        place = place_of(make_url(url))
+    except (ValueError, TableError) as error:
+        return Report(name, problem=str(error))
+    database = Database(where, query_timeout_s=settings.query_timeout_s)
+    asked = Asked(watch.source, name, watch.key, watch.columns, watch.order_by, size)
+    source = WindowSource(asked, database, settings, size + slack_of(size))
+    try:
+        if (look := source.look()) is not None:
+            Encoder(name, size).picture(look)
+        return Report(
+            name, place, findings=[*pooler_findings(database), *source.findings], window=size
+        )
+    except TableError as error:
+        return Report(name, place, problem=str(error), window=size)
+    except Exception as error:  # noqa: BLE001 - drivers raise anything
+        return Report(name, place, problem=f"the database cannot be queried: {why(error)}")
+    finally:
+        database.close()
+
+
 def diagnose_feed(feed: Feed, settings: Settings) -> Report:
     """Look at the table of an application's feed, in the application's database."""
     url = feed.database.url.render_as_string(hide_password=False)
     watch = feed.watch
+    if watch.window is not None:
+        return diagnose_window(url, watch, settings.with_changes(**watch.settings))
     named = watch.key, watch.columns_to_look, watch.version, watch.deleted, watch.filters
     return diagnose(url, watch.source, settings, *named)
 

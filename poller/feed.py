@@ -21,7 +21,8 @@ from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
 from poller.reading.database import Database, DatabaseTimeout
-from poller.reading.description import TableError
+from poller.reading.description import Description, TableError
+from poller.reading.dialects.facts import Finding
 from poller.reading.source import Source
 from poller.runtime.settings import Settings
 from poller.serving.streams import Streams
@@ -60,11 +61,15 @@ class Feed:
         self.label = label or watch.name
         self.watch, self.database = watch, database
         self.closed = False
-        settings = settings.with_changes(**watch.with_room(settings))
+        self._put_together(settings.with_changes(**watch.with_room(settings)))
+        self.handlers = Handlers(self.label, watch.handlers, watch.on_delete, app, context)
+
+    def _put_together(self, settings: Settings) -> None:
+        watch = self.watch
         kind = ChangesLog if watch.rows_change else EventLog
         self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes, watch.filters)
         table = watch.table(settings)
-        self.source = Source(table, database, settings, watch.prepare, self.label)
+        self.source = Source(table, self.database, settings, watch.prepare, self.label)
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
         # The first stream wakes the poller, which may be in its idle interval.
         self.streams = Streams(
@@ -76,7 +81,6 @@ class Feed:
             self.problem,
             watch.replay,
         )
-        self.handlers = Handlers(self.label, watch.handlers, watch.on_delete, app, context)
 
     def _is_listened_to(self) -> bool:
         return bool(self.streams) or self.handlers.reading
@@ -112,7 +116,7 @@ class Feed:
 
     def shows(self, column: str) -> bool:
         """Whether its rows have this column. False before the first look at the table."""
-        return self.described and column in self.source.table.description.columns.names
+        return self.described and column in self.columns
 
     @staticmethod
     def to_json(columns: Mapping[str, object]) -> str:
@@ -134,6 +138,21 @@ class Feed:
         so the client is to come back. Not so where nothing is asked for.
         """
         return view_of(self.source.table, asked, shown)
+
+    @property
+    def description(self) -> Description | None:
+        """What is known of its table; None before it was looked at, and of what is no table."""
+        return self.source.table.description if self.described else None
+
+    @property
+    def exceptions(self) -> list[Finding]:
+        """What takes something from the promise, as far as is known."""
+        return self.source.table.facts.exceptions if self.described else []
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that go out, once it was looked at. Raises TableError before."""
+        return self.source.table.description.columns.names
 
     # -- a page beside its stream -----------------------------------------------------------
 

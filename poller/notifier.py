@@ -25,6 +25,7 @@ from poller.service import Service
 from poller.watch import Watch
 from poller.web import page, routes
 from poller.web.current import EXTENSION, check_place
+from poller.window_feed import feed_of
 
 
 class Notifier(Declared, Running):
@@ -103,7 +104,7 @@ class Notifier(Declared, Running):
         return watches.served(watch, self._label(watch), self.authorize, folder)
 
     def _feed(self, watch: Watch, database: Database, settings: Settings, app: Flask) -> Feed:
-        return Feed(watch, database, settings, self._label(watch), app, app.app_context)
+        return feed_of(watch, database, settings, self._label(watch), app, app.app_context)
 
     def _label(self, watch: Watch) -> str:
         return watch.name if self.name == EXTENSION else f"{self.name}/{watch.name}"

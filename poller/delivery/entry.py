@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from poller.delivery.view import View
 from poller.ids.named import Change, Named
@@ -75,7 +75,25 @@ class KeyedEntry(Entry):
         return super(KeyedEntry, self).size_bytes + KEY_OVERHEAD_BYTES + len(self.key)
 
 
-Placed = tuple[int, Entry]  # with its seq
+class Framed(Protocol):
+    """What a ring holds, whatever a client has that was sent it (`held`)."""
+
+    @property
+    def row_id(self) -> int: ...
+    @property
+    def frame(self) -> bytes: ...
+    @property
+    def id_at(self) -> int: ...
+    @property
+    def values(self) -> tuple[Exact, ...]: ...
+    @property
+    def held(self) -> Any: ...
+    @property
+    def size_bytes(self) -> int: ...
+
+
+F = TypeVar("F", bound=Framed)
+Placed = tuple[int, F]  # with its seq
 
 
 class Batch(NamedTuple):
@@ -87,17 +105,17 @@ class Batch(NamedTuple):
     seq: int
     chunk: bytes
     next_seq: int
-    held: Named
+    held: Any
     rows: int
 
 
 def joined(
-    view: View, generation: int, since: int, placed: Iterable[Placed], max_bytes: int
+    view: View, generation: int, since: int, placed: Iterable[Placed[F]], max_bytes: int
 ) -> Batch:
     """The first of these rows, as many as make `max_bytes`, at least one. They are rows of the view
     and all that there are from `since` on."""
     parts: list[bytes] = []
-    taken: list[Placed] = []
+    taken: list[Placed[F]] = []
     size = 0
     for one in placed:
         frame = view.frame(one[1].frame, one[1].id_at)

@@ -30,7 +30,7 @@ SHARED_ANSWERS = 16  # each may be a chunk of frames
 T = TypeVar("T")
 
 
-class EventLog(Ring, Listeners):
+class EventLog(Ring[Entry], Listeners):
     """The ring of one history. All methods are called from the hub's thread and none yields."""
 
     key: tuple[str, ...] = ()  # what tells one row from another, where rows may change

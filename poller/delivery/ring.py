@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Generic
 
-from poller.delivery.entry import Batch, Entry, Placed, joined
+from poller.delivery.entry import Batch, F, Placed, joined
 from poller.delivery.view import View
 from poller.delivery.view_index import OpenView, ViewIndex
 
 
-class Ring:
+class Ring(Generic[F]):
     """That of one log. No method yields. `filters` are the columns whose values its entries have.
 
     `generation` counts the histories; entries are of the present one. `base_position` is the
@@ -26,7 +27,7 @@ class Ring:
     ) -> None:
         self._capacity_rows = capacity_rows
         self._capacity_bytes = capacity_bytes
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[F] = deque()
         self._bytes = 0
         self._joined: tuple[OpenView, int, int, Batch] | None = None
         self.views = ViewIndex(filters)
@@ -44,14 +45,14 @@ class Ring:
         """Bytes held, overhead included."""
         return self._bytes
 
-    def entries(self, seq: int, limit: int) -> list[Entry]:
+    def entries(self, seq: int, limit: int) -> list[F]:
         """At most `limit` entries from `seq`, which must not be below `oldest`."""
         start = seq - self.oldest
         return [self._entries[i] for i in range(start, min(start + limit, len(self._entries)))]
 
-    def part(self, seq: int, max_bytes: int) -> list[Placed]:
+    def part(self, seq: int, max_bytes: int) -> list[Placed[F]]:
         """The entries from `seq` on, as many as have `max_bytes`, at least one if there is one."""
-        found: list[Placed] = []
+        found: list[Placed[F]] = []
         size = 0
         for place, entry in self._placed(range(seq, self.head)):
             size += len(entry.frame)
@@ -66,14 +67,14 @@ class Ring:
         since = max(self.oldest, self.head - 2 * limit)
         return sorted(one.row_id for one in self.entries(since, 2 * limit))[-limit:]
 
-    def _placed(self, seqs: Iterable[int]) -> Iterator[Placed]:
+    def _placed(self, seqs: Iterable[int]) -> Iterator[Placed[F]]:
         oldest = self.oldest
         return ((seq, self._entries[seq - oldest]) for seq in seqs)
 
     # -- writing ----------------------------------------------------------------------------
 
-    def _append(self, entries: Iterable[Entry]) -> list[Placed]:
-        new: list[Placed] = []
+    def _append(self, entries: Iterable[F]) -> list[Placed[F]]:
+        new: list[Placed[F]] = []
         for entry in entries:
             self._entries.append(entry)
             self._bytes += entry.size_bytes
@@ -109,7 +110,7 @@ class Ring:
         that is no filter."""
         return self.views.open(view, self.oldest, self._entries)
 
-    def rows(self, opened: OpenView, seq: int, limit: int) -> list[Placed]:
+    def rows(self, opened: OpenView, seq: int, limit: int) -> list[Placed[F]]:
         """At most `limit` rows of a view, from `seq` on."""
         return [*self._placed(self.views.seqs(opened, seq)[:limit])]
 
@@ -128,7 +129,9 @@ class Ring:
             self._joined = *question, self.batch(opened, self._placed(seqs), seqs[0], max_bytes)
         return self._joined[3]
 
-    def batch(self, opened: OpenView, rows: Iterable[Placed], first: int, max_bytes: int) -> Batch:
+    def batch(
+        self, opened: OpenView, rows: Iterable[Placed[F]], first: int, max_bytes: int
+    ) -> Batch:
         """These rows of a view, the first of which is at `first`, as many as make `max_bytes`.
         There must be no others between them."""
         since = self.views.since(opened, first)

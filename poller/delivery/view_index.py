@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gevent.event import Event
 
-from poller.delivery.entry import Entry, Placed
+from poller.delivery.entry import F, Framed, Placed
 from poller.delivery.view import ALL, Key, KeyOf, View, key_of
 from poller.wire import event_id
 
@@ -123,11 +123,11 @@ class ViewIndex:
 
     # -- the log's side ---------------------------------------------------------------------
 
-    def append(self, entry: Entry, seq: int) -> None:
+    def append(self, entry: Framed, seq: int) -> None:
         for one in self._sets.values():
             one.rows.append(one.key_of(entry.values), seq)
 
-    def evict(self, entry: Entry, seq: int) -> None:
+    def evict(self, entry: Framed, seq: int) -> None:
         for one in self._sets.values():
             key = one.key_of(entry.values)
             one.rows.evict(key)
@@ -141,7 +141,7 @@ class ViewIndex:
 
     # -- the streams' side ------------------------------------------------------------------
 
-    def open(self, view: View, oldest: int, entries: Iterable[Entry]) -> OpenView:
+    def open(self, view: View, oldest: int, entries: Iterable[Framed]) -> OpenView:
         """For one more stream; `close()` it with the stream. `entries` are the ring's, from the seq
         `oldest` on. Raises ValueError for a column that is no filter."""
         opened = self._opened.get(view)
@@ -170,15 +170,15 @@ class ViewIndex:
         if not one.views:
             del self._sets[columns]
 
-    def _made(self, columns: tuple[str, ...], oldest: int, entries: Iterable[Entry]) -> _Set:
+    def _made(self, columns: tuple[str, ...], oldest: int, entries: Iterable[Framed]) -> _Set:
         made = _Set(key_of(self.filters, columns), _Rows() if columns else _AllRows(oldest))
         for seq, entry in enumerate(entries, start=oldest):
             made.rows.append(made.key_of(entry.values), seq)
         return made
 
-    def touched(self, placed: Sequence[Placed]) -> dict[OpenView, list[Placed]]:
+    def touched(self, placed: Sequence[Placed[F]]) -> dict[OpenView, list[Placed[F]]]:
         """The views that some of these rows are in, each with its rows."""
-        found: dict[OpenView, list[Placed]] = {}
+        found: dict[OpenView, list[Placed[F]]] = {}
         for one in self._sets.values():
             key_of, views = one.key_of, one.views
             for row in placed:

@@ -67,6 +67,13 @@ class Settings(BaseModel):
         description="Seconds between two polls while nobody listens; never less than the poll "
         "interval. The first stream to open polls at once.",
     )
+    window_interval_s: float = Field(
+        1.0,
+        validation_alias="ROWCAST_WINDOW_INTERVAL",
+        ge=0.05,
+        le=3600,
+        description="Seconds between two looks of a [feed by window](windows.md).",
+    )
     batch_rows: int = Field(
         500,
         validation_alias="ROWCAST_BATCH",

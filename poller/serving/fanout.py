@@ -25,7 +25,7 @@ import gevent
 from gevent.event import Event
 
 from poller.delivery.entry import Batch
-from poller.delivery.event_log import EventLog
+from poller.delivery.protocol import Log
 from poller.runtime import log, metrics
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
@@ -51,7 +51,7 @@ class Fanout:
     def __init__(
         self,
         feed: str,
-        event_log: EventLog,
+        event_log: Log,
         settings: Settings,
         ended: Callable[[SocketStream], None],
         why_waiting: Callable[[], str],

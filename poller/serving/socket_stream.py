@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import gevent
 
-from poller.delivery.subscriber import Subscriber
+from poller.delivery.protocol import Reader
 from poller.serving.client import OwnedSocket
 
 
@@ -29,7 +29,7 @@ class SocketStream:
 
     def __init__(
         self,
-        subscriber: Subscriber,
+        subscriber: Reader,
         client: OwnedSocket,
         release: Callable[[SocketStream], None],
     ) -> None:

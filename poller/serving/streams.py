@@ -17,6 +17,7 @@ from poller.access.admission import Ticket
 from poller.access.turns import Turn
 from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import EventLog
+from poller.delivery.protocol import Reader
 from poller.delivery.subscriber import Subscriber
 from poller.delivery.table_rows import FoundRows, PageReader
 from poller.delivery.view import ALL, View
@@ -107,7 +108,7 @@ class Streams:
     def respond(self, asked: StreamRequest, client: ClientSocket) -> WsgiStream:
         """A new stream as a response's body, counted until `ended(stream)`."""
 
-        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+        def make(signal: Event, pause: Callable[[float], object]) -> Reader:
             return self._subscriber(asked, signal, pause)
 
         stream = WsgiStream(
@@ -136,11 +137,9 @@ class Streams:
         signal: Event,
         last_event_id: str | None = None,
         pause: Callable[[float], object] = gevent.sleep,
-    ) -> Subscriber:
+    ) -> Reader:
         """A position in the log for this process itself: it has no client, and takes no place.
-
-        Its arguments are those of `Subscriber`.
-        """
+        Its arguments are those of `Subscriber`."""
         asked_by = self._feed, self._log, self._backfill, last_event_id
         return Subscriber(*asked_by, signal, self._why_waiting, pause)
 
@@ -148,7 +147,7 @@ class Streams:
         """At most `limit` rows, after at most `wait_s` seconds if there are none. It counts as a
         stream until it returns."""
 
-        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+        def make(signal: Event, pause: Callable[[float], object]) -> Reader:
             return self._subscriber(asked, signal, pause)
 
         request = LongPoll(make, self._log, client, self._why_waiting, self._listen, limit, wait_s)
@@ -217,7 +216,7 @@ class Streams:
 
     def _subscriber(
         self, asked: StreamRequest, signal: Event, pause: Callable[[float], object]
-    ) -> Subscriber:
+    ) -> Reader:
         return Subscriber(
             self._feed,
             self._log,

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 import gevent
 from gevent.event import Event
 
-from poller.delivery.event_log import EventLog
-from poller.delivery.subscriber import Subscriber
+from poller.delivery.protocol import Log, Reader
 from poller.runtime.settings import Settings
 from poller.serving.client import CLIENT_GONE, LOOKS_PER_DEADLINE, WRITE_DEADLINE, ClientSocket
 from poller.wire import notices, sse
 
-MakeSubscriber = Callable[[Event, Callable[[float], object]], Subscriber]
+MakeSubscriber = Callable[[Event, Callable[[float], object]], Reader]
 
 
 class WsgiStream:
@@ -30,7 +29,7 @@ class WsgiStream:
     def __init__(
         self,
         make_subscriber: MakeSubscriber,
-        event_log: EventLog,
+        event_log: Log,
         settings: Settings,
         client: ClientSocket,
         count_rows: Callable[[int], None],

@@ -152,10 +152,10 @@ class RowsResponse(Response):
         if self._admitted.private or not answer.next:
             return "no-store"
         # What is too old to be read again, or was changed or removed, must not be had from a cache
-        # for another day.
+        # for another day. Nor must an old window, which is followed by nothing that anybody knows.
         feed = self._admitted.feed
-        bounded = feed.streams.replay is not None or feed.watch.rows_change
-        if answer.full and self._query.after != BEGINNING and not bounded:
+        lasts = feed.streams.replay is None and not feed.watch.rows_change
+        if answer.full and self._query.after != BEGINNING and lasts:
             return f"{self._scope}, max-age={FULL_KEPT_S}, immutable"
         return f"{self._scope}, max-age={TIP_KEPT_S}"
 

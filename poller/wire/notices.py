@@ -24,6 +24,7 @@ IDS_RESTARTED = "ids-restarted"
 MALFORMED_ID = "malformed-id"  # the rest is about what the client sent
 UNKNOWN_HISTORY = "unknown-history"
 AHEAD_OF_TABLE = "ahead-of-table"
+UNKNOWN_ROWS = "unknown-rows"  # of a window: nobody knows the rows that the client holds
 VIEW_CHANGED = "view-changed"  # another filter, or other columns: what it has is of that one
 BEYOND_REPLAY = "beyond-replay"  # the client lacks rows that are older than what may be read again
 NOT_PROVEN = "not-proven"  # too many ids of which nobody can say yet whether they will appear
