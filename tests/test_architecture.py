@@ -41,6 +41,8 @@ def test_the_public_surface() -> None:
         "client_network",
         "history_reset",
         "row_added",
+        "row_changed",
+        "row_deleted",
     }
     for name in set(poller.__all__) - {"Worker"}:  # that one patches the process
         assert getattr(poller, name)

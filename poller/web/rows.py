@@ -151,10 +151,10 @@ class RowsResponse(Response):
     def _kept(self, answer: Answer) -> str:
         if self._admitted.private or not answer.next:
             return "no-store"
-        # What is too old to be read again must not be had from a cache for another day.
-        # Nor must an old window, which is followed by nothing that anybody still knows.
+        # What is too old to be read again, or was changed or removed, must not be had from a cache
+        # for another day. Nor must an old window, which is followed by nothing that anybody knows.
         feed = self._admitted.feed
-        lasts = feed.streams.replay is None and feed.watch.window is None
+        lasts = feed.streams.replay is None and not feed.watch.rows_change
         if answer.full and self._query.after != BEGINNING and lasts:
             return f"{self._scope}, max-age={FULL_KEPT_S}, immutable"
         return f"{self._scope}, max-age={TIP_KEPT_S}"

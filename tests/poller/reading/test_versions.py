@@ -284,3 +284,25 @@ def test_triggers_that_may_not_be_seen_are_said(mariadb_mdl_url: str) -> None:
         assert "this user may not see the triggers" not in "\n".join(report(stranger))
     finally:
         sql.execute(mariadb_mdl_url, "DROP USER reader@'127.0.0.1'")
+
+
+def test_rows_and_json_lines_tell_of_changes(sqlite_url: str) -> None:
+    make_orders(sqlite_url)
+    with following(sqlite_url) as feed:
+        token = feed.frames()[-1].id
+        sql.execute(sqlite_url, "UPDATE orders SET customer = 'Eve' WHERE id = 2")
+        sql.execute(sqlite_url, "UPDATE orders SET deleted_at = '2026-11-26' WHERE id = 1")
+        feed.poll()
+        client = feed._client
+        answer = client.get("/rows/orders", query_string={"after": token, "limit": 2})
+        assert answer.get_json()["rows"] == [
+            {"id": 2, "customer": "Eve"},
+            {"_deleted": True, "id": 1},
+        ]
+        assert "max-age=1" in answer.headers["Cache-Control"], "a full one, too, grows old"
+
+
+def test_a_column_may_not_have_a_name_that_an_answer_uses(sqlite_url: str) -> None:
+    sql.run_script(sqlite_url, "CREATE TABLE orders (id INTEGER PRIMARY KEY, _deleted INTEGER)")
+    told = [*diagnose(sqlite_url, "orders", SETTINGS).lines()]
+    assert "has a column _deleted, a name that Rowcast's own answers use" in "\n".join(told)
