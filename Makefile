@@ -9,7 +9,7 @@ TESTS ?=
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test clients torture held soak lint bench bench-compare format clean test-parts
+.PHONY: help run check test clients torture changes held windows soak lint bench bench-compare format clean test-parts
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -36,9 +36,18 @@ torture: $(VENV)/dev.stamp test-parts  ## writers, clients and faults on real da
 	@$(BIN)/python -m tests.campaigns.oracle --databases $(DATABASES) --seeds $(SEEDS) \
 	--seconds $(SECONDS_EACH) --hold $(HOLD_SECONDS) --write docs/torture.md </dev/null
 
+changes: $(VENV)/dev.stamp test-parts  ## rows that change, under every fault: has every client the table at the end?
+	@$(BIN)/python -m tests.campaigns.oracle.changing --databases $(DATABASES) --seeds $(SEEDS) \
+	--seconds $(SECONDS_EACH) </dev/null
+
 held: $(VENV)/dev.stamp test-parts  ## is anybody delayed by a transaction that stays open for HOLD_SECONDS?
 	@$(BIN)/python -m tests.campaigns.oracle --databases $(filter-out sqlite,$(DATABASES)) --seeds \
 	--hold $(HOLD_SECONDS) </dev/null
+
+RUNS ?= 10000
+EACH ?= 20
+windows: $(VENV)/dev.stamp test-parts  ## feeds by window: RUNS of the engine, then EACH database and kind of key
+	@$(BIN)/python -m tests.campaigns.windows --runs $(RUNS) --seeds $(EACH) </dev/null
 
 SOAK_MINUTES ?= 30
 SOAK_PATH ?= fanout

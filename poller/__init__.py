@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from poller.access.address import client_network
     from poller.access.granted import Access
     from poller.feed import Feed
-    from poller.handlers import history_reset, row_added
+    from poller.handlers import history_reset, row_added, row_changed, row_deleted
     from poller.notifier import Notifier
     from poller.reading.database import Database, DatabaseTimeout
     from poller.reading.description import TableError
@@ -64,6 +64,8 @@ __all__ = [
     "client_network",
     "history_reset",
     "row_added",
+    "row_changed",
+    "row_deleted",
 ]
 
 _HOMES = {
@@ -79,6 +81,8 @@ _HOMES = {
     "client_network": "poller.access.address",
     "history_reset": "poller.handlers",
     "row_added": "poller.handlers",
+    "row_changed": "poller.handlers",
+    "row_deleted": "poller.handlers",
 }
 
 

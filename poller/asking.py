@@ -34,5 +34,5 @@ def _shown(table: Table, names: Sequence[str], shown: Sequence[str] | None) -> S
     for name in shown:
         if name not in names:
             raise ValueError(f"{name} is no column of this feed")
-    wanted = {*shown, table.key_column} & {*names}
+    wanted = {*shown, *table.row_key} & {*names}
     return None if wanted == {*names} else sorted(wanted)

@@ -12,7 +12,7 @@ from poller.access.granted import Authorize
 from poller.decorators import Decorators
 from poller.reading.database import Database
 from poller.reading.description import Key
-from poller.reading.naming import source_name
+from poller.reading.naming import is_select, source_name
 from poller.watch import FeedSettings, Watch
 from poller.web.current import EXTENSION
 
@@ -44,6 +44,8 @@ class Declared(Decorators):
         replay: int | None = None,
         version: str | None = None,
         deleted: str | None = None,
+        window: int | None = None,
+        order_by: object = None,
         prepare: Callable[[Database], None] | None = None,
         **settings: Unpack[FeedSettings],
     ) -> None:
@@ -68,15 +70,22 @@ class Declared(Decorators):
         (docs/versions.md); `key` is then the column, or the columns, that tell one row from
         another, default the primary key. `deleted` names the column that marks a row which is gone.
 
+        With `window` the feed shows the newest so many rows, and follows every change of them
+        (docs/windows.md): `order_by` says which are the newest (a column's name: the greatest
+        first), and `key` may be any column or columns that tell every row from the others. `source`
+        may then also be a view, or a `sqlalchemy.select(…)` with a `key` and a `name`.
+
         `prepare(database)` is called before the first look at the table, and again until it
         succeeds. `settings` are for this feed alone.
 
         Raises ValueError if nobody says the columns, for a name that is taken or does not fit into
-        a URL, for an `authorize` or `replay` that says nothing, and for `deleted` without
-        `version`; SettingsError for a value that is not allowed, TypeError for a setting that a
-        feed cannot have for itself.
+        a URL, for an `authorize` or `replay` that says nothing, and for what does not go together;
+        SettingsError for a value that is not allowed, TypeError for a setting that a feed cannot
+        have for itself.
         """
         watches.check_replay(replay)
+        if name is None and is_select(source):
+            raise ValueError("a SELECT has no name: give it name=, which is part of its URL")
         name = name or source_name(source)
         if not name or "/" in name:
             raise ValueError(f"{name!r} cannot be a feed's name: it is part of a URL")
@@ -95,7 +104,10 @@ class Declared(Decorators):
             replay=replay,
             version=version,
             deleted=deleted,
+            window=window,
+            order_by=order_by,
         )
+        watches.check_kind(watch)
         self._watches.append(watch)
 
     def _watch(self, name: str) -> Watch:

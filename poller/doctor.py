@@ -22,11 +22,17 @@ from poller.reading.chosen import Said
 from poller.reading.database import Database
 from poller.reading.description import Key, TableError
 from poller.reading.dialects.facts import Finding, exceptions
+from poller.reading.filter_index import slow_filters
 from poller.reading.naming import source_name
 from poller.reading.pooler import pooler_findings
 from poller.reading.table import Table
+from poller.reading.windows.choice import DEFAULT_ROWS
+from poller.reading.windows.query import Asked
+from poller.reading.windows.source import WindowSource
 from poller.runtime.settings import Settings, checked_url
 from poller.watch import Watch
+from poller.window.encoding import Encoder
+from poller.window.picture import slack_of
 
 WHOLE, EXCEPTIONS, NOT_WATCHED = 0, 1, 2
 
@@ -43,6 +49,7 @@ class Report:
     limits: Sequence[str] = ()
     problem: str = ""
     way_out: Sequence[str] = ()
+    window: int | None = None  # so many rows are shown, if it is by window
 
     @property
     def exceptions(self) -> list[Finding]:
@@ -69,7 +76,8 @@ class Report:
                 if finding.shown_by:
                     yield f"         shown by: {finding.shown_by}"
         if self.findings:
-            yield f"{'fence':<6} {self.fence}"
+            if self.fence:
+                yield f"{'fence':<6} {self.fence}"
             yield from (f"{'limit':<6} {one}" for one in self.limits)
             yield ""
         yield self._verdict()
@@ -78,6 +86,14 @@ class Report:
             yield from self.way_out
 
     def _verdict(self) -> str:
+        if self.window is not None and not self.problem:
+            promised = (
+                f"{self.name} can be watched by window: its newest {self.window:,} rows are the "
+                "same at every client two looks after the last change"
+            )
+            return (
+                f"{promised}, but for what is named above." if self.exceptions else f"{promised}."
+            )
         match self.status, len(self.exceptions):
             case 0, _:
                 return f"{self.name} can be watched; the promise holds in full."
@@ -97,6 +113,7 @@ def diagnose(
     columns: Said = None,
     version: str | None = None,
     deleted: str | None = None,
+    filters: Sequence[str] = (),
 ) -> Report:
     """Look at a table: the arguments are as for `Notifier.watch()`.
 
@@ -108,7 +125,9 @@ def diagnose(
     except ValueError as error:
         return Report(name, problem=str(error))
     place = place_of(where)
-    table = Watch(source, name, key, columns, version=version, deleted=deleted).table(settings)
+    table = Watch(
+        source, name, key, columns, version=version, deleted=deleted, filters=filters
+    ).table(settings)
     try:
         return _look(only_to_read(where), table, settings.query_timeout_s, place)
     except TableError as error:
@@ -117,11 +136,38 @@ def diagnose(
         return Report(name, place, problem=f"the database cannot be queried: {why(error)}")
 
 
+def diagnose_window(url: str, watch: Watch, settings: Settings) -> Report:
+    """Look at what a feed by window shows: `watch` has a `window`. Otherwise as `diagnose()`."""
+    size, name = watch.window or DEFAULT_ROWS, watch.name
+    try:
+        where = only_to_read(make_url(checked_url(url))).render_as_string(hide_password=False)
+        place = place_of(make_url(url))
+    except (ValueError, TableError) as error:
+        return Report(name, problem=str(error))
+    database = Database(where, query_timeout_s=settings.query_timeout_s)
+    asked = Asked(watch.source, name, watch.key, watch.columns, watch.order_by, size)
+    source = WindowSource(asked, database, settings, size + slack_of(size))
+    try:
+        if (look := source.look()) is not None:
+            Encoder(name, size).picture(look)
+        return Report(
+            name, place, findings=[*pooler_findings(database), *source.findings], window=size
+        )
+    except TableError as error:
+        return Report(name, place, problem=str(error), window=size)
+    except Exception as error:  # noqa: BLE001 - drivers raise anything
+        return Report(name, place, problem=f"the database cannot be queried: {why(error)}")
+    finally:
+        database.close()
+
+
 def diagnose_feed(feed: Feed, settings: Settings) -> Report:
     """Look at the table of an application's feed, in the application's database."""
     url = feed.database.url.render_as_string(hide_password=False)
     watch = feed.watch
-    named = watch.key, watch.columns_to_look, watch.version, watch.deleted
+    if watch.window is not None:
+        return diagnose_window(url, watch, settings.with_changes(**watch.settings))
+    named = watch.key, watch.columns_to_look, watch.version, watch.deleted, watch.filters
     return diagnose(url, watch.source, settings, *named)
 
 
@@ -132,21 +178,26 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
         try:
             table.describe(connection)
         except TableError as error:
-            key = table.key_name if isinstance(table.key_name, str) else None
-            way_out = remedy.lines(connection, table.source, key)
+            way_out = () if table.by_version else _way_out(connection, table)
             return Report(table.name, place, problem=str(error), way_out=way_out)
         if (duplicates := table.duplicates(connection)) is not None:
             return Report(table.name, place, problem=duplicates)
         newest = table.start_below(connection, 0)
         table.poll(connection, Cursor.at(newest), limit=1)
         facts = table.facts
-        return Report(table.name, place, facts.fence.name, facts.findings, facts.limits)
+        limits = [*slow_filters(connection, table.description), *facts.limits]
+        return Report(table.name, place, facts.fence.name, facts.findings, limits)
 
     try:
         report = database.read(work)
         return replace(report, findings=[*pooler_findings(database), *report.findings])
     finally:
         database.close()
+
+
+def _way_out(connection: Connection, table: Table) -> Sequence[str]:
+    key = table.key_name if isinstance(table.key_name, str) else None
+    return remedy.lines(connection, table.source, key)
 
 
 def place_of(url: URL) -> str:

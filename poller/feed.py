@@ -15,13 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from poller.asking import view_of
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
-from poller.delivery.view import View
+from poller.delivery.view import ALL, View
 from poller.handlers import Context, Handlers
 from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
 from poller.reading.database import Database, DatabaseTimeout
-from poller.reading.description import TableError
+from poller.reading.description import Description, TableError
+from poller.reading.dialects.facts import Finding
 from poller.reading.source import Source
 from poller.runtime.settings import Settings
 from poller.serving.streams import Streams
@@ -60,11 +61,15 @@ class Feed:
         self.label = label or watch.name
         self.watch, self.database = watch, database
         self.closed = False
-        settings = settings.with_changes(**watch.with_room(settings))
+        self._put_together(settings.with_changes(**watch.with_room(settings)))
+        self.handlers = Handlers(self.label, watch.handlers, watch.on_delete, app, context)
+
+    def _put_together(self, settings: Settings) -> None:
+        watch = self.watch
         kind = ChangesLog if watch.rows_change else EventLog
-        self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes)
+        self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes, watch.filters)
         table = watch.table(settings)
-        self.source = Source(table, database, settings, watch.prepare, self.label)
+        self.source = Source(table, self.database, settings, watch.prepare, self.label)
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
         # The first stream wakes the poller, which may be in its idle interval.
         self.streams = Streams(
@@ -76,7 +81,6 @@ class Feed:
             self.problem,
             watch.replay,
         )
-        self.handlers = Handlers(self.label, watch.handlers, watch.on_delete, app, context)
 
     def _is_listened_to(self) -> bool:
         return bool(self.streams) or self.handlers.reading
@@ -105,6 +109,15 @@ class Feed:
         """Poll now: a row was inserted here."""
         self.poller.wake()
 
+    @property
+    def described(self) -> bool:
+        """Whether the table was looked at: before that nobody knows its columns and their types."""
+        return self.source.table.described
+
+    def shows(self, column: str) -> bool:
+        """Whether its rows have this column. False before the first look at the table."""
+        return self.described and column in self.columns
+
     @staticmethod
     def to_json(columns: Mapping[str, object]) -> str:
         """A row as a stream shows it: one line of JSON. Raises ValueError for a lone surrogate."""
@@ -126,6 +139,21 @@ class Feed:
         """
         return view_of(self.source.table, asked, shown)
 
+    @property
+    def description(self) -> Description | None:
+        """What is known of its table; None before it was looked at, and of what is no table."""
+        return self.source.table.description if self.described else None
+
+    @property
+    def exceptions(self) -> list[Finding]:
+        """What takes something from the promise, as far as is known."""
+        return self.source.table.facts.exceptions if self.described else []
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that go out, once it was looked at. Raises TableError before."""
+        return self.source.table.description.columns.names
+
     # -- a page beside its stream -----------------------------------------------------------
 
     @property
@@ -136,27 +164,28 @@ class Feed:
         """
         return Delivered(self.log.epoch, self.log.held) if self.log.ready else None
 
-    def page_token(self, before: Delivered | None, ids: Iterable[int]) -> str:
+    def page_token(self, before: Delivered | None, ids: Iterable[int], view: View = ALL) -> str:
         """The Last-Event-ID of a page that was rendered with `ids`, `before` taken first.
 
-        A stream opened with it brings just what the page does not show. Empty if `before` is
-        None.
+        A stream of this view that is opened with it brings just what the page does not show. Empty
+        if `before` is None.
         """
         if before is None:
             return ""
         shown = ranges_of(row_id for row_id in sorted({*ids}) if row_id not in before.held.cursor)
-        return event_id.format_event_id(before.epoch, before.held.then(shown))
+        prefix = event_id.prefix(before.epoch, view.tag)
+        return event_id.format_event_id(prefix, before.held.then(shown))
 
-    def token_below(self, rows: int) -> str:
+    def token_below(self, rows: int, view: View = ALL) -> str:
         """The Last-Event-ID from which a stream has about the newest `rows` that this worker knows,
         and all that follow. Empty while the worker is not ready."""
         if not self.log.ready:
             return ""
         newest = self.log.newest_ids(rows)
         held = Named.of(self.log.cursor.upto(newest[0] - 1)) if newest else self.log.held
-        return event_id.format_event_id(self.log.epoch, held)
+        return event_id.format_event_id(event_id.prefix(self.log.epoch, view.tag), held)
 
-    def token_of(self, before: Delivered | None, rows: Iterable[object]) -> str:
+    def token_of(self, before: Delivered | None, rows: Iterable[object], view: View = ALL) -> str:
         """The same, of rows as a page has them: ids, mappings, or objects that have the key as an
         attribute.
 
@@ -166,7 +195,7 @@ class Feed:
         if before is None:
             return UNKNOWN
         key = self.source.table.key_column
-        return self.page_token(before, [_id_of(row, key) for row in rows])
+        return self.page_token(before, [_id_of(row, key) for row in rows], view)
 
     # -- health -----------------------------------------------------------------------------
 

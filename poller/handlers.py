@@ -23,8 +23,7 @@ import gevent
 from blinker import Namespace
 from gevent.event import Event
 
-from poller.delivery.event_log import EventLog
-from poller.delivery.subscriber import Subscriber
+from poller.delivery.protocol import Log, Reader
 from poller.runtime import log
 from poller.runtime.hub import in_slices
 from poller.wire import frames, notices, row
@@ -73,8 +72,8 @@ class Handlers:
         self._context = context
         self._signal = Event()
         self._stopped = False
-        self._subscriber: Subscriber | None = None
-        self._log: EventLog | None = None
+        self._subscriber: Reader | None = None
+        self._log: Log | None = None
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
     @property
@@ -84,7 +83,7 @@ class Handlers:
         functions = self._functions or self._on_delete
         return bool(functions) or any(one.has_receivers_for(self._app) for one in signals)
 
-    def begin(self, event_log: EventLog, subscribe: Callable[[Event], Subscriber]) -> None:
+    def begin(self, event_log: Log, subscribe: Callable[[Event], Reader]) -> None:
         """Take a place in the log, if anybody is to be called: rows from now on."""
         if self.wanted and not self.reading:
             self.reading = True

@@ -14,6 +14,7 @@ from poller.doctor import Report, only_to_read, place_of, why
 from poller.reading.database import Database
 from poller.reading.description import TableError
 from poller.reading.survey import Surveyed, survey
+from poller.reading.windows.choice import Choice
 from poller.runtime.settings import Settings, checked_url
 
 
@@ -25,7 +26,8 @@ class CannotBeAsked(Exception):  # noqa: N818 - the text is a sentence
 class Listed:
     """A table or view. `name` is as `rowcast tail` and `Notifier.watch()` take it. `key` is empty
     if it has none by which it can be watched; `named` says that it has to be named, since it is not
-    the primary key. `rows` is an estimate, None if there is none."""
+    the primary key. `rows` is an estimate, None if there is none. What cannot be watched row by row
+    can be watched by `window`; the report then says why, and how to get more."""
 
     name: str
     kind: str
@@ -33,18 +35,21 @@ class Listed:
     named: bool
     rows: int | None
     report: Report
+    window: Choice | None = None
 
     def as_data(self) -> Mapping[str, object]:
-        """For programs. `promise` is `full`, `exceptions` or, if it cannot be watched, null."""
-        report = self.report
-        promise = "exceptions" if report.exceptions else "full"
+        """For programs. `promise` is `full`, `exceptions`, `window` or, if it cannot be watched at
+        all, null."""
+        report, window = self.report, self.window
+        promise = "window" if window else "exceptions" if report.exceptions else "full"
         return {
             "name": self.name,
             "kind": self.kind,
             "key": self.key or None,
             "options": ["--key", self.key] if self.named else [],
             "rows": self.rows,
-            "promise": None if report.problem else promise,
+            "promise": None if report.problem and not window else promise,
+            "window": window and {"key": [*window.key], "order_by": window.order_by},
             "exceptions": [
                 {
                     "fact": one.fact,
@@ -94,7 +99,7 @@ def _listed(one: Surveyed, place: str) -> Listed:
     else:
         report = Report(shape.name, place, one.facts.fence.name, one.facts.findings)
     name = ".".join(_spelt(part) for part in (shape.schema, shape.name) if part is not None)
-    return Listed(name, shape.kind, one.key, one.named, shape.rows, report)
+    return Listed(name, shape.kind, one.key, one.named, shape.rows, report, one.window)
 
 
 def _spelt(part: str) -> str:

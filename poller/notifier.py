@@ -6,27 +6,29 @@ it: a greenlet started before gunicorn forks would be copied into every worker.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from flask import Flask, current_app
+from flask import Flask
 
 from poller import watch as watches
 from poller.access import granted
 from poller.access.granted import Authorize
 from poller.declared import Declared
-from poller.feed import Delivered, Feed
+from poller.feed import Feed
 from poller.reading.database import Database
 from poller.reading.engine import UrlOrEngine
+from poller.running import Running
 from poller.runtime.settings import Settings
 from poller.service import Service
 from poller.watch import Watch
 from poller.web import page, routes
-from poller.web.current import EXTENSION, check_place, service_of
+from poller.web.current import EXTENSION, check_place
+from poller.window_feed import feed_of
 
 
-class Notifier(Declared):
+class Notifier(Declared, Running):
     """Serves the rows of watched tables as Server-Sent Events, and as answers of JSON.
 
         notifier = Notifier()
@@ -49,7 +51,7 @@ class Notifier(Declared):
         settings: Settings | None = None,
         url_prefix: str | None = None,
         default_feed: str | None = None,
-        origins: Sequence[str] = (),
+        origins: Sequence[str] | str = (),
         metrics: Authorize | Literal["public"] | None = None,
         health: Authorize | Literal["public"] | None = None,
     ) -> None:
@@ -89,6 +91,7 @@ class Notifier(Declared):
             url_prefix or "",
             default_feed=default_feed or "",
             origins=origins,
+            authorize=self.authorize,
             metrics=granted.checked(metrics),
             health=granted.checked(health),
         )
@@ -101,52 +104,7 @@ class Notifier(Declared):
         return watches.served(watch, self._label(watch), self.authorize, folder)
 
     def _feed(self, watch: Watch, database: Database, settings: Settings, app: Flask) -> Feed:
-        return Feed(watch, database, settings, self._label(watch), app, app.app_context)
+        return feed_of(watch, database, settings, self._label(watch), app, app.app_context)
 
     def _label(self, watch: Watch) -> str:
         return watch.name if self.name == EXTENSION else f"{self.name}/{watch.name}"
-
-    # -- what an application does with it ---------------------------------------------------
-
-    def feed(self, name: str | None = None, *, app: Flask | None = None) -> Feed:
-        """A feed of `app` (default: the current one), by name or the first. Raises KeyError."""
-        return self._service(app).feed(name)
-
-    def page_token(
-        self, name: str, rows: Iterable[object], *, before: Delivered | None = None
-    ) -> str:
-        """The token of a page that shows `rows`: a stream that is asked to resume there brings what
-        the page does not show, and nothing twice.
-
-        `rows` are ids, mappings, or objects that have the key. They must have been read after this
-        request began, or after `before` was taken from `feed(name).cursor`. While the worker is not
-        ready, the token makes the stream begin with `reset`.
-        """
-        return page.token(self.feed(name), self.name, rows, before)
-
-    def start(self, app: Flask | None = None) -> None:
-        """Begin to poll, in this process. Otherwise the first request does.
-
-        Raises RuntimeError, with what to do, if the standard library is not patched for gevent:
-        streams would hang.
-        """
-        self._service(app).start()
-
-    def stop(self, app: Flask | None = None) -> None:
-        """Stop polling."""
-        self._service(app).stop()
-
-    def wake(self, name: str | None = None, *, app: Flask | None = None) -> None:
-        """Poll now, since a row was inserted here."""
-        self.feed(name, app=app).wake()
-
-    def close(self, name: str, *, app: Flask | None = None) -> None:
-        """End a feed for good: its streams end; a client that asks again gets 204 and stops."""
-        self.feed(name, app=app).close()
-
-    def drain(self, app: Flask | None = None) -> None:
-        """End all streams, within 2 s, and take no new ones: this process is about to end."""
-        self._service(app).drain()
-
-    def _service(self, app: Flask | None) -> Service:
-        return service_of(app or current_app, self.name)

@@ -14,15 +14,18 @@ import gevent
 from poller.access.admission import Admission
 from poller.access.capacity import Capacity
 from poller.access.granted import Authorize
+from poller.access.origins import Origins
+from poller.access.refusals import Refusals
 from poller.access.turns import Turns
 from poller.feed import Feed
 from poller.runtime import log
 from poller.runtime.settings import Settings
-from poller.serving import registry, server
+from poller.serving import registry, server, siblings
 from poller.serving.server import Server, UnfitServerError
 
 DRAIN_S = 1.0  # streams that have not ended by then are cut
 LOOK_S = 0.01  # at whether they have
+DISCONNECT = "disconnect"  # what workers tell each other
 PAGES_THAT_WAIT = 2  # one place in so many may wait for rows: the others are for who does not
 
 
@@ -30,8 +33,8 @@ class Service:
     """The feeds by name, the settings, and the places for their streams.
 
     `default_feed` is the one at `/stream`, if there is one; `origins` are other sites whose pages
-    may read the feeds; `metrics` and `health` say who may see the metrics, and the details of
-    readiness.
+    may read the feeds; `authorize` is the notifier's own, for what no feed says; `metrics` and
+    `health` say who may see the metrics, and the details of readiness.
     """
 
     def __init__(
@@ -41,12 +44,14 @@ class Service:
         url_prefix: str = "",
         *,
         default_feed: str = "",
-        origins: Sequence[str] = (),
+        origins: Sequence[str] | str = (),
+        authorize: Authorize | Literal["public"] | None = None,
         metrics: Authorize | Literal["public"] | None = None,
         health: Authorize | Literal["public"] | None = None,
     ) -> None:
         self.url_prefix = url_prefix
-        self.default_feed, self.origins = default_feed, tuple(origins)
+        self.default_feed, self.origins = default_feed, Origins(origins)
+        self.authorize, self.refusals = authorize, Refusals()
         self.metrics, self.health = metrics, health
         self.feeds = {feed.name: feed for feed in feeds}
         self.settings = settings
@@ -66,6 +71,7 @@ class Service:
         self._patched_when_made = server.is_patched()
         server.check_threads()
         registry.register(self)
+        siblings.ours.on(DISCONNECT, _disconnect_here)
 
     def feed(self, name: str | None = None) -> Feed:
         """A feed by name, or the first one. Raises KeyError."""
@@ -131,6 +137,16 @@ class Service:
         for feed in self.feeds.values():
             feed.stop()
 
+    def disconnect(self, tag: str) -> None:
+        """End all streams of this tag, here now and at the other workers as soon as they hear it.
+        One that does not hear it ends them after their lifetime."""
+        self.disconnect_here(tag)
+        siblings.ours.send(DISCONNECT, [self.url_prefix, tag])
+
+    def disconnect_here(self, tag: str) -> None:
+        for feed in self.feeds.values():
+            feed.streams.disconnect(tag)
+
     def drain(self) -> None:
         """End all streams, within 2 s, and take no new ones: this process is about to end."""
         self.draining = True
@@ -142,3 +158,11 @@ class Service:
             gevent.sleep(LOOK_S)
         for feed in self.feeds.values():
             feed.streams.cut()
+
+
+def _disconnect_here(said: Sequence[str]) -> None:
+    """Another worker says so, of the notifier below this prefix."""
+    prefix, tag = said
+    for service in registry.services():
+        if isinstance(service, Service) and service.url_prefix == prefix:
+            service.disconnect_here(tag)

@@ -16,9 +16,10 @@ ends.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
@@ -29,6 +30,8 @@ from poller.feed import Feed
 from poller.web.current import EXTENSION, service_of
 
 __all__ = ["DrivenFeed", "Frame", "OpenStream", "feed"]
+
+Query = Mapping[str, str | int | Sequence[str | int]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +110,48 @@ class DrivenFeed:
         self._feed.handlers.handle_pending()
 
     def open(
-        self, last_event_id: str | None = None, *, client: FlaskClient | None = None
+        self,
+        last_event_id: str | None = None,
+        *,
+        client: FlaskClient | None = None,
+        query: Query = None,
+        headers: Mapping[str, str] | None = None,
     ) -> OpenStream:
         """Another stream, from now on, or resumed after `last_event_id`.
 
-        `client` may be one that is logged in; default: that of the feed.
+        `client` may be one that is logged in; default: that of the feed. `query` is what stands in
+        the address, as `{"room": 7}`; `headers` may hold an `Authorization`.
         """
-        headers = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
+        resumed = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
         url = self._app.url_map.bind("localhost").build(self._endpoint, {"name": self._feed.name})
         before = {*self._feed.streams}
-        response = (client or self._client).get(url, headers=headers)
+        response = (client or self._client).get(
+            url, headers={**(headers or {}), **resumed}, query_string=query
+        )
         self._opened.callback(response.close)
         for stream in {*self._feed.streams} - before:
             return OpenStream(response, stream.subscriber.next_chunk)
         return OpenStream(response, bytes)
 
     def frames(self) -> list[Frame]:
-        """The events that have come since the last call, in order. Never waits."""
-        return self.stream.frames()
+        """The events that have come since the last call, in order. Never waits.
+
+        Raises RuntimeError if the application refused the stream: nothing will ever come.
+        """
+        return self._opened_stream.frames()
 
     def rows(self) -> list[Any]:
-        """The rows among `frames()`, decoded."""
-        return self.stream.rows()
+        """The rows among `frames()`, decoded. Raises as `frames()` does."""
+        return self._opened_stream.rows()
+
+    @property
+    def _opened_stream(self) -> OpenStream:
+        if self.stream.status_code != HTTPStatus.OK:
+            raise RuntimeError(
+                f"the application answered {self.stream.status_code} to the stream of this feed: "
+                "give testing.feed() a client that may read it"
+            )
+        return self.stream
 
     def close(self) -> None:
         """Close the streams that were opened, and the database's connections."""

@@ -16,11 +16,17 @@ from poller.reading.chosen import Said, with_key
 from poller.reading.database import Database
 from poller.reading.description import Key
 from poller.reading.frozen import Frozen
-from poller.reading.naming import source_name, source_table
+from poller.reading.naming import (
+    is_select,
+    selected_names,
+    source_name,
+    source_table,
+)
 from poller.reading.table import Table
 from poller.runtime.settings import Settings
 
 ALL: Literal["*"] = "*"
+MAX_WINDOW_ROWS = 10_000  # each is in memory, and a client that comes back may need them all
 MARK = "rowcast"  # in a column's `info`
 MOST_REPLAYED = 1_000_000  # rows: as many as a worker may read at its start
 
@@ -36,6 +42,7 @@ class FeedSettings(TypedDict, total=False):
     log_capacity_bytes: int
     max_value_bytes: int
     gap_grace_s: float
+    window_interval_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,8 @@ class Watch:
     handlers: list[RowHandler] = field(default_factory=list)
     authorize: Authorize | Literal["public"] | None = None
     filters: Sequence[str] = ()
+    window: int | None = None  # so many rows of what `order_by` says are the newest
+    order_by: object = None
     replay: int | None = None
     version: str | None = None
     deleted: str | None = None
@@ -82,7 +91,7 @@ class Watch:
     @property
     def rows_change(self) -> bool:
         """Whether the feed also tells of rows that were changed and deleted."""
-        return self.version is not None
+        return self.version is not None or self.window is not None
 
     def table(self, settings: Settings) -> Table:
         """What is watched, as it is read."""
@@ -159,6 +168,8 @@ def said(source: object, name: str, columns: Sequence[str] | None) -> Sequence[s
 
     Raises ValueError if nothing is said.
     """
+    if columns is None and is_select(source):
+        columns = selected_names(source)  # its author listed them
     if columns is None:
         columns = marked(source)
     if columns == ALL:
@@ -173,6 +184,27 @@ def said(source: object, name: str, columns: Sequence[str] | None) -> Sequence[s
     if twice := [one for one in columns if [*columns].count(one) > 1]:
         raise ValueError(f"columns: {twice[0]} is named twice")
     return tuple(columns)
+
+
+def check_kind(watch: Watch) -> None:
+    """Raises ValueError for what does not go together."""
+    name, of_select = watch.name, is_select(watch.source)
+    if watch.window is None:
+        if of_select:
+            raise ValueError(f"{name}: a SELECT can be watched by window: say window=, and key=")
+        if watch.order_by is not None:
+            raise ValueError(f"{name}: order_by= says which rows a window shows: say window=, too")
+        return
+    if watch.version is not None:
+        raise ValueError(f"{name}: a feed follows versions or shows a window: not both")
+    if not 1 <= watch.window <= MAX_WINDOW_ROWS:
+        raise ValueError(f"{name}: window={watch.window} is not from 1 to {MAX_WINDOW_ROWS:,} rows")
+    if watch.replay is not None:
+        raise ValueError(f"{name}: a feed by window has no past to replay")
+    if watch.filters:
+        raise ValueError(f"{name}: a feed by window has no filters; give its SELECT a WHERE")
+    if of_select and not watch.key:
+        raise ValueError(f"{name}: a SELECT has no key of its own: name it (key=)")
 
 
 def marked(source: object) -> Sequence[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from poller.commands.changing import of_changes
+from poller.commands.fitted import fitted
 from poller.commands.target import (
     DATABASE,
     NotDone,
@@ -52,16 +53,23 @@ def doctor(
     key: Key,
     version: str | None,
     deleted: str | None,
+    window: int | None,
+    order_by: str | None,
 ) -> None:
     """Report which guarantees hold for a table, why, and what to change to get them all.
 
     It never writes.
     """
     url, table = target.url_and_table(arguments)
-    from poller.doctor import diagnose
+    from poller.doctor import diagnose, diagnose_window
+    from poller.watch import Watch
 
     settings = settings_of(target.context)
-    report = diagnose(url, table, settings, key, version=version, deleted=deleted)
+    if window or order_by:
+        watch = Watch.of(table, None, key, None, None, {})
+        report = diagnose_window(url, fitted(url, watch, settings, window, order_by), settings)
+    else:
+        report = diagnose(url, table, settings, key, version=version, deleted=deleted)
     _show([report], target.context)
 
 

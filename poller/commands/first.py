@@ -17,6 +17,8 @@ def poll_first(feed: Feed, url: str, settings: Settings) -> None:
     try:
         feed.poller.poll()
     except TableError as error:
+        if watch.window is not None:
+            raise NotDone(f"{watch.name} cannot be watched by window: {error}") from None
         named = watch.key, watch.columns, watch.version, watch.deleted
         report = diagnose(url, watch.source, settings, *named)
         told = [f"{watch.source} cannot be watched: {report.problem or error}", *report.way_out]

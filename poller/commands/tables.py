@@ -32,7 +32,9 @@ Exit status:
 HEADINGS = ("name", "kind", "key", "rows", "promise")
 ROWS = HEADINGS.index("rows")
 FULL, EXCEPTIONS, NOT_WATCHED = "in full", "with exceptions", "none"
-COLOURS = {FULL: "green", EXCEPTIONS: "yellow", NOT_WATCHED: "red"}
+BY_WINDOW = "newest rows"
+MOST_OF_A_KEY = 3
+COLOURS = {FULL: "green", EXCEPTIONS: "yellow", BY_WINDOW: "yellow", NOT_WATCHED: "red"}
 
 
 @click.command(
@@ -53,8 +55,11 @@ def tables(target: Target, url: str | None, form: str) -> None:
     """List every table and view of a database: its key, about how many rows it has, and whether it
     can be watched.
 
+    In full: each row once, through anything. Newest rows: by window, as rowcast tail and watch take
+    such a table by themselves.
+
     Below the list is what is missing: for a table with exceptions, what is not promised; for one
-    that cannot be watched, why not, and the SQL that changes that. It never writes.
+    without an integer key, the SQL that gives it one. It never writes.
     """
     where = target.url(url)
     from poller.inventory import CannotBeAsked, take_inventory
@@ -95,10 +100,20 @@ def _list(listed: Sequence[Listed]) -> Iterator[str]:
 
 def _cells(one: Listed) -> tuple[str, ...]:
     rows = "" if one.rows is None else f"{one.rows:,}"
-    return safe(one.name), one.kind, safe(one.key), rows, _promise(one)
+    return safe(one.name), one.kind, safe(_key(one)), rows, _promise(one)
+
+
+def _key(one: Listed) -> str:
+    """That of a window may have so many columns that a list has no room for them."""
+    if one.window is None:
+        return one.key
+    key = one.window.key
+    return ", ".join(key) if len(key) <= MOST_OF_A_KEY else f"{len(key)} columns"
 
 
 def _promise(one: Listed) -> str:
+    if one.window is not None:
+        return BY_WINDOW
     if one.report.problem:
         return NOT_WATCHED
     promise = EXCEPTIONS if one.report.exceptions else FULL
@@ -133,5 +148,7 @@ def _problems(listed: Sequence[Listed]) -> Iterator[str]:
         if one.report.problem:
             yield ""
             told = safe(f"{one.name}: {one.report.problem}")
-            yield click.style(told, fg=COLOURS[NOT_WATCHED])
+            yield click.style(told, fg=COLOURS[BY_WINDOW if one.window else NOT_WATCHED])
+            if one.window:
+                yield "  promised: the newest rows, two looks after each change; for each row once:"
             yield from (safe(f"  {line}") for line in one.report.way_out if line)

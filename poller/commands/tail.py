@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from poller.commands.changing import of_changes, split_names
+from poller.commands.fitted import fitted
 from poller.commands.layout import coloured
 from poller.commands.target import (
     DATABASE,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from poller.runtime.settings import Settings
     from poller.watch import Watch
 
+TOKEN_DOTS = 2  # in that of a window
 EXAMPLES = """\b
 Examples:
   rowcast tail shop.db orders                 new rows, from now on
@@ -33,6 +35,7 @@ Examples:
   rowcast tail shop.db orders --exit-after 1  wait for one row
   rowcast tail shop.db orders --format json | jq .total
   rowcast tail shop.db orders --version version --deleted deleted_at
+  rowcast tail shop.db orders --window 50 --order-by placed_at
 """
 STATUS = """\b
 Exit status:
@@ -84,6 +87,8 @@ def tail(
     key: Key,
     version: str | None,
     deleted: str | None,
+    window: int | None,
+    order_by: str | None,
 ) -> None:
     """Print the rows of a table as they are inserted, each once.
 
@@ -91,8 +96,8 @@ def tail(
     the database is away, tail waits for it and goes on. Where less is promised, standard error says
     so; rowcast doctor says why.
 
-    With --version each change is printed, too: the row as it is then, after a ~, or the key of one
-    that was deleted, after a -. In JSON "op" says which, in CSV a column of that name.
+    With --version or --window each change is printed, too: the row as it is then, after a ~, or the
+    key of one that was deleted, after a -. In JSON "op" says which, in CSV a column of that name.
 
     When it ends, it says on standard error how to go on: --from TOKEN begins with the first row
     that was not printed, or that the reader of a pipe did not take.
@@ -103,6 +108,7 @@ def tail(
     last_event_id = _last_event_id(start)
     asked = key, split_names(columns) if columns else None, version, deleted
     watch, url, settings = _watch(target, arguments, *asked)
+    watch = fitted(url, watch, settings, window, order_by)
     from poller.commands.tailing import Tailing
 
     tailing = Tailing(watch, url, settings, last_event_id, _printer(form), most)
@@ -113,10 +119,14 @@ def _last_event_id(start: str) -> str | None:
     if start == "now":
         return None
     start = start.strip("'")  # as a script may have read it from standard error
+    from poller.window.token import parse
     from poller.wire.event_id import parse_last_event_id
 
     try:
-        parse_last_event_id(start)
+        if start.count(".") == TOKEN_DOTS:
+            parse(start, "")
+        else:
+            parse_last_event_id(start)
     except ValueError:
         raise click.BadParameter(
             f"{start!r} is neither 0, nor now, nor a token that an earlier tail printed at its end",
@@ -147,6 +157,8 @@ def _watch(
             columns or watch.columns_to_look,
             version=version or watch.version,
             deleted=deleted or watch.deleted,
+            window=watch.window,
+            order_by=watch.order_by,
         )
         return shown, found.database, found.settings
     url, table = target.url_and_table(arguments)

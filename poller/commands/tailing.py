@@ -24,12 +24,12 @@ from poller.commands.printers import CLEAR, DELETE, UPSERT, Printer
 from poller.commands.stream import Reader
 from poller.commands.target import NotDone
 from poller.doctor import only_to_read, why
-from poller.feed import Feed
 from poller.reading.database import Database
 from poller.reading.description import TableError
 from poller.runtime import log
 from poller.runtime.settings import Settings
 from poller.watch import Watch
+from poller.window_feed import feed_of
 from poller.wire import notices
 from poller.wire.frames import ROW, Event
 from poller.wire.row import CLEAR_EVENT, DELETE_EVENT, UNREADABLE_EVENT
@@ -76,7 +76,7 @@ class Tailing:
             self._database = Database(to_read, query_timeout_s=settings.query_timeout_s)
         except (ValueError, ImportError, SQLAlchemyError, TableError) as error:
             raise NotDone(why(error)) from None
-        self._feed = Feed(watch, self._database, self._settings)
+        self._feed = feed_of(watch, self._database, self._settings)
         self._reader = Reader(self._feed, last_event_id)
         self._output = Output(sys.stdout.buffer, lambda: self._reader.stopped)
         self._printer = printer
@@ -110,7 +110,7 @@ class Tailing:
         try:
             poll_first(self._feed, self._url, self._settings)
             if self._shows_changes:
-                self._printer.shows_changes(self._feed.source.table.description.columns.names)
+                self._printer.shows_changes(self._feed.columns)
         finally:
             self._asking = False
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from poller.commands.changing import MAX_WINDOW_ROWS, split_names
 from poller.commands.target import (
     DATABASE,
     NotDone,
@@ -44,7 +45,15 @@ Exit status:
 )
 @click.argument("arguments", nargs=-1, metavar="[URL] [TABLE]...")
 @click.option("--columns", metavar="A,B,…", help="Only these columns, of one table.")
-@click.option("--key", metavar="COLUMN", help="The integer key of one table, if not the primary.")
+@click.option("--key", metavar="COLUMN", help="The key of one table, if not the primary.")
+@click.option(
+    "--window",
+    metavar="N",
+    type=click.IntRange(1, MAX_WINDOW_ROWS),
+    help="Show the newest N rows of one table with all their changes. Chosen by itself, with 200, "
+    "where there is no integer key.",
+)
+@click.option("--order-by", metavar="COLUMN", help="With --window: which rows are the newest.")
 @click.option(
     "--port",
     metavar="N",
@@ -54,21 +63,32 @@ Exit status:
 )
 @for_a_database
 def watch(
-    target: Target, arguments: Sequence[str], columns: str | None, key: str | None, port: int
+    target: Target,
+    arguments: Sequence[str],
+    columns: str | None,
+    key: str | None,
+    window: int | None,
+    order_by: str | None,
+    port: int,
 ) -> None:
-    """Show tables in a page, with each new row as it is committed. Without TABLE the page lists all
-    tables and views, and what is promised of each, to choose from.
+    """Show tables in a page, with each new row as it is committed; by window, with each change.
+    Without TABLE the page lists all tables and views, and what is promised of each, to choose from.
 
     The page is for you alone: it is served on 127.0.0.1, and the address that is printed opens
     once, in one browser. Nothing is written to the database.
     """
     where, names = _url_and_tables(target, arguments)
-    if (columns or key) and len(names) != 1:
-        raise click.UsageError("--columns and --key are for one table: name it, and no other")
+    given = {"--columns": columns, "--key": key, "--window": window, "--order-by": order_by}
+    if any(given.values()) and len(names) != 1:
+        raise click.UsageError(f"{', '.join(given)} are for one table: name it, and no other")
     if not target.context.find_object(OwnProcess):
-        _become_own_program(where, names, columns, key, port)
-    chosen = [name.strip() for name in columns.split(",")] if columns else None
-    _run(where, _tables(where, settings_of(target.context), names, key, chosen), port)
+        _become_own_program(where, names, {**given, "--port": port})
+    asked = _names(key), _names(columns), window, order_by
+    _run(where, _tables(where, settings_of(target.context), names, *asked), port)
+
+
+def _names(text: str | None) -> Sequence[str] | None:
+    return split_names(text) if text else None
 
 
 def _url_and_tables(target: Target, arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
@@ -90,8 +110,10 @@ def _tables(
     url: str,
     settings: Settings,
     names: Sequence[str],
-    key: str | None,
+    key: Sequence[str] | None,
     columns: Sequence[str] | None,
+    window: int | None,
+    order_by: str | None,
 ) -> Tables:
     """Those that were named were read once. Raises NotDone."""
     from sqlalchemy.exc import SQLAlchemyError
@@ -103,7 +125,8 @@ def _tables(
     from poller.watching.tables import Tables
 
     try:
-        tables = Tables(url, settings, names, key, columns)
+        one = key[0] if key and len(key) == 1 else key
+        tables = Tables(url, settings, names, one, columns, window, order_by)
     except (ValueError, ImportError, SQLAlchemyError, TableError) as error:
         raise NotDone(why(error)) from None
     try:
@@ -137,14 +160,11 @@ def _run(url: str, tables: Tables, port: int) -> None:
     serve(server, tables, said)
 
 
-def _become_own_program(
-    url: str, names: Sequence[str], columns: str | None, key: str | None, port: int
-) -> None:
+def _become_own_program(url: str, names: Sequence[str], given: Mapping[str, object]) -> None:
     """Under `flask rowcast` the application is imported by now, and it is too late to make the
     process one that serves streams. The database goes by the environment: it may have a password.
     """
-    given = {"--columns": columns, "--key": key, "--port": str(port)}
-    options = [part for name, value in given.items() if value for part in (name, value)]
+    options = [part for name, value in given.items() if value for part in (name, str(value))]
     program = [sys.executable, "-m", "poller", "watch", *options, "--", *names]
     sys.stdout.flush()
     os.execve(sys.executable, program, {**os.environ, "DATABASE_URL": url})  # noqa: S606

@@ -5,6 +5,12 @@ different Last-Event-IDs. Where the ring does not reach back to these, each woul
 pages of the table. So who asks while such a query is under way waits for it, and who comes within
 `KEPT_S` gets the page from memory: the database sees few queries, however many the streams.
 
+Streams with a filter come back with an id each, and each lacks other rows. Up to `BLOCK_LACKED`
+ids, they share blocks of all rows, out of which each picks its own (`block.py`). Beyond that, SQL
+narrows, per view: most rows would be read in vain. What SQL found is then picked again, by Python.
+What a page says something of, and whether it was cut off, follows from what SQL found: a full page
+that Python empties is not the end.
+
 Safety. A client counts an id in its page without a row as "can never appear". For that the query
 must have begun after this was certain of the id, and it is the same certainty for everybody:
 
@@ -15,7 +21,8 @@ must have begun after this was certain of the id, and it is the same certainty f
 - That does not hold up to the log's floor, where a transaction that is older than the worker may
   still bring a row. While there is a floor, clients leave those ids open and ask again every
   second; once it is gone, they ask once more and believe the answer. Each answer must be younger
-  than the one before: so a page is nothing to those who ask later.
+  than the one before: so a page is nothing to those who ask later. (A row of another view is an
+  answer, too: so while there is a floor, SQL does not narrow.)
 - In another generation of the log the same ids are other rows. The table may have become another
   one before the poller has noticed: a page whose history the log does not know, or whose counter is
   below what was asked for, is for nobody (`OtherHistory`); the next poll says what it is now.
@@ -29,89 +36,49 @@ was, as it does from the ring, for much longer; but see `changes_log.py`.
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import NamedTuple
 
-import gevent
-from gevent.lock import BoundedSemaphore
-
-from poller.delivery.losses import Losses
+from poller.delivery.block import Block
+from poller.delivery.kept_pages import KeptPages
 from poller.delivery.page import PAGE_BYTES, Body, Page, paged
-from poller.ids.ranges import Range, clip, subtract
-from poller.runtime import log
-from poller.runtime.hub import in_slices
-from poller.wire import row
-from poller.wire.row import Row
+from poller.delivery.queries import Queries, Unwanted, Wanted
+from poller.delivery.table_rows import PageReader, TableRows
+from poller.delivery.view import ALL, View
+from poller.ids.ranges import Range, above, clip, contains, size, subtract
 
-QUERIES_AT_ONCE = 2  # per feed: of the worker's few connections the other feeds need some
 FIRST_QUERY_ROWS = 50  # later ones are fitted to PAGE_BYTES
-# A worker's clients come back over 2 to 12 s (see streams.py): within that each page is read a few
-# times, not hundreds. Longer would save little more, and send rows that are older.
-KEPT_S = 5.0
-KEPT_BYTES = 16 * 2**20  # per feed, beside the log's 64 MB; some 30,000 rows of 200 bytes
-KEPT_PAGES = 256  # each is looked at by whoever asks
 # Asked for at once. A forged Last-Event-ID may name 3,000: a page of rows needs few of them.
 QUESTION_RANGES = 500
+# Ids. A view's own query takes 0.4 ms if an index leads to its rows, and 34 ms if none does (for
+# 200,000 ids); 10,000 ids for everybody take some 60 ms, once.
+BLOCK_LACKED = 10_000
+FIRST_BLOCK_IDS = 2048  # a power of two, and so are the others: they are fitted to BLOCK_BYTES
+FEWEST_BLOCK_IDS, MOST_BLOCK_IDS = 64, 8192
+BLOCK_BYTES = 2 * 2**20  # of bodies
+BLOCK_TRIES = 8  # a block may end before the id for which it was asked; then the next is asked for
 
 
-class FoundRows(Protocol):
-    """The rows, the name of their history, and the greatest id that it had, if that is told."""
-
-    @property
-    def epoch(self) -> str: ...
-    @property
-    def counter(self) -> int | None: ...
-    @property
-    def rows(self) -> list[Row]: ...
-
-
-class OtherHistory(Exception):  # noqa: N818 - no fault: the next poll finds out
-    """The table is not, or not by this name, the one that is being streamed."""
-
-
-def _began_again(found: FoundRows, asked: Sequence[Range]) -> bool:
-    """Whether the ids started again. All that is asked for was delivered, so the table had it."""
-    return found.counter is not None and found.counter < asked[-1][1]
-
-
-PageReader = Callable[[Sequence[Range], int], FoundRows]
 AsOf = tuple[int, ...]  # the log's generation, its floor, how often that was asked about
-Wanted = Callable[[], bool]  # whether somebody still waits for the page
+Known = Callable[[int, int], Sequence[Range]]  # of the ids between, those in the log's base
 
 
-class Unwanted(Exception):  # noqa: N818 - no fault: who asked has left
-    """Nobody waits for the page any more."""
+class _Question(NamedTuple):
+    """For whom an answer is good: SQL narrows to a view, or it is for all."""
+
+    as_of: AsOf
+    narrowed: View = ALL
+    in_blocks: bool = False
 
 
 def _always() -> bool:
     return True
 
 
-@dataclass(eq=False, slots=True)
-class _Query:
-    """One that is under way, for all who ask for its lowest id. The greenlet is its own: an asker
-    may be killed, and the others still get their page, on a connection that nobody spoilt."""
-
-    as_of: AsOf
-    ranges: Sequence[Range]
-    askers: list[Wanted] = field(default_factory=list)
-    begun: bool = False
-    greenlet: gevent.Greenlet[..., Any] = field(init=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    page: Page
-    as_of: AsOf
-    until: float
-
-
 class Backfill:
     """The pages of one feed. `read_page(ranges, rows)` is the query, of at most `batch_rows`;
-    `epochs()` are the names of the history that is being streamed."""
+    `epochs()` are the names of the history that is being streamed. Its rows have values of the
+    columns `filters`."""
 
     def __init__(
         self,
@@ -119,99 +86,90 @@ class Backfill:
         read_page: PageReader,
         batch_rows: int,
         epochs: Callable[[], Container[str]],
+        filters: Sequence[str] = (),
     ) -> None:
-        self._feed = feed
-        self._losses = Losses(feed)
-        self._read_page = read_page
+        self._table = TableRows(feed, read_page, epochs, filters)
         self._batch_rows = batch_rows
-        self._epochs = epochs
         self._query_rows = min(FIRST_QUERY_ROWS, batch_rows)
-        self._turns = BoundedSemaphore(QUERIES_AT_ONCE)
-        self._under_way: dict[tuple[AsOf, int], _Query] = {}
-        self._kept: deque[_Kept] = deque()  # the oldest first
-        self._kept_bytes = 0
-        self._timer: Any = None
+        self._block_ids = FIRST_BLOCK_IDS
+        self._queries = Queries[Page](feed)
+        self._kept = KeptPages()
 
-    def page(self, ranges: Sequence[Range], as_of: AsOf, wanted: Wanted = _always) -> Page:
-        """The lowest ids of `ranges`, with at least one row, or all of them where there is none.
+    def page(
+        self,
+        ranges: Sequence[Range],
+        as_of: AsOf,
+        wanted: Wanted = _always,
+        view: View = ALL,
+        known: Known | None = None,
+    ) -> Page:
+        """What there is of a view in the lowest ids of `ranges`, with at least one row, or in all
+        of them where there is none.
 
         `as_of` is the log's at the moment at which `ranges` were found to be missing. Raises what
         the query raises, to all who wait for it; Unwanted when that is nobody.
         """
-        left = ranges
+        question = _question(ranges, as_of, view)
+        left, seen = ranges, list[Body]()
         while True:
             if not wanted():
                 raise Unwanted
-            part = self._part(left[:QUESTION_RANGES], as_of, wanted)
+            page = self._page(question, left[:QUESTION_RANGES], wanted, known)
+            page = page if question.narrowed.tag else page.of(view)
+            part = page.part(left[:QUESTION_RANGES])
             left = subtract(left, part.asked)
+            seen += part.seen if question.in_blocks and as_of[1] else ()
             if part.rows or not left:
                 asked = clip(ranges, high=part.upto)
-                return part if asked == part.asked else Page(asked, part.rows)
+                return part if asked == part.asked else Page(asked, part.rows, seen or None)
 
-    def _part(self, ranges: Sequence[Range], as_of: AsOf, wanted: Wanted) -> Page:
+    def _page(
+        self, question: _Question, ranges: Sequence[Range], wanted: Wanted, known: Known | None
+    ) -> Page:
+        """One that says something of the lowest id of `ranges`."""
         lowest = ranges[0][0]
-        self._forget_old()
-        for kept in self._kept:
-            if kept.as_of == as_of and lowest in kept.page:
-                return kept.page.part(ranges)
-        return self._ask(ranges, as_of, wanted).part(ranges)
+        if question.in_blocks and known is not None:
+            for _ in range(BLOCK_TRIES):
+                if page := self._kept.find(question, lowest):
+                    return page
+                page = self._ask(question, self._block(question, lowest, known) or ranges, wanted)
+                if lowest in page:
+                    return page
+        return self._kept.find(question, lowest) or self._ask(question, ranges, wanted)
 
-    # -- queries under way ------------------------------------------------------------------
+    def _block(self, question: _Question, lowest: int, known: Known) -> Sequence[Range]:
+        """What to ask for in place of an id: the ids around it that may be asked for, so that all
+        who lack some of them ask for the same."""
+        low = lowest - lowest % self._block_ids
+        ranges = known(low, low + self._block_ids - 1)
+        for page in self._kept.all(question):
+            ranges = subtract(ranges, page.asked)
+        if not contains(ranges[:QUESTION_RANGES], lowest):
+            ranges = above(ranges, lowest - 1)
+        return ranges[:QUESTION_RANGES]
 
-    def _ask(self, ranges: Sequence[Range], as_of: AsOf, wanted: Wanted) -> Page:
-        key = as_of, ranges[0][0]
-        query = self._under_way.get(key)
-        if query is None:
-            query = self._under_way[key] = _Query(as_of, ranges)
-            query.greenlet = gevent.spawn(self._run, query)
-        query.askers.append(wanted)
-        try:
-            outcome = query.greenlet.get()
-        finally:
-            query.askers.remove(wanted)
-            if not (query.askers or query.begun):  # who comes and goes shall not fill the queue
-                del self._under_way[key]
-                query.greenlet.kill(block=False)
-        if isinstance(outcome, Page):
-            return outcome
-        raise outcome.with_traceback(None)  # or it would grow with each who raises it
+    # -- reading ----------------------------------------------------------------------------
 
-    def _run(self, query: _Query) -> Page | Exception:
-        """The page that begins with the lowest id of the query; the others are kept, too."""
-        with self._turns:
-            if not query.askers:  # its turn came before the kill did; then it must not begin
-                raise gevent.GreenletExit
-            query.begun = True
-            try:
-                if not any(wanted() for wanted in query.askers):
-                    return Unwanted()
-                pages = self._read(query.ranges)
-            except Exception as error:  # noqa: BLE001 - raised again in those who wait
-                log.warning("backfill failed", feed=self._feed, error=type(error).__name__)
-                return error
-            else:
-                for page in reversed(pages):
-                    self._keep(page, query.as_of)
-                return pages[0]
-            finally:
-                del self._under_way[query.as_of, query.ranges[0][0]]
+    def _ask(self, question: _Question, ranges: Sequence[Range], wanted: Wanted) -> Page:
+        def read() -> Page:
+            of = self._read_block if question.in_blocks else self._read_pages
+            pages = of(question.narrowed, ranges)
+            for page in reversed(pages):
+                self._kept.keep(question, page)
+            return pages[0]
 
-    def _read(self, ranges: Sequence[Range]) -> list[Page]:
-        limit = self._query_rows
-        found = self._read_page(ranges, limit)
-        if found.epoch not in self._epochs() or _began_again(found, ranges):
-            raise OtherHistory
-        rows = found.rows
-        bodies: list[Body] = [(new.id, self._body(new)) for new in in_slices(rows)]
-        cut_off = row.is_cut_off(rows, limit)
-        self._fit(sum(len(body) for _, body in bodies), cut_off=cut_off)
-        return paged(clip(ranges, high=rows[-1].id) if cut_off else ranges, bodies)
+        return self._queries.ask((question, ranges[0][0]), wanted, read)
 
-    def _body(self, new: Row) -> bytes:
-        body, problem = row.body(new)
-        if problem is not None:
-            self._losses.report(new.id, problem)
-        return body
+    def _read_pages(self, view: View, ranges: Sequence[Range]) -> list[Page]:
+        """As many as a query brings."""
+        found = self._table.read(view, ranges, self._query_rows)
+        self._fit(found.size_bytes, cut_off=found.cut_off)
+        return paged(found.asked, found.rows)
+
+    def _read_block(self, view: View, ranges: Sequence[Range]) -> list[Page]:
+        found = self._table.read(view, ranges, self._block_ids)
+        self._fit_block(found.size_bytes, len(found.rows))
+        return [Block(found.asked, found.rows, self._table.filters, found.values)]
 
     def _fit(self, size_bytes: int, *, cut_off: bool) -> None:
         """Ask for as many rows next time as make about a page."""
@@ -220,31 +178,16 @@ class Backfill:
         elif cut_off and size_bytes < PAGE_BYTES // 4:
             self._query_rows = min(self._batch_rows, self._query_rows * 2)
 
-    # -- pages that are kept ----------------------------------------------------------------
+    def _fit_block(self, size_bytes: int, rows: int) -> None:
+        if size_bytes > BLOCK_BYTES:
+            self._block_ids = max(FEWEST_BLOCK_IDS, self._block_ids // 2)
+        elif size_bytes < BLOCK_BYTES // 4 and rows > self._block_ids // 2:
+            self._block_ids = min(MOST_BLOCK_IDS, self._block_ids * 2)
 
-    def _keep(self, page: Page, as_of: AsOf) -> None:
-        self._kept.append(_Kept(page, as_of, time.monotonic() + KEPT_S))
-        self._kept_bytes += page.size_bytes
-        while self._kept_bytes > KEPT_BYTES or len(self._kept) > KEPT_PAGES:
-            self._forget()
-        self._forget_later()
 
-    def _forget(self) -> None:
-        self._kept_bytes -= self._kept.popleft().page.size_bytes
-
-    def _forget_old(self) -> None:
-        now = time.monotonic()
-        while self._kept and self._kept[0].until <= now:
-            self._forget()
-
-    def _forget_later(self) -> None:
-        """Also when nobody asks any more: memory goes back to where it was."""
-        if self._timer is None and self._kept:
-            self._timer = gevent.get_hub().loop.timer(KEPT_S)
-            self._timer.start(self._time_is_over)
-
-    def _time_is_over(self) -> None:
-        self._timer.close()
-        self._timer = None
-        self._forget_old()
-        self._forget_later()
+def _question(ranges: Sequence[Range], as_of: AsOf, view: View) -> _Question:
+    if not view.columns:
+        return _Question(as_of)
+    if as_of[1] or size(ranges) <= BLOCK_LACKED:
+        return _Question(as_of, in_blocks=True)
+    return _Question(as_of, view)

@@ -24,7 +24,7 @@ A client that lacks nothing below its position needs no such pass: all that it l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gevent.event import Event
@@ -41,8 +41,10 @@ STALE_KEYS = 1000  # of rows that have left the ring; then they are looked for, 
 class ChangesLog(EventLog):
     """The ring, and where the newest entry of each row is in it."""
 
-    def __init__(self, capacity_rows: int, capacity_bytes: int) -> None:
-        super().__init__(capacity_rows, capacity_bytes)
+    def __init__(
+        self, capacity_rows: int, capacity_bytes: int, filters: Sequence[str] = ()
+    ) -> None:
+        super().__init__(capacity_rows, capacity_bytes, filters)
         self._newest: dict[str, int] = {}  # a row's key → the seq of its entry
         self._begun = self._thorough = 0  # of the thorough passes: how many began, the last ended
         self._wanted = 0  # this one, and those before it

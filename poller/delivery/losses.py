@@ -13,7 +13,7 @@ class Losses:
         self._feed = feed
         self._known: set[str] = set()  # columns that the log has named
 
-    def report(self, row_id: int, problem: Problem) -> None:
+    def report(self, row_id: object, problem: Problem) -> None:
         """A row, or some of its columns. A column is named at the first row only: the next
         thousand would say the same, at every start of every worker."""
         if not problem.withheld:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from poller.delivery.entry import Entry
+from poller.delivery.view import View
 from poller.ids.named import Named
 from poller.ids.ranges import Range, clip, subtract
 from poller.ids.steps import Steps
@@ -28,12 +29,17 @@ class Replayed(NamedTuple):
 
 
 def replay(
-    epoch: str, held: Named, entries: Sequence[Entry], waits_for: Sequence[Range]
+    view: View,
+    prefix: str,
+    held: Named,
+    entries: Sequence[Entry],
+    waits_for: Sequence[Range],
 ) -> Replayed:
-    """The rows of `entries` that are not in `held`, as many as make a chunk.
+    """The rows of `entries`, which are all of a view's from a place on, that are not in `held`, as
+    many as make a chunk. `prefix` stands in their ids.
 
-    The client has all that was delivered before `entries`. So after each of them it has all that
-    the worker had: rows, and ids that can never appear, but for those in `waits_for`.
+    The client has all of the view that was delivered before `entries`. So after each of them it
+    has all that the worker had: rows, and ids that can never appear, but for those in `waits_for`.
     """
     frames: list[bytes] = []
     size = looked_at = 0
@@ -45,7 +51,8 @@ def replay(
             continue
         steps = Steps(held, taken, new[0].row_id, new[-1].row_id)
         for entry in in_slices(new):
-            frames.append(event_id.frame_under(epoch, steps.token(entry.row_id), entry.lines))
+            lines = view.lines(entry.lines)
+            frames.append(event_id.frame_under(prefix, steps.token(entry.row_id), lines))
             size += len(frames[-1])
             if size > CHUNK_BYTES:
                 looked_at += run.index(entry) + 1

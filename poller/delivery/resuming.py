@@ -9,6 +9,7 @@ from gevent.event import Event
 from poller.delivery.bound import bounded
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
+from poller.delivery.view import ALL, View
 from poller.wire import event_id, notices
 
 # Hundreds of gaps take milliseconds to read: not in the hub's round, nor many at once.
@@ -27,15 +28,19 @@ class Asked(NamedTuple):
     unsure: bool = False
 
 
-def asked(event_log: EventLog, last_event_id: str | None, replay: int | None = None) -> Asked:
+def asked(
+    event_log: EventLog, last_event_id: str | None, replay: int | None = None, view: View = ALL
+) -> Asked:
     """What the client asks of this log, which is ready. `replay` is how many of the newest rows it
-    may ask for, None for all."""
+    may ask for, None for all; `view` is its present view."""
     try:
         resume = event_id.parse_last_event_id(last_event_id)
     except ValueError:
         return Asked(None, notices.MALFORMED_ID)
     if resume is None:
         return Asked(None)
+    if resume.view not in (None, view.tag):
+        return Asked(None, notices.VIEW_CHANGED)
     if resume.epoch and not event_log.knows(resume.epoch, resume.cursor.position):
         return Asked(None, notices.UNKNOWN_HISTORY, unsure=True)
     if resume.cursor.position > event_log.counter:
@@ -55,6 +60,7 @@ class Resuming:
         "_log",
         "_replay",
         "_signal",
+        "_view",
     )
 
     def __init__(
@@ -63,8 +69,10 @@ class Resuming:
         last_event_id: str | None,
         signal: Event,
         replay: int | None = None,
+        view: View = ALL,
     ) -> None:
         self._log = event_log
+        self._view = view
         self._last_event_id = last_event_id
         self._signal = signal
         self._replay = replay
@@ -79,7 +87,7 @@ class Resuming:
     def asked(self) -> Asked | None:
         """What the client asks for; None while only another pass can tell. The signal is set after
         each."""
-        answer = asked(self._log, self._last_event_id, self._replay)
+        answer = asked(self._log, self._last_event_id, self._replay, self._view)
         if answer.unsure and not self._table_was_read_since():
             self._log.await_pass(self._signal)
             return None

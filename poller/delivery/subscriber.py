@@ -1,14 +1,11 @@
 """Delivery: what one stream's client is sent next.
 
-It knows neither Flask nor SQL nor a socket: `fanout.py` and `response_stream.py` write what they
-take from here. A `Subscriber` is a position in the log and the set of rows its client holds;
-it is in one of two states:
+A `Subscriber` is a position in the log and the set of rows its client holds, in one of two states:
 
-- live: the client holds exactly what the worker's cursor held at `seq`. It gets the log's bytes,
-  joined once for everybody, under the worker's own ids.
-- catching up: it holds some other set. What it lacks comes from the table in pages, then from the
-  ring, each row under an id made of the client's own set. Once it lacks nothing it is live. A
-  client that is ahead of a lagging worker stays here until the worker has caught up.
+- live: the client holds exactly what the worker's cursor held at `seq`, as far as it is in its
+  view. It gets the log's bytes, joined once for everybody in the view, under the worker's own ids.
+- catching up: it holds some other set, and gets what it lacks, from the table in pages, then from
+  the ring, under ids made of that set. One that is ahead of a lagging worker waits here.
 
 So a stream dropped after any byte resumes exactly: the last id the client took names the set of
 rows it was sent.
@@ -24,12 +21,14 @@ from dataclasses import InitVar, dataclass, field
 import gevent
 from gevent.event import Event
 
-from poller.delivery.backfill import Backfill, Unwanted
+from poller.delivery.backfill import Backfill
 from poller.delivery.entry import Batch
 from poller.delivery.event_log import EventLog
 from poller.delivery.place import Place
+from poller.delivery.queries import Unwanted
 from poller.delivery.replay import CHUNK_BYTES
 from poller.delivery.resuming import Resuming
+from poller.delivery.view_index import OpenView
 from poller.ids.named import Named
 from poller.ids.ranges import Range, clip
 from poller.runtime import metrics
@@ -42,24 +41,26 @@ DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the 
 
 @dataclass(slots=True, eq=False)
 class Subscriber:
-    """One open stream, as a position. Its writer takes `next_chunk()` until that is empty, and
-    again whenever the log sets `signal`.
+    """One open stream. Its writer takes `next_chunk()` until that is empty, and again whenever the
+    log sets `signal`.
 
     `last_event_id` is what the client sent, None for "from now". `why_waiting()` says why the feed
     is not ready. `pause(seconds)` waits while the database is away. `turn` is held for each step of
     a catch-up: see `access/turns.py`. `replay` bounds how far back it may ask: see `bound.py`.
-    `rows` counts what was sent. Once the stream is `stopped`, nothing more is done for its client.
+    `opened` is the view, by default all rows. `rows` counts what was sent. Once it is `stopped`,
+    nothing more is done for its client.
     """
 
     _feed: str
-    _log: EventLog
+    event_log: InitVar[EventLog]
     _backfill: Backfill
     last_event_id: InitVar[str | None]
     signal: InitVar[Event]
     _why_waiting: Callable[[], str]
     _pause: Callable[[float], object] = gevent.sleep
     _turn: Callable[[], AbstractContextManager[None]] = nullcontext
-    _replay: int | None = None
+    _replay: InitVar[int | None] = None
+    opened: InitVar[OpenView | None] = None
     rows: int = 0
     stopped: bool = False
     _place: Place = field(init=False)
@@ -68,9 +69,24 @@ class Subscriber:
     _said_live: bool = False
     _said_waiting: str = ""
 
-    def __post_init__(self, last_event_id: str | None, signal: Event) -> None:
-        self._place = Place(self._log)
-        self._resuming = Resuming(self._log, last_event_id, signal, self._replay)
+    def __post_init__(
+        self,
+        log: EventLog,
+        last_id: str | None,
+        signal: Event,
+        replay: int | None,
+        opened: OpenView | None,
+    ) -> None:
+        self._place = Place(log, opened or log.views.everything)
+        self._resuming = Resuming(log, last_id, signal, replay, self.view.view)
+
+    @property
+    def _log(self) -> EventLog:
+        return self._place.log
+
+    @property
+    def view(self) -> OpenView:
+        return self._place.opened
 
     @property
     def is_live(self) -> bool:
@@ -127,58 +143,59 @@ class Subscriber:
 
     def _resume(self, resume: event_id.Resume) -> bytes:
         named = Named.of(resume.cursor)
-        # Only a client that has exactly what the worker had may go on with the log's own bytes.
+        # Only who has exactly what the worker had may go on with the log's own bytes.
         mark = named.mark if resume.mark is None else resume.mark
         seq, held = self._log.locate(named.position, mark) or (None, named)
         self._begin(held, seq)
-        self._place.unproven = clip(held.cursor.holes, high=self._log.floor)
+        self._place.doubt(clip(held.cursor.holes, high=self._log.floor))
         kind = "log" if self._place.live else "table" if self._place.missing() else "ring"
         metrics.resumes.labels(self._feed, kind).inc()
         return self._start(resumed=True)
 
     def _start(self, *, resumed: bool) -> bytes:
-        start = self._frame(notices.start(self._feed, resumed=resumed, key=self._log.key))
+        start = self._place.frame(notices.start(self._feed, resumed=resumed, key=self._log.key))
         return start + (self._live_event() if self._place.live else b"")
 
     def _reset(self, reason: str) -> bytes:
-        """Tell the client to load the rows again; the stream goes on from now.
-
-        At its beginning `start` has no id: dropped before the reset, the client is to get it again.
-        """
+        """Tell the client to load the rows again; the stream goes on from now. At its beginning
+        `start` has no id: dropped before the reset, the client is to get it again."""
         metrics.resets.labels(self._feed, reason).inc()
         lines = b"" if self._place.generation else notices.start(self._feed, resumed=False)
         start = lines and sse.without_id(lines)
         self._begin(self._log.held, self._log.head)
-        return start + self._frame(notices.reset(reason)) + self._live_event()
+        return start + self._place.frame(notices.reset(reason)) + self._live_event()
 
     def _begin(self, held: Named, seq: int | None) -> None:
         self._resuming = None
         self._place.begin(held, seq)
 
-    def _frame(self, lines: bytes) -> bytes:
-        return event_id.frame(self._place.epoch, self._place.held, lines)
-
     # -- live -------------------------------------------------------------------------------
 
     def _take(self) -> bytes:
-        batch = self._log.take(self._place.seq, CHUNK_BYTES)
+        batch = self._log.take(self._place.seq, CHUNK_BYTES, self.view)
         if batch is None:
             return self._live_event()
         return batch.chunk if self.advance(batch) else b""
 
+    def position(self) -> bytes:
+        """In place of a heartbeat: where it stands, if rows of other views came; else empty."""
+        return self._place.frame(notices.POSITION) if self._place.pass_others() else b""
+
     def _live_event(self) -> bytes:
         """Said once, when the client has everything: a page can then show that it is complete."""
-        if self._said_live or not self._place.at_head:
+        if self._said_live or not self._place.has_all:
             return b""
         self._said_live = True
-        return self._frame(notices.LIVE)
+        self._place.pass_others()
+        return self._place.frame(notices.LIVE)
 
     def advance(self, batch: Batch) -> bool:
         """Count `batch` as sent, if it is what a live client lacks. Runs for every delivery."""
         place = self._place
-        if place.seq != batch.seq or not place.live or place.generation != batch.generation:
+        here = place.live and place.generation == batch.generation
+        if not (here and batch.since <= place.seq <= batch.seq):
             return False
-        self.rows += batch.next_seq - batch.seq
+        self.rows += batch.rows
         place.seq, place.held = batch.next_seq, batch.held
         return True
 
@@ -189,8 +206,7 @@ class Subscriber:
         with self._turn():
             if self.stopped or not self._log.ready:
                 return b""
-            # A reset may have come meanwhile.
-            chunk = self._catch_up() if self._place.is_here else self._place_client()
+            chunk = self._catch_up() if self._place.is_here else self._place_client()  # or reset
         if chunk is None:
             self._pause(random.uniform(*BACKFILL_RETRY_S))
             return sse.HEARTBEAT
@@ -207,17 +223,17 @@ class Subscriber:
         if (replayed := place.take_replay()) is None:
             return b""
         self.rows += replayed.rows
-        if not place.at_head:
+        if not place.has_all:
             return replayed.chunk
         place.settle()
         self._caught_up = True
         return replayed.chunk + self._live_event()
 
     def _read_page(self, missing: Sequence[Range]) -> bytes | None:
-        # Nothing may yield between `missing()` and here: see backfill.py for what `as_of` says.
-        as_of = self._log.as_of
+        as_of = self._log.as_of  # nothing may yield between `missing()` and here: see backfill.py
         try:
-            page = self._backfill.page(missing, as_of, lambda: not self.stopped)
+            wanted, view, known = lambda: not self.stopped, self.view.view, self._place.known
+            page = self._backfill.page(missing, as_of, wanted, view, known)
         except Unwanted:
             return b""
         except Exception:  # noqa: BLE001 - logged there, once for all who waited

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from operator import itemgetter
 
+from poller.wire import event_id
+from poller.wire.cut import cut
 from poller.wire.exact import Exact, Value, exact, text_of
 
 Key = tuple[Exact, ...]  # the values of a view's columns, in their order
+KeyOf = Callable[[tuple[Exact, ...]], Key]
 
 # Combinations of values: each is a place at which each row of the feed is looked up for it, and a
 # stranger says how many there are.
@@ -62,10 +66,34 @@ class View:
         """Each combination of its values: a row is in the view if it has one of these."""
         return product(*self.values)
 
+    def frame(self, frame: bytes, id_at: int) -> bytes:
+        """The frame of a row, as all streams without a filter get it, for this view. Its `id` line
+        begins at `id_at`."""
+        if not (self.tag and frame):
+            return frame
+        lines, id_line = event_id.with_view(frame, id_at, self.tag.encode())
+        return self.lines(lines) + id_line
+
+    def lines(self, lines: bytes) -> bytes:
+        """The lines of a row's event with the columns that are shown."""
+        return lines if self.shown is None else cut(lines, self.shown)
+
     @property
     def filter(self) -> dict[str, tuple[Exact, ...]]:
         """Each column with its values."""
         return dict(zip(self.columns, self.values, strict=True))
+
+
+def key_of(filters: Sequence[str], columns: Sequence[str]) -> KeyOf:
+    """Of a row's values, which are of the columns `filters`, those of `columns`. Raises ValueError
+    for a column that is no filter."""
+    for name in columns:
+        if name not in filters:
+            raise ValueError(f"{name} is no filter of this feed")
+    places = [filters.index(name) for name in columns]
+    if len(places) > 1:
+        return itemgetter(*places)
+    return (lambda values: (values[places[0]],)) if places else (lambda _: ())
 
 
 def _sorted(column: str, values: Sequence[Value | Exact]) -> tuple[Exact, ...]:

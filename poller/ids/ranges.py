@@ -74,6 +74,11 @@ def above(ranges: Sequence[Range], position: int) -> tuple[Range, ...]:
     return ((position + 1, left[0][1]), *left[1:]) if left and left[0][0] <= position else left
 
 
+def size(ranges: Sequence[Range]) -> int:
+    """How many ids there are in `ranges`."""
+    return sum(high - low + 1 for low, high in ranges)
+
+
 def contains(ranges: Sequence[Range], row_id: int) -> bool:
     """Whether `row_id` is in one of `ranges`."""
     at = index_at_or_above(ranges, row_id)

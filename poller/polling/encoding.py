@@ -12,6 +12,7 @@ from poller.ids.steps import Steps
 from poller.polling.report import PollReport
 from poller.runtime.hub import in_slices
 from poller.wire import event_id, row
+from poller.wire.exact import NO_VALUE
 from poller.wire.row import KeyedRow, Row
 
 
@@ -21,6 +22,7 @@ class Encoder:
     def __init__(self, event_log: EventLog, report: PollReport) -> None:
         self._log = event_log
         self._report = report
+        self._nothing = (NO_VALUE,) * len(event_log.views.filters)  # a row that could not be read
 
     def encode(
         self, rows: Sequence[Row], held: Named, taken: Sequence[Range]
@@ -41,7 +43,8 @@ class Encoder:
         body, problem = row.body(new)
         self._report.encoded(new, problem, news=self._log.ready)
         frame = event_id.frame_under(self._log.epoch, steps.token(new.id), body)
-        return Entry(new.id, steps.change, rows, steps.mark(new.id), frame, len(body))
+        values = new.values or self._nothing
+        return Entry(new.id, steps.change, rows, steps.mark(new.id), frame, len(body), values)
 
 
 class ChangesEncoder(Encoder):

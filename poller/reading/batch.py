@@ -19,6 +19,7 @@ from poller.ids.ranges import Range
 from poller.reading.database import raise_if_away
 from poller.reading.description import Description
 from poller.reading.dialects.facts import HISTORY_COLUMNS, TableFacts
+from poller.reading.narrowing import EVERYTHING, Narrowed
 from poller.reading.questions import Questions
 from poller.reading.retrieval import Retrieval, upto_bytes
 from poller.reading.snapshot import History, HistoryMoved
@@ -54,16 +55,21 @@ class Batches:
         self._facts = facts
         self.polls = self._asked_with(facts.status, few_rows=True)
         self.pages = self._asked_with(facts.status, few_rows=False)
-        self._ids = Questions(dialect, description.key, ())
+        self._ids = Questions(dialect, description.key, (), filters=description.columns.filters)
         self._rows_that_fit = MAX_ROWS  # into a batch's bytes, by the last batches
 
     def read(
-        self, connection: Connection, beside: Beside, ranges: Sequence[Range], limit: int
+        self,
+        connection: Connection,
+        beside: Beside,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Narrowed = EVERYTHING,
     ) -> Batch:
         """At most `limit` rows of `ranges`, with `polls` or `pages` beside them."""
         most = min(limit, self._rows_that_fit)
         try:
-            status, found = self._fetch(connection, beside, ranges, most)
+            status, found = self._fetch(connection, beside, ranges, most, narrowed)
         except HistoryMoved:
             raise
         except Exception as error:  # noqa: BLE001 - drivers raise anything
@@ -71,7 +77,7 @@ class Batches:
             # Not one snapshot, but safe: the status is read first, the ids in one statement with
             # the same limit, and a row that is gone by the time it is read was deleted.
             status = connection.execute(beside.status).one()
-            rows = self._one_by_one(connection, ranges, most)
+            rows = self._one_by_one(connection, ranges, most, narrowed)
         else:
             found = sorted(found, key=itemgetter(0))[:most]
             large = [int(row[0]) for row in found if self._description.columns.is_large(row)]
@@ -95,8 +101,10 @@ class Batches:
     def _asked_with(self, status: sa.Select[Any], *, few_rows: bool) -> Beside:
         key, columns = self._description.key, self._description.columns.at_once
         with_status = partial(self._beside, status)
+        filters = self._description.columns.filters
         return Beside(
-            status, Questions(self._dialect, key, columns, with_status, few_rows=few_rows)
+            status,
+            Questions(self._dialect, key, columns, with_status, few_rows=few_rows, filters=filters),
         )
 
     def _beside(self, status: sa.Select[Any], of_rows: sa.Select[Any]) -> sa.Select[Any]:
@@ -109,11 +117,16 @@ class Batches:
         )
 
     def _fetch(
-        self, connection: Connection, beside: Beside, ranges: Sequence[Range], most: int
+        self,
+        connection: Connection,
+        beside: Beside,
+        ranges: Sequence[Range],
+        most: int,
+        narrowed: Narrowed,
     ) -> tuple[Sequence[Any], list[Any]]:
         status: Sequence[Any] = ()
         rows: list[Any] = []
-        for statement, bounds in beside.questions.about(ranges, most):
+        for statement, bounds in beside.questions.about(ranges, most, narrowed):
             answer = connection.execute(statement, bounds).all()
             if status:
                 self._check_same(status, answer[0])
@@ -148,12 +161,14 @@ class Batches:
             next(apart) if columns.is_large(row) else columns.row(row) for row in found
         )
 
-    def _one_by_one(self, connection: Connection, ranges: Sequence[Range], most: int) -> list[Row]:
+    def _one_by_one(
+        self, connection: Connection, ranges: Sequence[Range], most: int, narrowed: Narrowed
+    ) -> list[Row]:
         """If a row makes the driver fail on the whole fetch."""
         apart = Retrieval(connection, self._description)
         apart.check_statement()
         ids: list[int] = []
-        for statement, bounds in self._ids.about(ranges, most):
+        for statement, bounds in self._ids.about(ranges, most, narrowed):
             ids += connection.scalars(statement, bounds).all()
             if len(ids) >= most:
                 break

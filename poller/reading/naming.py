@@ -17,6 +17,16 @@ def source_name(source: object) -> str:
     return table.name if isinstance(table, sa.Table) else parts(str(table))[1]
 
 
+def is_select(source: object) -> bool:
+    """Whether it is a query of the application's, and no table."""
+    return isinstance(source, sa.SelectBase)
+
+
+def selected_names(source: object) -> tuple[str, ...]:
+    """The columns of a query of the application's, which its author listed."""
+    return tuple(source.selected_columns.keys()) if isinstance(source, sa.SelectBase) else ()
+
+
 def source_table(source: object) -> sa.Table:
     """The table that is meant, with its schema; described only if the source describes it."""
     table = table_of(source)

@@ -17,6 +17,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.ranges import MAX_ID, Range
 from poller.reading.conditions import Bounds, Form, Part, Shape, form_of
+from poller.reading.filterable import Filterable
+from poller.reading.narrowing import EVERYTHING, Narrowed, Narrower, Narrowing, narrowing_of
 
 WIDER = 16  # so many times as many ids are asked for next
 ROWS = "rows"
@@ -51,7 +53,7 @@ class Questions:
 
     `dialect` is SQLAlchemy's name of the database's kind. `few_rows`: the ranges probably hold few,
     as gaps do, so all of them are asked for at once. Otherwise the lowest come first, as few as may
-    hold the rows that are wanted.
+    hold the rows that are wanted. `filters` are the columns by which they can be narrowed.
     """
 
     def __init__(
@@ -62,23 +64,31 @@ class Questions:
         beside: Callable[[sa.Select[Any]], sa.Select[Any]] = lambda rows: rows,
         *,
         few_rows: bool = False,
+        filters: Sequence[Filterable] = (),
     ) -> None:
         self._form = form_of(dialect)
         self._key = key
         self._columns = columns
         self._few_rows = few_rows
-        self._statement = cache(lambda shape: beside(self._made(shape)))
+        self._narrower = Narrower(filters)
+        self._statement = cache(lambda shape, narrowing: beside(self._made(shape, narrowing)))
 
-    def about(self, ranges: Sequence[Range], limit: int) -> Iterator[tuple[sa.Select[Any], Bounds]]:
+    def about(
+        self, ranges: Sequence[Range], limit: int, narrowed: Narrowed = EVERYTHING
+    ) -> Iterator[tuple[sa.Select[Any], Bounds]]:
         """Statements with what to execute them with. Each brings the lowest rows of its ranges, at
         most `limit`, and has none below those of the statements before."""
-        for part in parts(ranges, MAX_ID if self._few_rows else limit, self._form):
+        narrowing, values = narrowing_of(narrowed), self._narrower.bounds(narrowed)
+        few_rows = self._few_rows or bool(narrowing)
+        for part in parts(ranges, MAX_ID if few_rows else limit, self._form):
             shape = self._form.shape(part)
-            yield self._statement(shape), {ROWS: limit, **self._form.bounds(part, shape)}
+            bounds = {ROWS: limit, **values, **self._form.bounds(part, shape)}
+            yield self._statement(shape, narrowing), bounds
 
-    def _made(self, shape: Shape) -> sa.Select[Any]:
+    def _made(self, shape: Shape, narrowing: Narrowing) -> sa.Select[Any]:
         limit = sa.bindparam(ROWS, type_=sa.Integer)
         rows = sa.select(self._key, *self._columns).order_by(self._key).limit(limit)
+        rows = rows.where(*self._narrower.conditions(narrowing))
         selects = self._form.selects(rows, self._key, shape)
         if len(selects) == 1 and shape.wide < 2:
             return selects[0]

@@ -19,6 +19,7 @@ from poller.reading.ahead import Ahead
 from poller.reading.database import Database
 from poller.reading.dialects.facts import outlying
 from poller.reading.fence import Fence, FenceVoid, HolderFence, HoldersSeen, Pass
+from poller.reading.narrowing import EVERYTHING, Narrowed
 from poller.reading.snapshot import Found, History, Start
 from poller.reading.table import Table
 from poller.runtime import log, metrics
@@ -128,9 +129,17 @@ class Source:
         self._tell_exceptions()
         return history
 
-    def page(self, ranges: Sequence[Range], limit: int) -> Found:
-        """Rows with ids in `ranges`, lowest first. Holds a connection only for this one query."""
-        return self._database.read(lambda connection: self.table.page(connection, ranges, limit))
+    def page(
+        self,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Narrowed = EVERYTHING,
+    ) -> Found:
+        """Rows with ids in `ranges`, lowest first, as `Table.page()` has them. Holds a connection
+        only for this one query."""
+        return self._database.read(
+            lambda connection: self.table.page(connection, ranges, limit, narrowed)
+        )
 
     def _open(self, connection: Connection) -> Start:
         self.table.describe(connection)

@@ -19,6 +19,7 @@ from poller.reading.description import TableError, key_of, own_types_expected, r
 from poller.reading.dialects import examine, mysql_shapes, other_shapes, postgresql_shapes
 from poller.reading.dialects.facts import TableFacts
 from poller.reading.dialects.shapes import Inspects, Shape, Shapes
+from poller.reading.windows.choice import Choice, choice
 from poller.runtime.settings import GAP_GRACE_S
 
 ALL_TOLD = ("postgresql", "mysql", "mariadb")  # their shapes answer what an inspector is asked
@@ -27,13 +28,15 @@ ALL_TOLD = ("postgresql", "mysql", "mariadb")  # their shapes answer what an ins
 @dataclass(frozen=True, slots=True)
 class Surveyed:
     """A table or view. `key` is the column by which it can be watched, empty if there is none; it
-    has to be `named` if it is not the primary key. `facts` are then what is promised; else
-    `problem` says why it cannot be watched, and `way_out` what to do."""
+    has to be `named` if it is not the primary key. `facts` are then what is promised. Without such
+    a column it can be watched by `window`, and `way_out` says how to get more; `problem` says why
+    it cannot be watched at all."""
 
     shape: Shape
     key: str = ""
     named: bool = False
     facts: TableFacts | None = None
+    window: Choice | None = None
     problem: str = ""
     way_out: Sequence[str] = ()
 
@@ -79,7 +82,10 @@ def _examined(
     except TableError as error:
         if not (fit := remedy.fit_columns(inspector, table)):
             way_out = remedy.lines(connection, table, None, inspector)
-            return Surveyed(shape, problem=str(error), way_out=way_out)
+            return Surveyed(
+                shape, window=choice(connection, table, (), inspector), problem=str(error),
+                way_out=way_out,
+            )  # fmt: skip
         key, named = table.c[fit[0]], True
     try:
         facts = examine(connection, table, key, grace_s, inspector)

@@ -33,6 +33,7 @@ from poller.reading.description import (
 )
 from poller.reading.dialects import examine
 from poller.reading.dialects.facts import TableFacts
+from poller.reading.narrowing import EVERYTHING, Narrowed
 from poller.reading.snapshot import Found, History, Reading
 from poller.runtime.settings import GAP_GRACE_S, MAX_VALUE_BYTES
 
@@ -77,6 +78,7 @@ class Table:
         self._describer = Describer(source, wanted)
         self.source = source
         self.key_name = key
+        self.by_version = version is not None
         self.name = self._describer.name
         self._grace_s = grace_s
         self._seen: _Look | None = None
@@ -112,6 +114,11 @@ class Table:
         return str(self._last_look().description.key.name)
 
     @property
+    def row_key(self) -> tuple[str, ...]:
+        """The names of what tells one row from another: the id column, unless rows may change."""
+        return self.description.row_key or (self.key_column,)
+
+    @property
     def _key(self) -> ColumnElement[int]:
         return self._last_look().description.key
 
@@ -128,10 +135,17 @@ class Table:
         ranges = cursor.holes if cursor.gaps else ((cursor.position + 1, MAX_ID),)
         return Reading(*batches.read(connection, batches.polls, ranges, limit))
 
-    def page(self, connection: Connection, ranges: Sequence[Range], limit: int) -> Found:
-        """At most `limit` rows whose ids are in `ranges`, lowest first."""
+    def page(
+        self,
+        connection: Connection,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Narrowed = EVERYTHING,
+    ) -> Found:
+        """At most `limit` rows whose ids are in `ranges`, lowest first; those that have the values
+        of `narrowed`, and perhaps others that the database takes for equal."""
         batches = self._last_look().batches
-        read = batches.read(connection, batches.pages, ranges, limit)
+        read = batches.read(connection, batches.pages, ranges, limit, narrowed)
         return Found(read.history, read.rows, read.counter)
 
     def start_below(self, connection: Connection, rows: int) -> int:

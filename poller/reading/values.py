@@ -67,6 +67,11 @@ class Columns:
         self.at_once = self._at_once()
 
     @property
+    def gone(self) -> Sequence[str]:
+        """Those that the table no longer has."""
+        return tuple(self._gone)
+
+    @property
     def sized(self) -> int:
         """How many there are whose values may be large."""
         return len(self._sizes)
@@ -123,7 +128,11 @@ class Columns:
 
 
 def values_of(
-    columns: Sequence[sa.Column[Any]], key: ColumnElement[Any], dialect: str, *, reflected: bool
+    columns: Sequence[sa.Column[Any]],
+    key: ColumnElement[Any] | None,
+    dialect: str,
+    *,
+    reflected: bool,
 ) -> list[Value]:
     """`columns` as they are read. `reflected`: their types are the database's own."""
     return [

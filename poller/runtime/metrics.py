@@ -90,6 +90,9 @@ resumes = Counter(
 pages = Counter("rowcast_pages", "Pages of rows read from the table for streams.", FEED)
 resets = Counter("rowcast_resets", "Resets sent to streams, by reason.", [*FEED, "reason"])
 rejections = Counter("rowcast_rejections", "Streams turned away.", [*FEED, "reason"])
+refused = Counter(
+    "rowcast_refused", "Requests whose sender may not read what they ask for.", [*FEED, "reason"]
+)
 
 
 # A collector of the application's that fails is none of our business.

@@ -67,6 +67,13 @@ class Settings(BaseModel):
         description="Seconds between two polls while nobody listens; never less than the poll "
         "interval. The first stream to open polls at once.",
     )
+    window_interval_s: float = Field(
+        1.0,
+        validation_alias="ROWCAST_WINDOW_INTERVAL",
+        ge=0.05,
+        le=3600,
+        description="Seconds between two looks of a [feed by window](windows.md).",
+    )
     batch_rows: int = Field(
         500,
         validation_alias="ROWCAST_BATCH",
@@ -116,6 +123,15 @@ class Settings(BaseModel):
         ge=0,
         le=3_600_000,
         description="Milliseconds that a client waits before it connects again.",
+    )
+    stream_lifetime_s: float = Field(
+        300.0,
+        validation_alias="ROWCAST_STREAM_LIFETIME",
+        ge=1,
+        le=86_400,
+        description="Seconds after which a stream that `authorize` allowed ends at the latest, to "
+        "come back and be asked for again; each ends in the second half of it. Streams of public "
+        "feeds stay open.",
     )
     write_deadline_s: float = Field(
         30.0,

@@ -5,32 +5,32 @@ stream is in one of two places:
 
 - parked (`parked.py`): it has everything there is for it now, and no greenlet. A round gives all
   that are live the same bytes.
-- busy: a greenlet writes what could not be written at once, because the client's buffer is full or
-  because the table has to be read. Then the stream is parked again.
+- busy (`busy.py`): a greenlet writes what could not be written at once. Then the stream is parked
+  again.
 
 Invariants:
 - Between a subscriber's "nothing new" and its place among the parked nothing yields, and every
   change of the log sets `signal`: so no parked stream misses one.
-- Only its greenlet closes a busy stream's socket. Others shut it down, which wakes that greenlet:
-  a descriptor closed under a greenlet that waits for it could already be another client's.
 - A frame is written whole or the connection ends: a farewell never cuts one.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import TypeVar
 
 import gevent
 from gevent.event import Event
 
-from poller.delivery.event_log import EventLog
+from poller.delivery.entry import Batch
+from poller.delivery.protocol import Log
 from poller.runtime import log, metrics
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
-from poller.serving.client import CLIENT_GONE, WRITE_DEADLINE
-from poller.serving.parked import Parked
+from poller.serving.busy import Busy, reason_of
+from poller.serving.parked import Audience, Parked
 from poller.serving.socket_stream import SocketStream
 from poller.wire import chunked, notices, sse
 
@@ -38,7 +38,7 @@ from poller.wire import chunked, notices, sse
 BATCH_BYTES = 256 * 1024
 STREAMS_BETWEEN_LOOKS = 32  # at the clock; writing to one takes some 5 µs
 
-FAILED = "error"
+T = TypeVar("T")
 
 
 class Fanout:
@@ -51,7 +51,7 @@ class Fanout:
     def __init__(
         self,
         feed: str,
-        event_log: EventLog,
+        event_log: Log,
         settings: Settings,
         ended: Callable[[SocketStream], None],
         why_waiting: Callable[[], str],
@@ -64,7 +64,9 @@ class Fanout:
         self.parked = Parked(settings.heartbeat_s, self._beat)
         self._seq = 0  # where the next batch begins
         self._generation = 0  # of the log, at the last round
-        self.busy: set[SocketStream] = set()
+        self.busy = Busy(
+            feed, settings.write_deadline_s, self._next_chunk, self.parked.add, self._close
+        )
         self.running = False
         self._rows = 0  # sent, and not yet counted
         self._rows_delivered = metrics.rows_delivered.labels(feed)
@@ -109,32 +111,59 @@ class Fanout:
         self.running = False
 
     def _round(self) -> None:
-        """Give every parked stream what there is for it: to the live ones the same batch.
+        """Give every parked stream what there is for it: to the live ones of a view the same batch.
 
         A batch stays true while others have their turn, since what it brings was committed; should
         history change meanwhile, the next round says so.
         """
-        batch = self._log.take(max(self._seq, self._log.oldest), BATCH_BYTES)
-        new_generation = self._generation != self._log.generation
-        self._generation = self._log.generation
-        if batch is not None:
-            self._seq, self.parked.batch_at = batch.next_seq, time.monotonic()
-            if self._seq != self._log.head:
-                self.signal.set()  # there is more than a batch
-        live = self.parked.live
-        coded = chunked.chunk(batch.chunk) if batch is not None else b""  # once for all
-        for stream in _slices([*live] if batch or new_generation else []):
-            if stream not in live:
-                continue  # it ended in a pause
-            if batch is not None and stream.subscriber.advance(batch):
-                self._rows += batch.next_seq - batch.seq
-                self._send(stream, coded if stream.client.chunked else batch.chunk)
+        overtaken = self._overtaken()
+        for batch, coded, stream in _slices(self._to_write(self._batches())):
+            if stream.subscriber.advance(batch):
+                self._rows += batch.rows
+                if batch.chunk:  # empty if its rows have changed since
+                    self._send(stream, coded if stream.client.chunked else batch.chunk)
             else:
                 self._serve(stream)
-        for stream in _slices([*self.parked.waiting]):
-            if stream in self.parked.waiting:
+        for stream in _slices([*overtaken, *self.parked.waiting]):
+            if stream in self.parked.waiting or self.parked.is_live(stream):
                 self._serve(stream)
         self._count_rows()
+
+    def _overtaken(self) -> list[SocketStream]:
+        """The live streams that no batch may reach: all if history has changed, otherwise those of
+        which rows have left the ring since the last round. Rarely there are any."""
+        if self._generation != self._log.generation:
+            self._generation = self._log.generation
+            return [*self.parked.live]
+        if self._seq >= self._log.oldest:
+            return []
+        return [one for one in self.parked.live if one.subscriber.view.gone > self._seq]
+
+    def _batches(self) -> list[tuple[Audience, Batch]]:
+        """What is new since the last round, or a part of it, for the views that it is for."""
+        new = self._log.part(max(self._seq, self._log.oldest), BATCH_BYTES)
+        if not new:
+            return []
+        self._seq = new[-1][0] + 1
+        if self._seq != self._log.head:
+            self.signal.set()  # there is more than that
+        found, now = [], time.monotonic()
+        for view, rows in self._log.views.touched(new).items():
+            if (audience := self.parked.audiences.get(view)) is not None:
+                audience.batch_at = now
+                found.append((audience, self._log.batch(view, rows, rows[0][0], BATCH_BYTES)))
+        return found
+
+    @staticmethod
+    def _to_write(
+        batches: list[tuple[Audience, Batch]],
+    ) -> Iterator[tuple[Batch, bytes, SocketStream]]:
+        """Each batch with each of its streams, also as an encoded chunk, once for all."""
+        for audience, batch in batches:
+            coded = chunked.chunk(batch.chunk)
+            for stream in [*audience.streams]:
+                if stream in audience.streams:  # otherwise it ended in a pause
+                    yield batch, coded, stream
 
     def _serve(self, stream: SocketStream, chunk: bytes = b"") -> None:
         """Write all there is, after `chunk`; a stream that would have to wait gets a greenlet."""
@@ -150,7 +179,7 @@ class Fanout:
                 stream.written_at, chunk = time.monotonic(), b""
             self._occupy(stream, stream.client.coded(chunk))
         except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
-            stream.end(self._reason(error))
+            stream.end(reason_of(error, self._feed))
         finally:
             self._rows += subscriber.rows - rows
 
@@ -160,22 +189,13 @@ class Fanout:
         try:
             sent = stream.client.send(chunk)
         except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
-            stream.end(self._reason(error))
+            stream.end(reason_of(error, self._feed))
             return False
         stream.sent_bytes += sent
         if sent == len(chunk):
             return True
         self._occupy(stream, memoryview(chunk)[sent:])
         return False
-
-    def _reason(self, error: Exception) -> str:
-        """Why a stream ends with this error; one that no client can cause is told in the log."""
-        if isinstance(error, TimeoutError):
-            return WRITE_DEADLINE
-        if isinstance(error, OSError):
-            return CLIENT_GONE
-        log.error("stream failed", feed=self._feed, exc_info=error)
-        return FAILED
 
     def _count_rows(self) -> None:
         self._rows_delivered.inc(self._rows)
@@ -184,44 +204,22 @@ class Fanout:
     # -- heartbeats -------------------------------------------------------------------------
 
     def _send_heartbeats(self) -> None:
-        for stream in _slices(self.parked.due(time.monotonic())):
-            self.parked.send_heartbeat(stream)
+        now = time.monotonic()
+        for stream in _slices(self.parked.due(now)):
+            self.parked.send_heartbeat(stream, now)
 
     def _beat(self, stream: SocketStream) -> bool:
         reason = self._why_waiting()
-        heartbeat = notices.waiting(reason) if reason else sse.HEARTBEAT
+        heartbeat = (
+            notices.waiting(reason) if reason else stream.subscriber.position() or sse.HEARTBEAT
+        )
         return self._send(stream, stream.client.coded(heartbeat))
 
     # -- busy streams -----------------------------------------------------------------------
 
     def _occupy(self, stream: SocketStream, rest: bytes | memoryview) -> None:
-        """Let a greenlet write `rest`, and then what the stream lacks."""
         self.parked.discard(stream)
-        self.busy.add(stream)
-        stream.client.bound_silence(0)
-        gevent.spawn(self._write_until_parked, stream, rest)
-
-    def _write_until_parked(self, stream: SocketStream, rest: bytes | memoryview) -> None:
-        reason = ""
-        try:
-            self._write_all(stream, rest)
-            while not stream.closed_because and (chunk := self._next_chunk(stream)):
-                self._write_all(stream, stream.client.coded(chunk))
-            if stream.farewell is not None:
-                self._write_all(stream, stream.client.last(stream.farewell))
-        except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
-            reason = self._reason(error)
-        # Nothing yields between "nothing new" and here.
-        self.busy.discard(stream)
-        stream.closed_because = stream.closed_because or reason
-        if stream.closed_because:
-            stream.farewell = None
-            if reason == WRITE_DEADLINE:
-                stream.client.abandon()
-            self._close(stream)
-        else:
-            stream.client.bound_silence(self._settings.write_deadline_s)
-            self.parked.add(stream)
+        self.busy.occupy(stream, rest)
 
     def _next_chunk(self, stream: SocketStream) -> bytes:
         rows = stream.subscriber.rows
@@ -229,12 +227,6 @@ class Fanout:
         self._rows += stream.subscriber.rows - rows
         self._count_rows()
         return chunk
-
-    def _write_all(self, stream: SocketStream, chunk: bytes | memoryview) -> None:
-        if chunk:
-            stream.client.send_all(chunk, self._settings.write_deadline_s)
-            stream.sent_bytes += len(chunk)
-            stream.written_at = time.monotonic()
 
     def _close(self, stream: SocketStream) -> None:
         self.parked.discard(stream)
@@ -245,5 +237,5 @@ class Fanout:
         self._ended(stream)
 
 
-def _slices(streams: Sequence[SocketStream]) -> Iterator[SocketStream]:
-    return in_slices(streams, items_between_looks=STREAMS_BETWEEN_LOOKS)
+def _slices(items: Iterable[T]) -> Iterator[T]:
+    return in_slices(items, items_between_looks=STREAMS_BETWEEN_LOOKS)

@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 
 from gevent.event import Event
 
-from poller.delivery.event_log import EventLog
-from poller.delivery.subscriber import Subscriber
+from poller.delivery.protocol import Log, Reader
 from poller.runtime.hub import in_slices
 from poller.serving.client import CLIENT_GONE, ClientSocket
 from poller.wire import frames, notices, row
 
-MakeSubscriber = Callable[[Event, Callable[[float], object]], Subscriber]
+MakeSubscriber = Callable[[Event, Callable[[float], object]], Reader]
 
 ANSWER_BYTES = 2**20  # an answer ends with the row that fills it
 EVENTS_BETWEEN_LOOKS = 32  # at the clock
@@ -33,6 +32,7 @@ SETTLE_S = 2.0
 ROWS = (frames.ROW, row.UNREADABLE_EVENT, row.DELETE_EVENT)
 TABLE_AWAY = "the table cannot be read now"
 ANSWERED = "answered"
+ENDS = (notices.RESET_EVENT, row.CLEAR_EVENT)  # what the client knows no longer holds
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class LongPoll:
     def __init__(
         self,
         make_subscriber: MakeSubscriber,
-        event_log: EventLog,
+        event_log: Log,
         client: ClientSocket,
         why_waiting: Callable[[], str],
         on_wait: Callable[[], None],
@@ -85,12 +85,12 @@ class LongPoll:
 
     def answer(self) -> Answer:
         """Rows as soon as there are some; otherwise once the time is over, or the stream ended."""
-        self._log.attach(self._signal)
+        self._log.attach(self._signal, self.subscriber.view)
         self._client.watch_for_end(self._client_ended)
         try:
             self._read()
         finally:
-            self._log.detach(self._signal)
+            self._log.detach(self._signal, self.subscriber.view)
             self._client.unwatch()
             self.subscriber.stopped = True
             self.closed_because = self.closed_because or ANSWERED
@@ -130,9 +130,14 @@ class LongPoll:
         return bool(left_s) and self._signal.wait(left_s)
 
     @property
+    def _is_full(self) -> bool:
+        """Whether what follows is for the client's next request."""
+        return bool(self._answer.full or self._answer.reset)
+
+    @property
     def _is_complete(self) -> bool:
         """Whether nothing more belongs into this answer."""
-        return bool(self._answer.full or self._answer.reset) or self._is_too_late_for_table
+        return self._is_full or self._is_too_late_for_table
 
     @property
     def _is_too_late_for_table(self) -> bool:
@@ -140,9 +145,9 @@ class LongPoll:
 
     def _take(self, chunk: bytes) -> None:
         for event in in_slices(frames.events(chunk), items_between_looks=EVENTS_BETWEEN_LOOKS):
-            if self._answer.rows and event.kind == notices.RESET_EVENT:
+            if self._answer.rows and event.kind in ENDS:
                 self._answer.full = True  # the client is told by its next request
-            if self._answer.full:
+            if self._is_full:
                 return
             self._note(event)
 
@@ -151,6 +156,8 @@ class LongPoll:
         answer.next = event.id or answer.next
         if event.kind == notices.RESET_EVENT:
             answer.reset = notices.reason_of(event.data)
+        elif event.kind == row.CLEAR_EVENT:
+            answer.reset = notices.UNKNOWN_ROWS
         elif event.kind in ROWS:
             self._table_away = False
             answer.rows.append(_object(event))
@@ -168,6 +175,8 @@ class LongPoll:
 
     def _finished(self) -> Answer:
         answer = self._answer
+        if not answer.full:
+            self._take(self.subscriber.position())  # so that others' rows are not passed again
         answer.live = self.subscriber.is_live and not answer.full
         unplaced = not (answer.next or self._log.ready)
         stuck = self._table_away and not (answer.live or answer.rows or answer.reset)

@@ -1,20 +1,25 @@
 """The parked streams of a fan-out: they have everything there is for them now.
 
 A parked stream is a socket, a position and a watcher for the client's end, and no greenlet. Nearly
-all are *live*: a round gives them the same bytes. A few *wait* for something else, such as the
-first pass.
+all are *live*: a round gives those of a view the same bytes, and does not touch a view that got
+nothing. A few *wait* for something else, such as the first pass.
 
-Invariant: the live ones are in the order of `written_at`, and all of them were sent the batch of
-`batch_at`. So those that need a heartbeat are always the first ones, and no timer is needed.
+Invariants:
+- Every parked stream is in one slot of the wheel, not later than it needs a heartbeat. When its
+  time has come, it may have been sent something since; then it is put into a later slot. So a
+  stream is looked at once in a heartbeat's time, however many rows there are.
+- What a live stream was sent is counted for its view (`batch_at`), not for each stream.
 """
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable
-from itertools import islice, takewhile
+from collections.abc import Callable, Iterator
 
+from poller.delivery.view_index import OpenView
 from poller.serving.socket_stream import SocketStream
+from poller.serving.wheel import Wheel
 
 # The part of the silence over which heartbeats are spread, and in how many ticks: after a batch all
 # would be due at once. The last of them is still in time.
@@ -22,65 +27,105 @@ HEARTBEAT_SPREAD = 0.1
 TICKS_PER_SPREAD = 5
 
 
+class Audience:
+    """The live streams of a view. All that were there at `batch_at` (monotonic) were sent it."""
+
+    __slots__ = ("batch_at", "streams")
+
+    def __init__(self) -> None:
+        self.streams: dict[SocketStream, None] = {}
+        self.batch_at = 0.0
+
+
 class Parked:
     """`beat(stream)` sends a heartbeat; it returns whether the stream can stay parked."""
 
     def __init__(self, heartbeat_s: float, beat: Callable[[SocketStream], bool]) -> None:
         self._beat = beat
-        self.live: dict[SocketStream, None] = {}  # in the order of `written_at`
-        self.waiting: set[SocketStream] = set()
-        self.batch_at = 0.0  # monotonic
-        spread_s = heartbeat_s * HEARTBEAT_SPREAD
-        self.tick_s = spread_s / TICKS_PER_SPREAD
-        self._silence_s = heartbeat_s - spread_s - self.tick_s
+        self.audiences: dict[OpenView, Audience] = {}  # none is empty
+        self.waiting: dict[SocketStream, None] = {}
+        self._spread_s = heartbeat_s * HEARTBEAT_SPREAD
+        self.tick_s = self._spread_s / TICKS_PER_SPREAD
+        self._silence_s = heartbeat_s - self.tick_s  # a tick may begin just after it was looked at
+        self._wheel = Wheel(self.tick_s)
 
     def __bool__(self) -> bool:
-        return bool(self.live or self.waiting)
+        return bool(self.audiences or self.waiting)
+
+    @property
+    def live(self) -> Iterator[SocketStream]:
+        """Those of all views. They may change meanwhile."""
+        for audience in [*self.audiences.values()]:
+            yield from audience.streams.copy()
+
+    def is_live(self, stream: SocketStream) -> bool:
+        audience = self.audiences.get(stream.subscriber.view)
+        return audience is not None and stream in audience.streams
 
     def add(self, stream: SocketStream) -> None:
         """Park it; twice does nothing. It may be busy afterwards, if a heartbeat had to wait."""
-        if not stream.subscriber.is_live:
-            self.discard(stream)
-            self.waiting.add(stream)
-            # While rows come that it has, a client ahead of its worker is busy again and again.
-            if time.monotonic() - stream.written_at > self._silence_s:
-                self._write_heartbeat(stream)
-        elif stream not in self.live:
-            self.waiting.discard(stream)
-            # It becomes the last in the order of `written_at`, so it must not be silent for long.
-            late = time.monotonic() - stream.written_at > self.tick_s
-            if not late or self._write_heartbeat(stream):
-                self.live[stream] = None
+        if stream.subscriber.is_live:
+            self.waiting.pop(stream, None)
+            self._audience(stream.subscriber.view).streams[stream] = None
+        else:
+            self._leave_audience(stream)
+            self.waiting[stream] = None
+        if stream.slot is None:
+            self._arm(stream, time.monotonic())
 
     def discard(self, stream: SocketStream) -> None:
         """It is no longer parked."""
-        if stream in self.live:
-            del self.live[stream]
-            stream.written_at = max(stream.written_at, self.batch_at)
-        self.waiting.discard(stream)
+        self._leave_audience(stream)
+        self.waiting.pop(stream, None)
+        self._wheel.discard(stream)
+
+    def _audience(self, view: OpenView) -> Audience:
+        if (audience := self.audiences.get(view)) is None:
+            audience = self.audiences[view] = Audience()
+        return audience
+
+    def _leave_audience(self, stream: SocketStream) -> None:
+        if self.is_live(stream):
+            view = stream.subscriber.view
+            audience = self.audiences[view]
+            stream.written_at = max(stream.written_at, audience.batch_at)
+            del audience.streams[stream]
+            if not audience.streams:
+                del self.audiences[view]
 
     # -- heartbeats -------------------------------------------------------------------------
 
     def due(self, now: float) -> list[SocketStream]:
-        """Those that need a heartbeat; of the live ones a share at each tick, the longest silent
-        first."""
-        moment = now - self._silence_s
-        silent = [stream for stream in self.waiting if stream.written_at <= moment]
-        if self.batch_at <= moment:
-            share = -(-len(self.live) // TICKS_PER_SPREAD)
-            first = islice(self.live, share)
-            silent += takewhile(lambda stream: stream.written_at <= moment, first)
+        """Those that need a heartbeat. They are in no slot until it was sent."""
+        silent = []
+        for stream in self._wheel.due(now):
+            if self._written_at(stream) + self._silence_s - self._spread_s <= now:
+                silent.append(stream)
+            else:
+                self._arm(stream, now)
         return silent
 
-    def send_heartbeat(self, stream: SocketStream) -> None:
-        """If it is still parked; a live one is the last in the order then."""
-        if stream in self.live:
-            del self.live[stream]
-            if self._write_heartbeat(stream):
-                self.live[stream] = None
-        elif stream in self.waiting:
-            self._write_heartbeat(stream)
+    def send_heartbeat(self, stream: SocketStream, now: float) -> None:
+        """If it is still parked, and was not parked again meanwhile."""
+        if stream.slot is None and (stream in self.waiting or self.is_live(stream)):
+            self._write_heartbeat(stream, now)
 
-    def _write_heartbeat(self, stream: SocketStream) -> bool:
-        stream.written_at = time.monotonic()
-        return self._beat(stream)
+    def _written_at(self, stream: SocketStream) -> float:
+        audience = self.audiences.get(stream.subscriber.view)
+        if audience is None or stream not in audience.streams:
+            return stream.written_at
+        return max(stream.written_at, audience.batch_at)
+
+    def _arm(self, stream: SocketStream, now: float) -> None:
+        """Into a slot in time. One that is late for it, which was busy for long, or is again and
+        again (while rows come that it has, a client ahead of its worker is), is sent it now."""
+        needed_at = self._written_at(stream) + self._silence_s
+        if needed_at <= now:
+            self._write_heartbeat(stream, now)
+        else:
+            self._wheel.put(stream, needed_at - random.uniform(0, self._spread_s))
+
+    def _write_heartbeat(self, stream: SocketStream, now: float) -> None:
+        stream.written_at = now  # one object for all of a tick
+        if self._beat(stream):
+            self._arm(stream, now)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import gevent
 
-from poller.delivery.subscriber import Subscriber
+from poller.delivery.protocol import Reader
 from poller.serving.client import OwnedSocket
 
 
@@ -22,13 +22,14 @@ class SocketStream:
         "closed_because",
         "farewell",
         "sent_bytes",
+        "slot",
         "subscriber",
         "written_at",
     )
 
     def __init__(
         self,
-        subscriber: Subscriber,
+        subscriber: Reader,
         client: OwnedSocket,
         release: Callable[[SocketStream], None],
     ) -> None:
@@ -36,7 +37,8 @@ class SocketStream:
         self.subscriber = subscriber
         self.client = client
         self.sent_bytes = 0
-        self.written_at = 0.0  # monotonic; not counting batches, see `Parked.batch_at`
+        self.written_at = 0.0  # monotonic; not counting batches, see `Audience.batch_at`
+        self.slot: list[SocketStream] | None = None  # of the wheel
         self.closed_because = ""
         self.farewell: bytes | None = None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import gevent
@@ -15,9 +15,11 @@ from gevent.event import Event
 
 from poller.access.admission import Ticket
 from poller.access.turns import Turn
-from poller.delivery.backfill import Backfill, FoundRows, PageReader
+from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import EventLog
+from poller.delivery.protocol import Reader
 from poller.delivery.subscriber import Subscriber
+from poller.delivery.table_rows import FoundRows, PageReader
 from poller.delivery.view import ALL, View
 from poller.ids.ranges import Range
 from poller.runtime import log, metrics
@@ -27,8 +29,10 @@ from poller.serving.client import CLIENT_GONE, ClientSocket, OwnedSocket
 from poller.serving.fanout import Fanout
 from poller.serving.long_poll import Answer, LongPoll
 from poller.serving.socket_stream import SocketStream
+from poller.serving.tenure import UNBOUNDED, Tenure, Tenures
 from poller.serving.wsgi_stream import WsgiStream
 from poller.wire import sse
+from poller.wire.exact import Exact
 
 # When the clients of a small worker come back, and by how much each of its streams widens that. So
 # a worker sends away 500 streams a second, whatever their number. Four that end at once then send
@@ -37,24 +41,22 @@ from poller.wire import sse
 DRAIN_RETRY_MS = (1000, 2000)  # a client keeps the time while nobody listens: not too short
 DRAIN_RETRY_MS_PER_STREAM = 2
 
+EVERYTHING: Mapping[str, Sequence[Exact]] = {}  # a page that is not narrowed
+
 Stream = WsgiStream | SocketStream | LongPoll
 
 
 class StreamRequest(NamedTuple):
     """How to open a stream: what its client sent, the client's address for the log, its place,
-    which is taken while the stream is open, and the turn that its address takes to catch up.
-
-    `view` is what it gets. `until` is when it ends, in seconds since 1970, None for never;
-    `access_tag` is the name under which it was allowed, by which it may be ended.
-    """
+    which is taken while the stream is open, the turn that its address takes to catch up, its view,
+    and how long it may stay."""
 
     last_event_id: str | None
     client: str
     ticket: Ticket
     turn: Turn
     view: View = ALL
-    until: float | None = None
-    access_tag: str = ""
+    tenure: Tenure = UNBOUNDED
 
 
 class Streams:
@@ -78,7 +80,11 @@ class Streams:
         self._metric_pages = metrics.pages.labels(feed)
         self._log = event_log
         self._backfill = Backfill(
-            feed, self._read_page, settings.batch_rows, lambda: event_log.names
+            feed,
+            self._read_page,
+            settings.batch_rows,
+            lambda: event_log.names,
+            event_log.views.filters,
         )
         self._settings = settings
         self._on_first = on_first
@@ -86,6 +92,7 @@ class Streams:
         self._fanout = Fanout(feed, event_log, settings, self.ended, why_waiting)
         self._release = self._fanout.release  # one object for all streams
         self._open: dict[Stream, tuple[float, str, Ticket]] = {}
+        self._tenures = Tenures(feed)
         self._listening = 0  # of those
         self._metric_open = metrics.streams_open.labels(feed)
         self._metric_total = metrics.streams_total.labels(feed)
@@ -101,7 +108,7 @@ class Streams:
     def respond(self, asked: StreamRequest, client: ClientSocket) -> WsgiStream:
         """A new stream as a response's body, counted until `ended(stream)`."""
 
-        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+        def make(signal: Event, pause: Callable[[float], object]) -> Reader:
             return self._subscriber(asked, signal, pause)
 
         stream = WsgiStream(
@@ -110,6 +117,7 @@ class Streams:
         self._count_in(stream, asked)
         self._listen()
         self._metric_total.inc()
+        self._tenures.begin(stream, asked.tenure)
         return stream
 
     def fan_out(self, asked: StreamRequest, client: OwnedSocket) -> SocketStream:
@@ -120,6 +128,8 @@ class Streams:
         self._listen()
         self._metric_total.inc()
         self._fanout.add(stream)
+        if stream in self._open:
+            self._tenures.begin(stream, asked.tenure)
         return stream
 
     def reader(
@@ -127,11 +137,9 @@ class Streams:
         signal: Event,
         last_event_id: str | None = None,
         pause: Callable[[float], object] = gevent.sleep,
-    ) -> Subscriber:
+    ) -> Reader:
         """A position in the log for this process itself: it has no client, and takes no place.
-
-        Its arguments are those of `Subscriber`.
-        """
+        Its arguments are those of `Subscriber`."""
         asked_by = self._feed, self._log, self._backfill, last_event_id
         return Subscriber(*asked_by, signal, self._why_waiting, pause)
 
@@ -139,11 +147,12 @@ class Streams:
         """At most `limit` rows, after at most `wait_s` seconds if there are none. It counts as a
         stream until it returns."""
 
-        def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
+        def make(signal: Event, pause: Callable[[float], object]) -> Reader:
             return self._subscriber(asked, signal, pause)
 
         request = LongPoll(make, self._log, client, self._why_waiting, self._listen, limit, wait_s)
         self._count_in(request, asked)
+        self._tenures.begin(request, asked.tenure)
         self._metric_requests.inc()
         try:
             answer = request.answer()
@@ -158,6 +167,8 @@ class Streams:
             return
         opened_at_s, client, ticket = self._open.pop(stream)
         ticket.free()
+        self._tenures.over(stream)
+        self._log.views.close(stream.subscriber.view)
         if not isinstance(stream, LongPoll) or stream.waited:
             self._listening -= 1
         self._metric_open.dec()
@@ -183,20 +194,29 @@ class Streams:
         at once. `together` is how many end with these: the streams of all feeds of the worker."""
         self.end("drain", lambda: sse.retry_line(drain_retry_ms(together)))
 
+    def disconnect(self, tag: str) -> None:
+        """End the streams of this tag now, also those that were allowed before and open later."""
+        self._tenures.disconnect(tag)
+
     def cut(self) -> None:
         """End the connections of streams that do not end by themselves."""
         for stream in [*self._open]:
             stream.cut()
 
-    def _read_page(self, ranges: Sequence[Range], limit: int) -> FoundRows:
+    def _read_page(
+        self,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Mapping[str, Sequence[Exact]] = EVERYTHING,
+    ) -> FoundRows:
         self._metric_pages.inc()
-        return self._page_of_table(ranges, limit)
+        return self._page_of_table(ranges, limit, narrowed)
 
     # -- opening one ----------------------------------------------------------------------
 
     def _subscriber(
         self, asked: StreamRequest, signal: Event, pause: Callable[[float], object]
-    ) -> Subscriber:
+    ) -> Reader:
         return Subscriber(
             self._feed,
             self._log,
@@ -207,6 +227,7 @@ class Streams:
             pause,
             asked.turn,
             self.replay,
+            self._log.open(asked.view),
         )
 
     def _listen(self) -> None:

@@ -8,7 +8,8 @@ rest happens in the worker process, once the application is loaded:
 - one address gets a part of the places for pages, so that bodies that trickle in do not hold all;
 - polling starts, and with it the streams of the first client find a warm log;
 - descriptors and write deadlines are bounded as the application's own settings say;
-- at SIGTERM, HUP, Ctrl-C and `max_requests` the streams are drained.
+- at SIGTERM, HUP, Ctrl-C and `max_requests` the streams are drained;
+- the workers can tell each other what should not wait (`siblings.py`).
 
 An application without a notifier is served as by gunicorn's gevent worker. gunicorn's configuration
 stays the user's, but for two defaults: the control socket is off, since a local socket that takes
@@ -27,6 +28,7 @@ import socket
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -34,7 +36,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from poller.access.admission import Admission
 from poller.runtime import log
-from poller.serving import client, registry, server
+from poller.serving import client, registry, server, siblings
 
 DRAIN_LOOK_S = 0.1
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client looks for it when it is imported
@@ -53,18 +55,17 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         if os.environ.get(METRICS_FOLDER):
             return
         folder = os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix=METRICS_PREFIX)
-        master = os.getpid()
-
-        def remove() -> None:
-            if os.getpid() == master:  # a worker has a copy of this
-                shutil.rmtree(folder, ignore_errors=True)
-
-        atexit.register(remove)
+        _at_end_of_this_process(shutil.rmtree, folder, True)
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:  # noqa: ARG003 - gunicorn's signature
         """In the master, with the configuration complete."""
         cfg.set("control_socket_disable", True)
+        folder = siblings.make_folder(os.environ, cfg.uid, cfg.gid)
+        if folder is not None:
+            # What gunicorn gives to the master that is to take over, at USR2.
+            cfg.env_orig[siblings.FOLDER] = str(folder)
+            _at_end_of_this_process(siblings.remove_folder, folder)
 
     def patch(self) -> None:
         """In the worker, before the application is loaded: what the master was spared."""
@@ -78,6 +79,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Until the worker is told to end, or has served `max_requests`."""
         services = registry.services()
         if services:
+            siblings.ours.join(os.environ.get(siblings.FOLDER))
             self._bound_connections(services)
             for listener in self.sockets:
                 _bound_silence(listener, max(one.settings.write_deadline_s for one in services))
@@ -89,6 +91,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         super().run()
         # gunicorn waits for pages only: streams that were taken over hold no place with it.
         _drain()
+        siblings.ours.leave()
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Ctrl-C and SIGQUIT: gunicorn exits soon after. In a greenlet, for a drain waits."""
@@ -134,6 +137,17 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 super().handle(listener, client, addr)
             else:
                 client.close()
+
+
+def _at_end_of_this_process(call: Callable[..., None], *arguments: object) -> None:
+    """Not at the end of those that it forks, which have a copy of this."""
+    maker = os.getpid()
+
+    def end() -> None:
+        if os.getpid() == maker:
+            call(*arguments)
+
+    atexit.register(end)
 
 
 def _drain() -> None:

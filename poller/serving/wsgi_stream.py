@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 import gevent
 from gevent.event import Event
 
-from poller.delivery.event_log import EventLog
-from poller.delivery.subscriber import Subscriber
+from poller.delivery.protocol import Log, Reader
 from poller.runtime.settings import Settings
 from poller.serving.client import CLIENT_GONE, LOOKS_PER_DEADLINE, WRITE_DEADLINE, ClientSocket
 from poller.wire import notices, sse
 
-MakeSubscriber = Callable[[Event, Callable[[float], object]], Subscriber]
+MakeSubscriber = Callable[[Event, Callable[[float], object]], Reader]
 
 
 class WsgiStream:
@@ -30,7 +29,7 @@ class WsgiStream:
     def __init__(
         self,
         make_subscriber: MakeSubscriber,
-        event_log: EventLog,
+        event_log: Log,
         settings: Settings,
         client: ClientSocket,
         count_rows: Callable[[int], None],
@@ -50,13 +49,13 @@ class WsgiStream:
         self.subscriber = make_subscriber(self._signal, self._signal.wait)
 
     def __iter__(self) -> Iterator[bytes]:
-        self._log.attach(self._signal)
+        self._log.attach(self._signal, self.subscriber.view)
         self._client.bound_buffer()
         self._client.watch(self.end)
         try:
             yield from self._timed(self._chunks())
         finally:
-            self._log.detach(self._signal)
+            self._log.detach(self._signal, self.subscriber.view)
             self._client.unwatch()
             self.closed_because = self.closed_because or CLIENT_GONE
 
@@ -92,7 +91,11 @@ class WsgiStream:
             silence_left_s = written_at + self._settings.heartbeat_s - time.monotonic()
             if silence_left_s <= 0 or not self._signal.wait(silence_left_s):
                 reason = self._why_waiting()
-                yield notices.waiting(reason) if reason else sse.HEARTBEAT
+                yield (
+                    notices.waiting(reason)
+                    if reason
+                    else self.subscriber.position() or sse.HEARTBEAT
+                )
                 written_at = time.monotonic()
         if self._farewell:
             yield self._farewell

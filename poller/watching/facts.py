@@ -15,15 +15,15 @@ from poller.watching.tables import NEWEST_ROWS, Tables, feed_name
 def of_table(tables: Tables, feed: Feed) -> Mapping[str, object]:
     """What does not change until the table is another one. `from` is the token from which its
     stream has the newest rows and all that follow."""
-    database, table = tables.database, feed.source.table
-    if not (table.described and feed.log.ready):
+    database, description = tables.database, feed.description
+    if description is None or not feed.log.ready:
         return {**_common(tables, feed), "ready": False, "problem": feed.problem()}
-    description = table.description
     return {
         **_common(tables, feed),
         "ready": True,
         "from": feed.token_below(NEWEST_ROWS),
-        "key": table.key_column,
+        "key": description.row_key[0] if description.row_key else description.key.name,
+        "keys": [*description.row_key],  # where rows may change
         "columns": [one._asdict() for one in shown.columns(description, database)],
         "came": shown.came_column(description, database),
         "insert": shown.insert(description, database),
@@ -50,20 +50,18 @@ def _common(tables: Tables, feed: Feed) -> Mapping[str, object]:
         "host": url.host or "",
         "place": place_of(shown.as_given(url)),
         "poll_s": tables.settings.poll_interval_s,
-        "rows": NEWEST_ROWS,
+        "rows": feed.watch.window or NEWEST_ROWS,
         "choice": not tables.named,
     }
 
 
 def _state(feed: Feed) -> Mapping[str, object]:
     looked_at = feed.poller.last_poll_at
-    table = feed.source.table
-    exceptions = table.facts.exceptions if table.described else []
     return {
         "name": str(feed.watch.source),
         "feed": feed.name,
         "came": feed.log.head,
         "problem": feed.problem(),
         "looked_s": None if looked_at is None else round(time.monotonic() - looked_at, 1),
-        "exceptions": [{"fact": one.fact, "lacking": one.lacking} for one in exceptions],
+        "exceptions": [{"fact": one.fact, "lacking": one.lacking} for one in feed.exceptions],
     }

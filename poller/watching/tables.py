@@ -14,11 +14,14 @@ from sqlalchemy.engine import make_url
 from poller.access.granted import PUBLIC
 from poller.doctor import only_to_read
 from poller.feed import Feed
+from poller.fitting import fitting
 from poller.inventory import Inventory, take_inventory
 from poller.reading.database import Database
+from poller.reading.description import Key
 from poller.runtime.settings import Settings
 from poller.service import Service
 from poller.watch import Watch
+from poller.window_feed import WindowFeed, feed_of
 
 NEWEST_ROWS = 200  # are there when a table is opened; the page keeps as many
 
@@ -26,8 +29,9 @@ NEWEST_ROWS = 200  # are there when a table is opened; the page keeps as many
 class Tables:
     """`url` is the database, which is opened so that nothing can be written.
 
-    `named` are the tables to watch, empty for all of them; `key` and `columns` are then as for
-    `Notifier.watch()`. Raises what `Database` and `only_to_read` raise.
+    `named` are the tables to watch, empty for all of them; the others are then as for
+    `Notifier.watch()`. What has no integer key is watched by window. Raises what `Database` and
+    `only_to_read` raise.
     """
 
     def __init__(
@@ -35,10 +39,13 @@ class Tables:
         url: str,
         settings: Settings,
         named: Sequence[str] = (),
-        key: str | None = None,
+        key: Key = None,
         columns: Sequence[str] | None = None,
+        window: int | None = None,
+        order_by: str | None = None,
     ) -> None:
         self._url = url
+        self._asked_window = window, order_by
         # Polled alike whether somebody looks or not: a tab counts what comes.
         fit: dict[str, object] = {
             "idle_interval_s": settings.poll_interval_s,
@@ -69,11 +76,16 @@ class Tables:
         if name not in self._sources:
             self.inventory()
         if name not in self.service.feeds:
-            watch = self._sources[name]
-            self.service.feeds[name] = Feed(
-                watch, self.database, self.settings, label=str(watch.source)
-            )
+            self.service.feeds[name] = self._opened(self._sources[name])
         return self.service.feeds[name]
+
+    def _opened(self, watch: Watch) -> Feed:
+        if self.named:
+            watch = fitting(self.database, watch, *self._asked_window).watch
+        feed = feed_of(watch, self.database, self.settings, label=str(watch.source))
+        if isinstance(feed, WindowFeed):
+            feed.streams.read_here = True  # it looks alike whether somebody looks or not
+        return feed
 
     def inventory(self) -> Inventory:
         """What there is to choose from, as it is now. Raises CannotBeAsked; KeyError if the tables
@@ -82,7 +94,9 @@ class Tables:
             raise KeyError("the tables were named")
         found = take_inventory(self._url, self.settings)
         for one in found.listed:
-            if not one.report.problem:
+            if one.window is not None:
+                self._add(one.name, one.window.key, None, NEWEST_ROWS, one.window.order_by)
+            elif not one.report.problem:
                 self._add(one.name, one.key if one.named else None, None)
         return found
 
@@ -97,12 +111,19 @@ class Tables:
             feed.close()
         self.database.close()
 
-    def _add(self, table: str, key: str | None, columns: Sequence[str] | None) -> None:
+    def _add(
+        self,
+        table: str,
+        key: Key,
+        columns: Sequence[str] | None,
+        window: int | None = None,
+        order_by: str | None = None,
+    ) -> None:
         name = feed_name(table)
         if name not in self._sources:
             watch = Watch.of(table, name, key, columns, None, {})
             # Whoever is let in by the program's own gate may see every table.
-            self._sources[name] = replace(watch, authorize=PUBLIC)
+            self._sources[name] = replace(watch, authorize=PUBLIC, window=window, order_by=order_by)
 
 
 def feed_name(table: str) -> str:

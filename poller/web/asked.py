@@ -2,40 +2,94 @@
 
 from __future__ import annotations
 
-from flask import abort, request
+import enum
+from collections.abc import Iterable, Mapping
+
+from flask import request
 
 from poller.access.admission import Admission
-from poller.access.granted import PUBLIC
+from poller.access.signed import PARAMETER as SIGNED
+from poller.delivery.view import View
 from poller.feed import Feed
 from poller.service import Service
 from poller.serving.streams import StreamRequest
+from poller.serving.tenure import Tenure
 
 # What a proxy tells, and what Werkzeug's ProxyFix leaves where it was believed.
 PROXIED = frozenset(["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP"])
 BELIEVED = "werkzeug.proxy_fix.orig"
 UNREADABLE = "?"  # answered with a reset
 FROM_NOW = "now"
+NULL = "null"  # `?null=room`: a filter's value that no text is
+OWN_NAMES = frozenset([SIGNED, NULL, "after", "wait", "limit", "last_event_id", "lastEventId"])
+
+SHOWN_CHARS = 40  # of what was asked for, in an error's text
+
+# The values by column; None is NULL.
+Filter = dict[str, list[str | None]]
 
 
-def feed(service: Service, name: str | None) -> Feed:
-    """A feed by name, or the default one. An unknown one is 404."""
-    found = service.feeds.get(service.default_feed if name is None else name)
-    if found is None:
-        abort(404)
-    if found.watch.authorize != PUBLIC:
-        abort(403)  # nobody has asked yet whether this request may read it
+def filter_of(feed: Feed) -> Filter:
+    """The rows that the query asks for. Raises ValueError, in words, for a column of the feed that
+    is no filter. Names that are nobody's are passed over: caches and campaigns add theirs."""
+    try:
+        asked = request.args
+    except UnicodeDecodeError:
+        if feed.watch.filters:
+            raise ValueError("the query is not UTF-8") from None
+        return {}
+    found: Filter = {}
+    for name in {*asked} - OWN_NAMES:
+        if name in feed.watch.filters or feed.shows(name):
+            found[name] = [*asked.getlist(name)]
+    for name in asked.getlist(NULL):
+        found.setdefault(name, []).append(None)
+    for name in found:
+        if name not in feed.watch.filters:
+            raise ValueError(no_filter(name))
     return found
 
 
+def no_filter(name: str) -> str:
+    """What to tell of a name by which no rows can be chosen."""
+    return f"{name[:SHOWN_CHARS]} is no filter of this feed"
+
+
+def signature() -> list[tuple[str, str]]:
+    """What this request's query says of a signature, if there is one."""
+    return [(SIGNED, request.args[SIGNED])] if SIGNED in request.args else []
+
+
+def written(chosen: Mapping[str, Iterable[object]]) -> list[tuple[str, str]]:
+    """Columns and values as names and values of a query, alike for all who ask alike."""
+    pairs = {
+        (NULL, name) if value is None else (name, _text(value))
+        for name, values in chosen.items()
+        for value in values
+    }
+    return sorted(pairs)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, enum.Enum):
+        return _text(value.value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def stream_request(
-    service: Service, feed: Feed, places: Admission, after: str | None
+    service: Service,
+    feed: Feed,
+    places: Admission,
+    after: str | None,
+    view: View,
+    tenure: Tenure,
 ) -> StreamRequest:
     """The stream that this request asks for, whose place is to be one of `places`."""
     address = request.remote_addr
     if PROXIED & request.environ.keys() and BELIEVED not in request.environ:
         service.admission.note_forwarded(address)
     turn = service.turns.of(address, feed.name)
-    return StreamRequest(after, address or "", places.ticket(address), turn)
+    return StreamRequest(after, address or "", places.ticket(address), turn, view, tenure)
 
 
 def last_event_id() -> str | None:

@@ -7,13 +7,16 @@ request reads, if it reads them from the same database and not from a cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
 from flask import Flask, current_app, g, url_for
 
+from poller.access import granted
+from poller.delivery.view import ALL
 from poller.feed import Delivered, Feed
-from poller.web import script
+from poller.web import asked, script
+from poller.web.admit import page_view
 from poller.web.current import service_of, services_of
 
 NOTED = "_rowcast_delivered"  # in `g`: by notifier and feed
@@ -33,28 +36,42 @@ def add_to(app: Flask, notifier: str) -> None:
 
 
 def token(
-    feed: Feed, notifier: str, rows: Iterable[object], before: Delivered | None = None
+    feed: Feed,
+    notifier: str,
+    rows: Iterable[object],
+    before: Delivered | None = None,
+    chosen: Mapping[str, object] | None = None,
 ) -> str:
-    """The token of a page that shows `rows`. Without `before`, what this request noted counts."""
-    return feed.token_of(before or g.get(NOTED, {}).get((notifier, feed.name)), rows)
+    """The token of a page that shows `rows`. Without `before`, what this request noted counts.
+    `chosen` is the filter in the address of the page's stream."""
+    before = before or g.get(NOTED, {}).get((notifier, feed.name))
+    # Nobody knows the columns' types either, as long as nothing was delivered.
+    view = ALL if before is None else page_view(feed, granted.values_of(chosen))
+    return feed.token_of(before, rows, view)
 
 
 class Page:
     """What templates know as `rowcast`. If the application has several notifiers, `notifier` is the
-    name of the feed's; default: the first."""
+    name of the feed's; default: the first. `chosen` is the filter in the stream's address."""
 
     @staticmethod
-    def source(name: str, rows: Iterable[object] = (), notifier: str | None = None) -> str:
+    def source(
+        name: str, rows: Iterable[object] = (), notifier: str | None = None, **chosen: object
+    ) -> str:
         """The address of the stream of a page that shows `rows` of the feed `name`."""
         of = notifier or _first()
         address = url_for(f"{of}.stream", name=name)
-        return f"{address}?{urlencode({'last_event_id': Page.token(name, rows, of)})}"
+        query = asked.written(granted.values_of(chosen))
+        query.append(("last_event_id", Page.token(name, rows, of, **chosen)))
+        return f"{address}?{urlencode(query)}"
 
     @staticmethod
-    def token(name: str, rows: Iterable[object] = (), notifier: str | None = None) -> str:
+    def token(
+        name: str, rows: Iterable[object] = (), notifier: str | None = None, **chosen: object
+    ) -> str:
         """The token alone, for what resumes by other means than the address."""
         of = notifier or _first()
-        return token(service_of(current_app, of).feed(name), of, rows)
+        return token(service_of(current_app, of).feed(name), of, rows, chosen=chosen)
 
     @staticmethod
     def script_url() -> str:

@@ -15,24 +15,25 @@ How long an answer may be kept, see `serving/long_poll.py` for why:
 | full, from the beginning (`after=0`) | for a second: the history could be another one by then |
 | any of a feed with `replay=` | for a second: it could be too old by then |
 | where nobody can tell yet, an error | not at all |
+| of a feed that is not public | not at all: the next user of this browser may be another one |
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 from werkzeug.wsgi import ClosingIterator
 
 from poller.serving.client import ClientSocket
 from poller.serving.long_poll import Answer
-from poller.serving.streams import StreamRequest, Streams
-from poller.web import asked
-from poller.web.current import current_service, ensure_started
+from poller.web import asked, cors
+from poller.web.admit import Admitted, NoPlaceError, admit
+from poller.web.current import current_service
 from poller.web.responses import JSON, busy, client_of, error, json_body
 from poller.wire import notices, row
 
@@ -67,35 +68,32 @@ class Query(NamedTuple):
             raise ValueError("the query is not UTF-8") from None
         return cls(after, _number("wait", least=0), _number("limit", least=1))
 
-    def following(self, token: str) -> str:
-        """The URL to go on at, relative to this one: the same for all who ask alike."""
-        given = {"after": token, "wait": self.wait, "limit": self.limit}
-        query = {name: value for name, value in given.items() if value is not None}
+    def following(self, token: str, asked_for: Sequence[tuple[str, str]] = ()) -> str:
+        """The URL to go on at, relative to this one, for the same rows: alike for all who ask
+        alike."""
+        given = [("after", token), ("wait", self.wait), ("limit", self.limit), *asked_for]
+        query = [(name, value) for name, value in given if value is not None]
         return "?" + urlencode(query, safe=UNESCAPED)
 
 
-def add_to(blueprint: Blueprint) -> None:
-    blueprint.add_url_rule("/rows/<name>", view_func=rows, strict_slashes=False)
-
-
-def rows(name: str) -> Response:
+@cors.reads
+def rows(name: str | None) -> Response:
     """Rows after a token, with a time to wait for them. The waiting begins when the server asks for
     the body: a session or connection of the application is not held meanwhile."""
     service = current_service()
-    feed = asked.feed(service, name)
-    if feed.closed:
-        return error(HTTPStatus.GONE, "this feed has ended")
     try:
         query = Query.of_this_request()
     except ValueError as problem:
         return error(HTTPStatus.BAD_REQUEST, f"{problem}")
-    ensure_started(service)
-    if reason := service.waiting.refusal(request.remote_addr):
-        return busy(feed.name, reason)
-    wanted = asked.stream_request(service, feed, service.waiting, query.after)
+    try:
+        admitted = admit(service, name, service.waiting, query.after)
+    except NoPlaceError as full:
+        return busy(full.feed, full.reason)
+    if admitted.feed.closed:
+        return error(HTTPStatus.GONE, "this feed has ended")
     waits = request.method != "HEAD" and query.after is not None and not service.draining
     wait_s = min(query.wait or 0, MAX_WAIT_S) if waits else 0
-    return RowsResponse(feed.streams, wanted, query, wait_s)
+    return RowsResponse(admitted, query, wait_s)
 
 
 def _number(name: str, *, least: int) -> int | None:
@@ -111,15 +109,13 @@ class RowsResponse(Response):
     """The rows. They are read when the server asks for the body, as a stream is opened: so each
     hook of the application has had its say, and a `Cache-Control` of its own stays."""
 
-    def __init__(
-        self, streams: Streams, wanted: StreamRequest, query: Query, wait_s: float
-    ) -> None:
+    def __init__(self, admitted: Admitted, query: Query, wait_s: float) -> None:
         super().__init__(content_type=JSON)
-        self._streams = streams
-        self._wanted = wanted
+        self._admitted = admitted
         self._query = query
+        self._asked_for = asked.written(admitted.filter) + asked.signature()
         self._wait_s = wait_s
-        # What only this client may see is not for a cache that it shares with others.
+        # A public feed behind an application's own hook, which may look at these.
         personal = "Authorization" in request.headers or "Cookie" in request.headers
         self._scope = "private" if personal else "public"
 
@@ -129,7 +125,8 @@ class RowsResponse(Response):
     def _body(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
         limit = min(self._query.limit or LIMIT_ROWS, MAX_LIMIT_ROWS)
         client = ClientSocket(client_of(environ))
-        self._tell(self._streams.read(self._wanted, client, limit, self._wait_s))
+        streams = self._admitted.feed.streams
+        self._tell(streams.read(self._admitted.request, client, limit, self._wait_s))
         start_response(self.status, self.get_wsgi_headers(environ).to_wsgi_list())
         if environ["REQUEST_METHOD"] != "HEAD":
             yield self.get_data()
@@ -146,15 +143,19 @@ class RowsResponse(Response):
             self.status_code = HTTPStatus.GONE if answer.reset else HTTPStatus.OK
             kept = self._kept(answer)
             following = answer.next or self._query.after or ""
-            self.headers["Link"] = f'<{self._query.following(following)}>; rel="next"'
+            link = self._query.following(following, self._asked_for)
+            self.headers["Link"] = f'<{link}>; rel="next"'
             self.set_data(_body(answer, following))
         self.headers.setdefault("Cache-Control", kept)
 
     def _kept(self, answer: Answer) -> str:
-        if not answer.next:
+        if self._admitted.private or not answer.next:
             return "no-store"
-        # What is too old to be read again must not be had from a cache for another day.
-        if answer.full and self._query.after != BEGINNING and self._streams.replay is None:
+        # What is too old to be read again, or was changed or removed, must not be had from a cache
+        # for another day. Nor must an old window, which is followed by nothing that anybody knows.
+        feed = self._admitted.feed
+        lasts = feed.streams.replay is None and not feed.watch.rows_change
+        if answer.full and self._query.after != BEGINNING and lasts:
             return f"{self._scope}, max-age={FULL_KEPT_S}, immutable"
         return f"{self._scope}, max-age={TIP_KEPT_S}"
 

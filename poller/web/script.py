@@ -51,6 +51,7 @@ def script(version: str | None, kind: str) -> Response:
     response.headers["Cache-Control"] = KEPT if version == VERSION else ASKED_FOR_AGAIN
     # Anybody may have it: a page elsewhere that reads a stream here may well load it from here.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["Access-Control-Allow-Origin"] = "*"
     response.add_etag()
     response.make_conditional(request)
     return response

@@ -35,8 +35,8 @@ def _line(event: Event) -> bytes:
 
 
 def _value(event: Event) -> bytes:
-    """As in an answer of `/rows`: `live` is true, `reset` is the reason."""
-    if event.kind == notices.LIVE_EVENT:
+    """As in an answer of `/rows`: `live` is true, and so is `position`; `reset` is the reason."""
+    if event.kind in (notices.LIVE_EVENT, notices.POSITION_EVENT):
         return b"true"
     if event.kind == notices.RESET_EVENT:
         return row.to_json(notices.reason_of(event.data)).encode()

@@ -2,7 +2,8 @@
 
 `start` is the first event of every answer that streams, `live` tells once that the client has
 everything. `reset` tells that what the client knows no longer holds, so it has to load the rows
-again; its `reason` is one of those below.
+again; its `reason` is one of those below. `position` brings no row, only an id: while rows came
+that are not in the client's view, it is told in place of a heartbeat from where to go on.
 """
 
 from __future__ import annotations
@@ -16,16 +17,20 @@ from poller.wire import row, sse
 START_EVENT = "start"
 LIVE_EVENT = "live"
 RESET_EVENT = "reset"
+POSITION_EVENT = "position"
 
 HISTORY_CHANGED = "history-changed"  # the table was dropped, truncated, restored or failed over
 IDS_RESTARTED = "ids-restarted"
 MALFORMED_ID = "malformed-id"  # the rest is about what the client sent
 UNKNOWN_HISTORY = "unknown-history"
 AHEAD_OF_TABLE = "ahead-of-table"
+UNKNOWN_ROWS = "unknown-rows"  # of a window: nobody knows the rows that the client holds
+VIEW_CHANGED = "view-changed"  # another filter, or other columns: what it has is of that one
 BEYOND_REPLAY = "beyond-replay"  # the client lacks rows that are older than what may be read again
 NOT_PROVEN = "not-proven"  # too many ids of which nobody can say yet whether they will appear
 
 LIVE = sse.fields("{}", event=LIVE_EVENT)
+POSITION = sse.fields("{}", event=POSITION_EVENT)
 
 
 def start(feed: str, *, resumed: bool, key: Sequence[str] = ()) -> bytes:

@@ -1,17 +1,22 @@
 """Any interleaving of writers, workers and clients, for hypothesis; over any kind of stream."""
 
+from collections.abc import Sequence
+
 import gevent
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from poller.delivery import backfill
 from poller.delivery import place as delivery
-from tests.harness.simulation import Client, table_with, worker_with
+from poller.delivery.view import ALL, View
+from tests.harness.simulation import Client, Worker, table_with, worker_with
 
 
 class AnyInterleaving(RuleBasedStateMachine):
     """Writers, two workers and clients that are dropped at any byte and come back to either."""
 
     client_of_a_kind: type[Client] = Client
+    views: Sequence[View] = (ALL,)  # of which each client has one
     repeats = False  # whether a row may come twice
 
     @initialize(rows=st.integers(0, 4))
@@ -52,18 +57,23 @@ class AnyInterleaving(RuleBasedStateMachine):
         for transaction in [*self.table.open]:
             (self.table.commit if commits else self.table.roll_back)(transaction)
 
-    @rule(which=st.integers(0, 1))
-    def client_comes(self, which: int) -> None:
-        """From now: what this worker has delivered is not owed to it, nor what comes from a
-        transaction that is older than the worker, below its floor."""
-        worker, client = self.workers[which], self.client_of_a_kind()
-        pending = {i for ids in self.table.open.values() for i in ids}
-        older = {i for i in pending if i <= worker.log.floor}
-        self.known.append({i for i in self.table.committed if i in worker.log.cursor} | older)
+    @rule(which=st.integers(0, 1), view=st.integers(0, 9))
+    def client_comes(self, which: int, view: int) -> None:
+        """From now."""
+        worker = self.workers[which]
+        client = self.client_of_a_kind(view=self.views[view % len(self.views)])
+        self.known.append(self.not_owed_from_now_on(worker))
         client.connect(worker)
         client.take(2)
         assert client.ids == []
         self.clients.append(client)
+
+    def not_owed_from_now_on(self, worker: Worker) -> set[int]:
+        """What this worker has delivered, and what comes from a transaction that is older than the
+        worker, below its floor."""
+        pending = {i for ids in self.table.open.values() for i in ids}
+        older = {i for i in pending if i <= worker.log.floor}
+        return {i for i in self.table.committed if i in worker.log.cursor} | older
 
     @rule(client=st.integers(0, 9), which=st.integers(0, 1))
     def client_comes_back(self, client: int, which: int) -> None:
@@ -91,7 +101,7 @@ class AnyInterleaving(RuleBasedStateMachine):
     def nobody_sees_a_row_twice_or_one_that_is_not_there(self) -> None:
         for client in self.clients:
             assert self.repeats or len(client.ids) == len(set(client.ids))
-            assert set(client.ids) <= set(self.table.committed)
+            assert set(client.ids) <= self.table.in_view(client.view)
             assert client.resets == []
 
     def teardown(self) -> None:
@@ -112,5 +122,50 @@ class AnyInterleaving(RuleBasedStateMachine):
             worker.poll_until_quiet()
         for client, known in zip(self.clients, self.known, strict=True):
             client.read(self.workers[len(client.ids) % 2])
-            owed = set(self.table.committed) - known
+            owed = self.table.in_view(client.view) - known
             assert owed <= set(client.ids) if self.repeats else sorted(client.ids) == sorted(owed)
+
+
+class WithViews(AnyInterleaving):
+    """The same with filters: rows of one view among those of others, in blocks and by queries of
+    its own, and views that are left by their last stream and opened again."""
+
+    views = (
+        ALL,
+        View.of({"room": [1]}),
+        View.of({"room": [0, 2]}),
+        View.of({"room": [None]}),
+        View.of({"owner": ["ann"]}),
+        View.of({"owner": ["Ann", "nobody"], "room": [None, 2]}),
+        View.of({"room": [1]}, ["id"]),
+        View.of({"owner": ["nobody"]}),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bounds = backfill.BLOCK_LACKED, backfill.FIRST_BLOCK_IDS, backfill.FEWEST_BLOCK_IDS
+        backfill.BLOCK_LACKED, backfill.FIRST_BLOCK_IDS, backfill.FEWEST_BLOCK_IDS = 4, 4, 2
+
+    @rule(client=st.integers(0, 9), which=st.integers(0, 1), view=st.integers(0, 9))
+    def client_comes_back_with_another_view(self, client: int, which: int, view: int) -> None:
+        """What it has is of the other one: it has to begin again."""
+        if not self.clients or not self.clients[client % len(self.clients)].last_event_id:
+            return
+        at, new = client % len(self.clients), self.views[view % len(self.views)]
+        one, worker = self.clients[at], self.workers[which]
+        if one.view == new:
+            return
+        one.drop()
+        one.view, one.ids = new, []
+        self.known[at] = self.not_owed_from_now_on(worker)
+        one.connect(worker)
+        one.take()
+        assert one.resets == ["view-changed"]
+        one.resets = []
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+        finally:
+            lacked, backfill.FIRST_BLOCK_IDS, backfill.FEWEST_BLOCK_IDS = self.bounds
+            backfill.BLOCK_LACKED = lacked

@@ -33,6 +33,7 @@ OPTIONS = {
     "max_connections": "300",
     "max_prepared_transactions": "10",
     "shared_buffers": "64MB",
+    "dynamic_shared_memory_type": "mmap",  # in its folder, and gone with it
     "fsync": "off",  # a commit still survives a killed server, though not a power cut
     "full_page_writes": "off",
     "log_line_prefix": "%m [%p] db=%d ",
@@ -77,7 +78,7 @@ class Postgres(DatabaseServer):
     def create_database(self) -> str:
         """The url of a new, empty database."""
         name = f"db{next(self._numbers)}"
-        self._administer(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        self._administer(f'CREATE DATABASE "{name}" TEMPLATE template0 STRATEGY file_copy')
         return self.url_of(name)
 
     def drop_database(self, url: str) -> None:

@@ -5,6 +5,7 @@ import shutil
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +64,9 @@ class DatabaseServer(ABC):
     ) -> None:
         if self._child is not None:
             self._child.thaw()
+            if self._child.alive:  # a PostgreSQL that is killed leaves its shared memory behind
+                with suppress(AssertionError):
+                    self.stop("immediate")
             self._child.end()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -6,7 +6,7 @@ is an ideal one, of holders: it does with transactions what a database's locks a
 
 import json
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, ClassVar
@@ -17,6 +17,8 @@ from gevent.event import Event
 from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
+from poller.delivery.view import ALL, View
+from poller.delivery.view_index import OpenView
 from poller.ids.cursor import Cursor
 from poller.ids.gaps import Gaps
 from poller.ids.ranges import Range, ranges_of
@@ -29,6 +31,7 @@ from poller.serving.fanout import Fanout
 from poller.serving.long_poll import Answer, LongPoll
 from poller.serving.socket_stream import SocketStream
 from poller.serving.wsgi_stream import WsgiStream
+from poller.wire.exact import Exact
 from poller.wire.row import CutOff, Row
 from tests.harness.sse import Parser
 
@@ -36,6 +39,8 @@ SILENCE = b":\n"
 MAX_CHUNKS = 1000
 BYTES_AT_ONCE = 50  # about one frame
 NO_CONNECTION: Any = None
+FILTERS = ("room", "owner")
+ALL_ROWS: Mapping[str, Sequence[Exact]] = {}
 
 
 def settings(**changes: object) -> Settings:
@@ -97,9 +102,45 @@ class SimulatedTable:
         self.open.clear()
         self.last_id, self.history = 0, history
 
-    def rows_in(self, ranges: Sequence[Range], limit: int) -> list[Row]:
+    @property
+    def ids(self) -> set[int]:
+        """Those of the rows that are there."""
+        return {*self.committed}
+
+    @staticmethod
+    def values_of(row_id: int) -> tuple[int | None, str]:
+        """A row's room and owner. Letters are alike for the database, as they are for MariaDB."""
+        return None if row_id % 5 == 0 else row_id % 3, "Ann" if row_id % 4 < 2 else "ann"
+
+    def in_view(self, view: View) -> set[int]:
+        """The committed rows that are in a view, by another way than the code's."""
+        asked = view.filter
+        return {
+            row_id
+            for row_id in self.committed
+            if all(
+                value in asked.get(name, [value])
+                for name, value in zip(FILTERS, self.values_of(row_id), strict=True)
+            )
+        }
+
+    def rows_in(
+        self,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Mapping[str, Sequence[Exact]] = ALL_ROWS,
+    ) -> list[Row]:
         ids = [i for i in sorted(self.committed) if any(lo <= i <= hi for lo, hi in ranges)]
-        rows = [Row(i, {"id": i, "text": self.committed[i]}) for i in ids[:limit]]
+        alike = {name: {str(one).lower() for one in values} for name, values in narrowed.items()}
+        found = [
+            Row(i, {"id": i, "text": self.committed[i]}, values=self.values_of(i))
+            for i in ids
+            if all(
+                str(value).lower() in alike.get(name, str(value).lower())
+                for name, value in zip(FILTERS, self.values_of(i), strict=True)
+            )
+        ]
+        rows = found[:limit]
         return rows if len(rows) <= self.rows_that_fit else CutOff(rows[: self.rows_that_fit])
 
 
@@ -116,12 +157,13 @@ class SimulatedSource:
 
     def open(self) -> Start:
         self._fail()
-        newest = sorted(self.table.committed, reverse=True)
+        newest = sorted(self.table.ids, reverse=True)
         start = newest[self.history_rows] if len(newest) > self.history_rows else 0
         if not start or self.fence.idle(self.fence.look(NO_CONNECTION, ())):
             return Start(self._history, Cursor.at(start), given=self.table.last_id)
         # It lists the newest gap; of what is missing below, nobody knows.
-        missing = ranges_of(i for i in range(1, start) if i not in self.table.committed)
+        there = self.table.ids
+        missing = ranges_of(i for i in range(1, start) if i not in there)
         floor = missing[-2][1] if len(missing) > 1 else 0
         return Start(self._history, Cursor.at(start, missing[-1:]), floor, self.table.last_id)
 
@@ -136,16 +178,27 @@ class SimulatedSource:
     def read(self, cursor: Cursor, gaps: Gaps, limit: int, *, thorough: bool = False) -> Pass:
         self._fail()
         evidence = self.fence.look(NO_CONNECTION, cursor.gaps) if gaps.all else None
+        self.looked()
+        if thorough:
+            gaps = gaps.afresh()
         unread = gaps.unchanged(lambda witness: self.fence.must_read(witness, evidence))
         asked = cursor.with_gaps(gaps.ranges(but=unread))
         self.reads.append(len(asked.gaps))
         last_id, rows = self.table.last_id, self.table.rows_in(asked.holes, limit)
         return Pass(evidence, unread, Reading(self._history, last_id, rows, given=last_id))
 
-    def page(self, ranges: Sequence[Range], limit: int) -> Found:
+    def looked(self) -> None:
+        """Between the fence's look and the read."""
+
+    def page(
+        self,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Mapping[str, Sequence[Exact]] = ALL_ROWS,
+    ) -> Found:
         self._fail()
         self.reads_of_pages.append(len(ranges))
-        found = Found(self._history, self.table.rows_in(ranges, limit))
+        found = Found(self._history, self.table.rows_in(ranges, limit, narrowed))
         gevent.sleep(0)  # what is committed from here on is not in it
         return found
 
@@ -157,38 +210,57 @@ class SimulatedSource:
 class Worker:
     """One worker process: a real poller, log and backfill over a table that others share."""
 
+    make_source: ClassVar[type[SimulatedSource]] = SimulatedSource
+    make_log: ClassVar[type[EventLog]] = EventLog
+
     def __init__(self, table: SimulatedTable, **changes: object) -> None:
         self.replay: int | None = None  # rows
         self.settings = settings(**changes)
-        self.source = SimulatedSource(table, self.settings.history_rows)
-        self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
-        self.backfill = Backfill(
-            "test", self.source.page, self.settings.batch_rows, lambda: self.log.names
+        self.source = self.make_source(table, self.settings.history_rows)
+        self.log = self.make_log(
+            self.settings.log_capacity_rows, self.settings.log_capacity_bytes, FILTERS
         )
+        self.backfill = Backfill(
+            "test", self._read_page, self.settings.batch_rows, lambda: self.log.names, FILTERS
+        )
+        self.pages: list[Mapping[str, Sequence[Exact]]] = []  # for streams, and how narrowed
         self.listening = True  # whether any stream is open
         self.poller = Poller("test", self.source, self.log, self.settings, lambda: self.listening)
         self.ended: list[SocketStream] = []
         self.problem = ""  # why the feed is not ready
         self.waits: list[str | None] = []  # `after` of each request that began to wait
-        self.fanout = Fanout(
-            "test", self.log, self.settings, self.ended.append, lambda: self.problem
-        )
+        self.fanout = Fanout("test", self.log, self.settings, self._ended, lambda: self.problem)
+
+    def _ended(self, stream: SocketStream) -> None:
+        self.ended.append(stream)
+        self.log.views.close(stream.subscriber.view)
+
+    def _read_page(
+        self,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Mapping[str, Sequence[Exact]] = ALL_ROWS,
+    ) -> Found:
+        self.pages.append(narrowed)
+        return self.source.page(ranges, limit, narrowed)
 
     def poll_until_quiet(self) -> None:
         while self.poller.poll() == 0.0:
             pass
 
-    def open_stream(self, last_event_id: str | None = None) -> WsgiStream:
+    def open_stream(self, last_event_id: str | None = None, view: View = ALL) -> WsgiStream:
         def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
-            return self._subscriber(last_event_id, signal, pause)
+            return self._subscriber(last_event_id, signal, pause, view)
 
         no_socket = ClientSocket(None)
         return WsgiStream(
             make, self.log, self.settings, no_socket, lambda _: None, lambda: self.problem
         )
 
-    def fan_out(self, client: OwnedSocket, last_event_id: str | None = None) -> SocketStream:
-        subscriber = self._subscriber(last_event_id, self.fanout.signal, gevent.sleep)
+    def fan_out(
+        self, client: OwnedSocket, last_event_id: str | None = None, view: View = ALL
+    ) -> SocketStream:
+        subscriber = self._subscriber(last_event_id, self.fanout.signal, gevent.sleep, view)
         stream = SocketStream(subscriber, client, self.fanout.release)
         self.fanout.add(stream)
         return stream
@@ -199,11 +271,12 @@ class Worker:
         limit: int = 1000,
         wait_s: float = 0.0,
         client: ClientSocket | None = None,
+        view: View = ALL,
     ) -> LongPoll:
         """A request for rows, to be answered."""
 
         def make(signal: Event, pause: Callable[[float], object]) -> Subscriber:
-            return self._subscriber(after, signal, pause)
+            return self._subscriber(after, signal, pause, view)
 
         client = client or ClientSocket(None)
         waits = self.waits.append
@@ -212,21 +285,28 @@ class Worker:
         )
 
     def _subscriber(
-        self, last_event_id: str | None, signal: Event, pause: Callable[[float], object]
+        self,
+        last_event_id: str | None,
+        signal: Event,
+        pause: Callable[[float], object],
+        view: View,
     ) -> Subscriber:
-        why = lambda: self.problem  # noqa: E731
+        why, opened = lambda: self.problem, self.log.open(view)
         asked = self.log, self.backfill, last_event_id, signal, why, pause
-        return Subscriber("test", *asked, _replay=self.replay)
+        return Subscriber("test", *asked, _replay=self.replay, opened=opened)
 
 
 class Client:
     """Reads streams as a browser does: keeps what was dispatched, comes back with its last id."""
 
-    def __init__(self, last_event_id: str | None = None) -> None:
+    def __init__(self, last_event_id: str | None = None, view: View = ALL) -> None:
         self.ids: list[int] = []
         self.resets: list[str] = []
+        self.positions = 0
         self.last_event_id = last_event_id
+        self.view = view
         self.connected_to: Worker | None = None
+        self._opened: OpenView | None = None
         self._stream: Iterator[bytes] | None = None
         self._parser = Parser()
 
@@ -234,7 +314,8 @@ class Client:
         """Open a stream; one that is open ends."""
         self.drop()
         self.connected_to = worker
-        self._stream = iter(worker.open_stream(self.last_event_id))
+        stream = worker.open_stream(self.last_event_id, self.view)
+        self._stream, self._opened = iter(stream), stream.subscriber.view
         self._parser = Parser()
         self._parser.feed(b"id: %s\n\n" % (self.last_event_id or "").encode())
 
@@ -264,9 +345,10 @@ class Client:
 
     def drop(self) -> None:
         """Lose the connection."""
-        if self._stream is not None:
+        if self._stream is not None and self.connected_to and self._opened:
             self._stream.close()  # type: ignore[attr-defined]
-            self._stream = self.connected_to = None
+            self.connected_to.log.views.close(self._opened)
+            self._stream = self.connected_to = self._opened = None
 
     def _note(self) -> None:
         for event in self._parser.events:
@@ -274,6 +356,8 @@ class Client:
                 self.resets.append(event.json["reason"])
             elif event.type == "message":
                 self.ids.append(int(event.json["id"]))
+            elif event.type == "position":
+                self.positions += 1
         self._parser.events.clear()
         self.last_event_id = self._parser.last_event_id or None
 
@@ -285,7 +369,7 @@ class RowsClient(Client):
     does not arrive.
     """
 
-    cache: ClassVar[dict[str | None, Answer]] = {}
+    cache: ClassVar[dict[tuple[View, str | None], Answer]] = {}
     limit: ClassVar[int] = 2
 
     def connect(self, worker: Worker) -> None:
@@ -308,11 +392,14 @@ class RowsClient(Client):
         self.connected_to = None
 
     def _ask(self, worker: Worker) -> Answer:
-        if self.last_event_id in self.cache:
-            return self.cache[self.last_event_id]
-        answer = worker.request(self.last_event_id, self.limit).answer()
+        asked = self.view, self.last_event_id
+        if asked in self.cache:
+            return self.cache[asked]
+        request = worker.request(self.last_event_id, self.limit, view=self.view)
+        answer = request.answer()
+        worker.log.views.close(request.subscriber.view)
         if answer.full:
-            self.cache[self.last_event_id] = answer
+            self.cache[asked] = answer
         return answer
 
     def _note_answer(self, answer: Answer) -> None:
@@ -338,8 +425,13 @@ class TricklingSocket(OwnedSocket):
 class SocketClient(Client):
     """The same over a socket that the fanout writes to; what it does not take stays in there."""
 
-    def __init__(self, last_event_id: str | None = None, sizes: Iterable[int] = (7, 1000)) -> None:
-        super().__init__(last_event_id)
+    def __init__(
+        self,
+        last_event_id: str | None = None,
+        view: View = ALL,
+        sizes: Iterable[int] = (7, 1000),
+    ) -> None:
+        super().__init__(last_event_id, view)
         self._sizes = tuple(sizes)
         self._socket: socket.socket | None = None
 
@@ -349,7 +441,7 @@ class SocketClient(Client):
         served, self._socket = socket.socketpair()
         served.setblocking(False)
         self._socket.setblocking(False)
-        worker.fan_out(TricklingSocket(served, self._sizes), self.last_event_id)
+        worker.fan_out(TricklingSocket(served, self._sizes), self.last_event_id, self.view)
         self._parser = Parser()
         self._parser.feed(b"id: %s\n\n" % (self.last_event_id or "").encode())
 

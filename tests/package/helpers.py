@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.harness.gunicorn import FAST, Gunicorn
 from tests.harness.http import request
 
 PROJECT = Path(__file__).resolve().parents[2]
 INSTALL_TIMEOUT_S = 300.0
+# The first test waits for the environment to be made, which is beyond the other tests' time-out.
+MAY_INSTALL = pytest.mark.timeout(2 * INSTALL_TIMEOUT_S)
 DATABASE = {"DATABASE_URL": "sqlite:///shop.db"}
 NOTHING_OF_THE_WALL = {"SECRET_KEY": "", "HOST": "", **dict.fromkeys(FAST, "")}
 

@@ -11,9 +11,9 @@ from tests.harness import sql
 from tests.harness.http import request
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
-from tests.package.helpers import PROJECT, Server
+from tests.package.helpers import MAY_INSTALL, PROJECT, Server
 
-pytestmark = pytest.mark.package
+pytestmark = [pytest.mark.package, MAY_INSTALL]
 
 Serve = Callable[..., Server]
 OpenStream = Callable[..., Stream]

@@ -10,9 +10,9 @@ import pytest
 import poller
 from tests.docs.pages import blocks
 from tests.harness import sql
-from tests.package.helpers import DATABASE, PROJECT, TEN_LINES, Environment, write
+from tests.package.helpers import DATABASE, MAY_INSTALL, PROJECT, TEN_LINES, Environment, write
 
-pytestmark = pytest.mark.package
+pytestmark = [pytest.mark.package, MAY_INSTALL]
 
 NO_MODULES = {"py.typed", "static/rowcast.js", "static/rowcast.d.ts", "watching/page/watch.html"}
 

@@ -8,9 +8,18 @@ import pytest
 
 from tests.harness.process import wait_until
 from tests.harness.sse import Stream
-from tests.package.helpers import DATABASE, PATCHED, PROJECT, TEN_LINES, Environment, Server, write
+from tests.package.helpers import (
+    DATABASE,
+    MAY_INSTALL,
+    PATCHED,
+    PROJECT,
+    TEN_LINES,
+    Environment,
+    Server,
+    write,
+)
 
-pytestmark = pytest.mark.package
+pytestmark = [pytest.mark.package, MAY_INSTALL]
 
 Serve = Callable[..., Server]
 OpenStream = Callable[..., Stream]

@@ -11,9 +11,9 @@ import pytest
 
 from tests.harness.process import has_ended, wait_until
 from tests.harness.sse import Stream
-from tests.package.helpers import TEN_LINES, Server, write
+from tests.package.helpers import MAY_INSTALL, TEN_LINES, Server, write
 
-pytestmark = pytest.mark.package
+pytestmark = [pytest.mark.package, MAY_INSTALL]
 
 Serve = Callable[..., Server]
 OpenStream = Callable[..., Stream]

@@ -9,10 +9,20 @@ import gevent
 import pytest
 from flask import Flask, current_app
 
-from poller import Database, Notifier, Settings, history_reset, row_added, testing
+from poller import (
+    Database,
+    Notifier,
+    Settings,
+    history_reset,
+    row_added,
+    row_changed,
+    row_deleted,
+    testing,
+)
 from tests.harness import sql
 from tests.harness.greenlets import unpatched, until
 from tests.harness.logged import logged
+from tests.harness.versions import run_recipe
 
 TABLE = "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
 
@@ -173,3 +183,53 @@ def test_a_served_feed_calls_them_without_any_stream(
 def test_a_feed_that_is_not_watched_is_a_key_error(notifier: Notifier) -> None:
     with pytest.raises(KeyError, match="orders is not watched"):
         notifier.on_row("orders")
+
+
+@pytest.fixture
+def changing(sqlite_url: str) -> tuple[Notifier, Flask]:
+    """A feed by version of one order."""
+    sql.execute(sqlite_url, "CREATE TABLE orders (id INTEGER PRIMARY KEY, body TEXT, gone INTEGER)")
+    sql.execute(sqlite_url, "INSERT INTO orders (body) VALUES ('first')")
+    run_recipe(sqlite_url)
+    notifier, app = Notifier(authorize="public"), Flask("test")
+    notifier.watch("orders", columns=["body"], version="version", deleted="gone")
+    notifier.init_app(app, database=Database(sqlite_url))
+    return notifier, app
+
+
+def test_changes_and_deletions_have_functions_and_signals_of_their_own(
+    changing: tuple[Notifier, Flask], sqlite_url: str
+) -> None:
+    notifier, app = changing
+    told: list[Any] = []
+    notifier.on_change("orders")(lambda row: told.append(("changed", row)))
+    notifier.on_delete("orders")(lambda key: told.append(("deleted", key)))
+
+    def changed(_: Flask, feed: str, row: dict[str, Any]) -> None:
+        told.append((feed, row))
+
+    def deleted(_: Flask, feed: str, key: dict[str, Any]) -> None:
+        told.append((feed, key))
+
+    with (
+        row_changed.connected_to(changed, app),
+        row_deleted.connected_to(deleted, app),
+        row_added.connected_to(lambda *_, **__: pytest.fail("nobody knows that it is new"), app),
+        testing.feed(app) as feed,
+    ):
+        sql.execute(sqlite_url, "UPDATE orders SET body = 'second'")
+        feed.poll()
+        row = {"id": 1, "body": "second"}
+        assert told == [("changed", row), ("orders", row)]
+        told.clear()
+        sql.execute(sqlite_url, "UPDATE orders SET gone = 1")
+        feed.poll()
+        assert told == [("deleted", {"id": 1}), ("orders", {"id": 1})]
+
+
+def test_a_handler_must_fit_its_feed(notifier: Notifier, changing: tuple[Notifier, Flask]) -> None:
+    with pytest.raises(ValueError, match="nobody knows which are new: use on_change"):
+        changing[0].on_row("orders")
+    for decorator in (notifier.on_change, notifier.on_delete):
+        with pytest.raises(ValueError, match=r"notes is a feed of new rows, .* use on_row"):
+            decorator("notes")

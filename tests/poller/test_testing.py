@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from flask import Flask, abort, session
+from flask import Flask, Request, abort, session
 
 from poller import Database, Notifier, Settings, TableError, testing
 from tests.harness import sql
@@ -95,12 +95,12 @@ def test_the_applications_own_hooks_decide(app: Flask, insert: Insert) -> None:
     with member.session_transaction() as cookie:
         cookie["member"] = True
     with testing.feed(app, "notes") as feed:
-        assert (feed.stream.status_code, feed.frames()) == (401, [])
+        assert (feed.stream.status_code, feed.stream.frames()) == (401, [])
         inside = feed.open(client=member)
         insert("secret")
         feed.poll()
         assert [row["body"] for row in inside.rows()] == ["secret"]
-        assert feed.rows() == []
+        assert feed.stream.rows() == []
     with testing.feed(app, "notes", client=member) as feed:
         assert feed.stream.status_code == 200
 
@@ -139,3 +139,43 @@ def test_frames_are_told_apart_as_the_standard_has_it() -> None:
         ("message", "one\ntwo", "a.2"),
         ("reset", "{}", "a.3"),
     ]
+
+
+@pytest.fixture
+def guarded(database_url: str) -> Flask:
+    """Who has a token reads its own notes."""
+    app = Flask("guarded")
+    notifier = Notifier(authorize=lambda asked: token_of(asked) is not None)
+    notifier.watch("notes", columns=["id", "body"], filters=["body"])
+    notifier.init_app(app, database=Database(database_url), settings=Settings())
+    return app
+
+
+def token_of(asked: Request) -> str | None:
+    return asked.authorization.token if asked.authorization else None
+
+
+def test_a_stream_is_opened_as_somebody(guarded: Flask, insert: Insert) -> None:
+    ann = {"Authorization": "Bearer ann"}
+    client = guarded.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = ann["Authorization"]
+    with testing.feed(guarded, client=client) as feed:
+        some = feed.open(query={"body": ["one", "three"]})
+        stranger = feed.open(client=guarded.test_client())
+        by_header = feed.open(client=guarded.test_client(), headers=ann)
+        for body in ("one", "two", "three"):
+            insert(body)
+        feed.poll()
+        assert [row["body"] for row in feed.rows()] == ["one", "two", "three"]
+        assert [row["body"] for row in some.rows()] == ["one", "three"]
+        assert len(by_header.rows()) == 3
+        assert (stranger.status_code, stranger.frames()) == (403, [])
+
+
+def test_a_feed_that_nobody_may_read_is_no_feed_without_rows(
+    guarded: Flask, insert: Insert
+) -> None:
+    with testing.feed(guarded) as feed:
+        assert feed.stream.status_code == 403
+        with pytest.raises(RuntimeError, match="answered 403"):
+            feed.rows()

@@ -1,4 +1,4 @@
-"""`gunicorn tests.serving.canary_app:app`: a table of which two columns may be seen.
+"""`gunicorn tests.serving.canary_app:app`: a table of which three columns may be seen.
 
 It is watched thrice: as it is listed, as it was found, and with a column that is not there.
 """
@@ -15,7 +15,7 @@ PAGE = (
 )
 
 notifier = Notifier(authorize="public")
-notifier.watch("accounts", name="listed", columns=["name"])
+notifier.watch("accounts", name="listed", columns=["name", "city"])
 notifier.watch("accounts", name="found", columns="*")
 notifier.watch("accounts", name="absent", columns=["name", "canary_colum"])
 

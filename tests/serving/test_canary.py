@@ -56,6 +56,10 @@ class Heard:
         self.to_clients += f"{answer.headers}{answer.text}".encode()
 
     def all_of_clients(self) -> bytes:
+        """Once the servers have ended."""
+        for stream in self.streams:
+            while not stream.eof:
+                stream.read(BOUND_S)
         return bytes(self.to_clients) + b"".join(bytes(one.raw) for one in self.streams)
 
 
@@ -88,6 +92,9 @@ class Shop:
             for options in ({}, {"headers": lines})
         ]
         self.heard.streams += opened
+        for stream in opened:
+            if "absent" not in stream.url:
+                stream.wait_for(is_live, BOUND_S, f"that {stream.url} is live")
         return opened
 
     def ask(self, server: Gunicorn) -> None:
@@ -106,7 +113,8 @@ def shop(
 ) -> Shop:
     database_url = str(request.getfixturevalue(f"{request.param}_url"))
     key = KEYS[sql.dialect_of(database_url)]
-    sql.execute(database_url, f"CREATE TABLE accounts (id {key}, name varchar(3000))")
+    columns = "name varchar(3000), city varchar(20) DEFAULT 'London'"
+    sql.execute(database_url, f"CREATE TABLE accounts (id {key}, {columns})")
 
     def start() -> Gunicorn:
         env = {**SETTINGS, "DATABASE_URL": database_url, "FOLDER": str(tmp_path)}
@@ -120,13 +128,15 @@ def two_feeds_are_ready(server: Gunicorn) -> bool:
     return bool(feeds["listed"]["ready"] and feeds["found"]["ready"])
 
 
+def is_live(stream: Stream) -> bool:
+    return any(word in stream.raw for word in (b"event: live", b'"live":true'))
+
+
 def wait_for(streams: list[Stream], text: str) -> None:
     """Every stream of the two feeds that can be watched has it."""
     for stream in streams:
         if "absent" not in stream.url:
-            stream.wait_for(
-                lambda it: text.encode() in it.raw, timeout_s=BOUND_S, what=f"{text}: {stream.url}"
-            )
+            stream.wait_for(lambda it: text.encode() in it.raw, BOUND_S, f"{text} in {stream.url}")
 
 
 def test_what_nobody_listed_never_leaves(shop: Shop) -> None:
@@ -161,6 +171,8 @@ def test_what_nobody_listed_never_leaves(shop: Shop) -> None:
     wait_for(streams, '"in the end"')
     shop.ask(old)
 
+    for server in (old, young):
+        server.terminate()
     heard, logs = shop.heard.all_of_clients(), old.log() + young.log()
     for proof in (b"Ada", b"_withheld", b"event: reset", b"has no column canary_colum"):
         assert proof in heard, f"{proof!r}: less was heard than there was"

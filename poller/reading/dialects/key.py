@@ -70,6 +70,11 @@ def unique_columns(inspector: Inspects, table: sa.Table) -> list[list[str]]:
     return _indexes(inspector, table)[0]
 
 
+def index_columns(inspector: Inspects, table: sa.Table) -> list[list[str | None]]:
+    """The columns of each index, in their order; None for an expression."""
+    return _indexes(inspector, table)[1]
+
+
 def _index(
     connection: Connection, inspector: Inspects, table: sa.Table, key: ColumnElement[int]
 ) -> Finding:

@@ -4,6 +4,8 @@ import { Filter, textOf } from "./filter.js";
 import { ago, momentOf, show } from "./values.js";
 
 const SETTLED_MS = 4_000; // as --settle
+const LEAVES_MS = 2_600; // longer than --leave
+const CHANGED_MS = 60_000; // so long a cell says what it was
 const SHOWN_AT_FIRST = 30; // columns
 const LATE = "Committed after rows with greater ids. A reader that asks for id > last loses it.";
 /* In rem, by kind, so that a live value never moves a column. One text column takes the rest. */
@@ -13,8 +15,10 @@ const OTHER_WIDTH = 9.5;
 
 export class Grid {
   constructor(facts, { onOpen }) {
-    const { key, columns, came, rows: most } = facts;
-    Object.assign(this, { key, columns, came, most, onOpen, greatest: null });
+    const { key, keys, columns, came, rows: most } = facts;
+    Object.assign(this, { key, keys, columns, came, most, onOpen, greatest: null });
+    this.byName = new Map(); // where rows may change
+    this.fillUntil = 0; // rows that come by then were there, the newest first
     this.filter = new Filter(facts.columns);
     this.memory = `rowcast columns ${facts.place} ${facts.name}`;
     const hidden = kept.get(this.memory);
@@ -98,12 +102,68 @@ export class Grid {
 
   /* `entries`: oldest first, as they came. `moves`: they are news. */
   insert(entries, moves) {
-    const made = entries.slice(-this.most).map((entry) => this.line(entry, moves));
-    this.body.prepend(...made.toReversed());
-    while (this.body.children.length > this.most) this.body.lastChild.remove();
+    const made = this.keys.length ? this.apply(entries, moves) : this.add(entries, moves);
     if (moves) this.slide(made);
     if (!this.body.querySelector("[tabindex='0']")) this.makeStop(this.body.firstChild);
     this.refilter();
+  }
+
+  add(entries, moves) {
+    const made = entries.slice(-this.most).map((entry) => this.line(entry, moves));
+    this.body.prepend(...made.toReversed());
+    while (this.body.children.length > this.most) this.body.lastChild.remove();
+    return made;
+  }
+
+  /* Rows that came, changed or are gone. */
+  apply(entries, moves) {
+    const made = [];
+    for (const entry of entries) {
+      const there = this.byName.get(entry.name);
+      if (entry.gone) this.leave(there, entry.name);
+      else if (there) this.change(there, entry);
+      else {
+        const wasThere = !moves || entry.at < this.fillUntil;
+        const tr = this.line(entry, !wasThere);
+        this.byName.set(entry.name, tr);
+        if (wasThere) this.body.append(tr);
+        else this.body.prepend(tr);
+        if (!wasThere) made.push(tr);
+      }
+    }
+    return made;
+  }
+
+  change(tr, entry) {
+    const before = tr.entry.row ?? {};
+    tr.entry = entry;
+    tr.className = "";
+    this.fill(tr);
+    this.sign(tr, "update");
+    if (entry.problem !== undefined) return;
+    this.visible.forEach(({ name }, at) => {
+      const [was, is] = [before[name], entry.row[name]].map((value) => JSON.stringify(value));
+      if (was === is) return;
+      const td = tr.children[at + 1];
+      td.classList.add("changed");
+      td.title = `was ${was ?? "not known"}`;
+      setTimeout(() => td.classList.remove("changed"), CHANGED_MS);
+    });
+  }
+
+  /* Struck, and gone a little later; not while its details are open. */
+  leave(tr, name) {
+    this.byName.delete(name);
+    if (!tr) return;
+    this.sign(tr, "delete", 0);
+    const go = () => (tr.hasAttribute("aria-selected") ? setTimeout(go, LEAVES_MS) : tr.remove());
+    setTimeout(go, LEAVES_MS);
+  }
+
+  sign(tr, op, settled = SETTLED_MS) {
+    tr.dataset.op = op;
+    clearTimeout(tr.signed);
+    if (settled) tr.signed = setTimeout(() => delete tr.dataset.op, settled);
   }
 
   line(entry, isNew) {
@@ -111,10 +171,7 @@ export class Grid {
     tr.entry = entry;
     tr.tabIndex = -1;
     tr.setAttribute("role", "row");
-    if (isNew) {
-      tr.dataset.op = "insert";
-      setTimeout(() => delete tr.dataset.op, SETTLED_MS);
-    }
+    if (isNew) this.sign(tr, "insert");
     tr.addEventListener("click", () => String(getSelection()) || this.onOpen(tr));
     tr.addEventListener("focus", () => this.makeStop(tr));
     this.fill(tr);
@@ -163,6 +220,7 @@ export class Grid {
 
   clear() {
     this.body.replaceChildren();
+    this.byName.clear();
     this.greatest = null;
     this.refilter();
   }
@@ -219,10 +277,25 @@ export class Grid {
 
   /* A row as it came; `isNews`: after those that were there before. */
   entryOf(row, isNews) {
+    if (this.keys.length) return { name: this.nameOf(row), key: row[this.key], row, at: Date.now(), isNews };
     const key = bigint(row[this.key]);
     const late = isNews && key !== null && this.greatest !== null && key < this.greatest;
     if (key !== null && (this.greatest === null || key > this.greatest)) this.greatest = key;
     return { key: row[this.key], row, late, at: Date.now(), isNews };
+  }
+
+  entryGone(key) {
+    return { name: this.nameOf(key), key: key[this.key], gone: true, at: Date.now(), isNews: true };
+  }
+
+  entryUnreadable(told, isNews) {
+    const { id, reason } = told;
+    const common = { problem: reason, at: Date.now(), isNews };
+    return this.keys.length ? { ...common, name: this.nameOf(told), key: told[this.key] } : { ...common, key: id };
+  }
+
+  nameOf(row) {
+    return JSON.stringify(this.keys.map((name) => row[name]));
   }
 }
 

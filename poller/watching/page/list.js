@@ -2,6 +2,7 @@
 import { $, ask, copies, element, plural } from "./dom.js";
 
 const RETRY_MS = 2_000;
+const PROMISES = { full: "promise in full", exceptions: "! with exceptions", window: "~ newest rows" };
 
 async function load() {
   try {
@@ -38,11 +39,14 @@ function link(table) {
   const isWhole = table.promise === "full";
   made.append(
     named(table),
-    element("span", "key", `by ${table.key}`),
+    element("span", "key", `by ${table.window ? table.window.key.join(", ") : table.key}`),
     element("span", "rows", table.rows === null ? "" : `${table.rows.toLocaleString("en")} rows`),
-    element("span", `promise ${table.promise}`, isWhole ? "promise in full" : "! with exceptions"),
+    element("span", `promise ${table.promise}`, PROMISES[table.promise]),
   );
-  if (!isWhole) {
+  if (table.window) {
+    const told = `The newest rows with all their changes, since ${table.problem}.`;
+    made.append(element("span", "why", told));
+  } else if (!isWhole) {
     const told = table.exceptions.map(({ fact, lacking }) => `${fact}. Not promised: ${lacking}.`);
     made.append(element("span", "why", told.join(" ")));
   }

@@ -11,6 +11,7 @@ const FLUSH_MS = 60; // rows that come together are shown together
 const LOOK_MS = 1_000; // at what the server says of all tables
 const RETRY_MS = 1_000;
 const TOP_PX = 24; // scrolled no further than that, new rows may push the others down
+const SETTLE_MS = 500; // rows that come so soon after all were void are those that are there
 const LONGEST_DELAY_S = 600; // beyond it the column is no time of arrival
 
 const feed = decodeURIComponent(location.pathname.split("/").pop());
@@ -72,15 +73,25 @@ function open(from) {
   source?.close();
   source = rowcast(`/stream/${address}`, {
     from,
-    key: facts.key,
+    key: facts.keys.length ? facts.keys : facts.key,
     onRow: (row) => take(grid.entryOf(row, isFull)),
-    onUnreadable: ({ id, reason }) => take({ key: id, problem: reason, at: Date.now(), isNews: isFull }),
+    onDelete: (key) => take(grid.entryGone(key)),
+    onClear: cleared,
+    onUnreadable: (told) => take(grid.entryUnreadable(told, isFull)),
     onReset: again,
     onState(state) {
       status.stream(state);
       if (state.name === "live") settle();
     },
   });
+}
+
+/* By window: all rows are void, and those that are there follow, the newest first. */
+function cleared() {
+  arrived = [];
+  drawer.close();
+  grid.clear();
+  grid.fillUntil = Date.now() + SETTLE_MS;
 }
 
 /* All that was there is in: from now on rows are news. */
@@ -106,7 +117,10 @@ async function again(reason) {
 
 function take(entry) {
   arrived.push(entry);
-  if (arrived.length > facts.rows) {
+  if (facts.keys.length) {
+    // Of each row the last state counts, and no removal may be forgotten.
+    if (arrived.length > facts.rows) arrived = [...new Map(arrived.map((one) => [one.name, one])).values()];
+  } else if (arrived.length > facts.rows) {
     dropped += arrived.length - facts.rows;
     arrived = arrived.slice(-facts.rows);
   }
@@ -114,8 +128,9 @@ function take(entry) {
   flushing ||= setTimeout(flush, FLUSH_MS);
 }
 
-function measure({ row, at }) {
+function measure({ row, at, name }) {
   meters.count(1);
+  if (name !== undefined) return; // a change has no time of its own
   const came = row && facts.came ? row[facts.came] : null;
   if (!isExact(came)) return; // to the second only: no delay can be told by it
   const ahead = source.state.clockAheadMs ?? 0;
@@ -144,7 +159,8 @@ function held() {
   $("strip-held").hidden = !isHeld;
   if (!isHeld) return;
   const [told, button] = $("strip-held").children;
-  const text = paused ? `${plural(waiting, "new row")} waiting` : `${plural(waiting, "new row")} above`;
+  const what = plural(waiting, facts.keys.length ? "change" : "new row");
+  const text = paused ? `${what} waiting` : `${what} above`;
   told.replaceChildren(element("b", "", text));
   if (paused) told.append(element("small", "", ` · paused ${since(hold.pausedAt)}`));
   button.textContent = paused ? "Show them" : "Show";

@@ -39,9 +39,14 @@ def test_every_table_is_listed_as_it_is(shop: Shop, rowcast: Run) -> None:
     for one in listed:
         expected = shop.tables[one["name"]]
         assert one["kind"] == expected.kind, one
-        assert (one["key"] or "-") == expected.key, one
+        assert key_of(one) == expected.key, one
         assert (one["promise"] or "no") == expected.promise, one
         assert near(one["rows"], expected.rows), one
+
+
+def key_of(one: dict[str, Any]) -> str:
+    """That of a window, where there is no other."""
+    return str(one["key"] or (one["window"] and ", ".join(one["window"]["key"])) or "-")
 
 
 def near(rows: int | None, expected: str) -> bool:
@@ -72,9 +77,9 @@ def test_what_is_said_to_do_makes_every_table_watchable(database_url: str, rowca
     """The SQL of the list, run as it is."""
     shop = shop_on(database_url)
     before = told(rowcast("tables", shop.url, "--format", "json"))
-    hopeless = [one for one in before if one["promise"] is None and one["kind"] != "view"]
-    assert hopeless
-    for one in hopeless:
+    keyless = [one for one in before if one["promise"] == "window" and one["kind"] != "view"]
+    assert keyless
+    for one in keyless:
         advice = one["way_out"]
         if "materialized" in one["kind"]:
             assert not advice
@@ -82,7 +87,7 @@ def test_what_is_said_to_do_makes_every_table_watchable(database_url: str, rowca
         assert "--key rowcast_id" in advice[0]
         sql.run_script(shop.url, "\n".join(advice[1:]) + "\n")
     after = {one["name"]: one for one in told(rowcast("tables", shop.url, "--format", "json"))}
-    for one in hopeless:
+    for one in keyless:
         if "materialized" not in one["kind"]:
             assert after[one["name"]]["key"] == "rowcast_id", after[one["name"]]
 
@@ -236,3 +241,14 @@ def test_each_table_that_can_be_watched_takes_a_few_statements_and_another_none(
             assert len(take_inventory(url, SETTINGS).listed) == 2 * last
         counts.append(len(count.statements))
     assert counts[1] - counts[0] <= 10 * MOST_STATEMENTS, counts
+
+
+def test_what_has_no_integer_key_can_be_watched_by_window(shop: Shop, rowcast: Run) -> None:
+    by_window = [
+        one for one in told(rowcast("tables", shop.url, "--format", "json")) if one["window"]
+    ]
+    assert len(by_window) > 5
+    for one in by_window:
+        ended = rowcast("doctor", shop.url, one["name"], "--window", "20")
+        assert ended.exit_code in (0, 1), f"{one['name']}: {ended.output}"
+        assert "can be watched by window: its newest 20 rows" in ended.output

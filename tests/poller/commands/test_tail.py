@@ -138,14 +138,46 @@ def test_a_row_that_cannot_be_read_is_one_all_the_same(sqlite_orders: str, rowca
 def test_a_table_that_cannot_be_watched_is_said_with_the_way_out(
     sqlite_orders: str, rowcast: Run
 ) -> None:
-    sql.execute(sqlite_orders, "CREATE TABLE people (id TEXT PRIMARY KEY)")
     misspelt = rowcast("tail", sqlite_orders, "order")
     assert (misspelt.exit_code, misspelt.stdout) == (2, "")
     assert "there is no table order" in misspelt.stderr
     assert "Did you mean orders?" in misspelt.stderr
-    keyless = rowcast("tail", sqlite_orders, "people")
-    assert keyless.exit_code == 2
-    assert "--key rowcast_id" in keyless.stderr
+    named = rowcast("tail", sqlite_orders, "orders", "--key", "costumer")
+    assert named.exit_code == 2
+    assert "costumer" in named.stderr
+
+
+def test_a_table_without_an_integer_key_is_followed_by_window(
+    sqlite_url: str, rowcast: Run
+) -> None:
+    sql.execute(sqlite_url, "CREATE TABLE people (id TEXT NOT NULL PRIMARY KEY, name TEXT)")
+    sql.execute(sqlite_url, "INSERT INTO people VALUES ('ada', 'Ada'), ('bob', 'Bob')")
+    given = ("tail", sqlite_url, "people", "--from", "0", "--format", "json")
+    ended = rowcast(*given, "--exit-after", 2)
+    assert ended.exit_code == 0, ended.stderr
+    assert "by window, the newest 200 rows by id" in ended.stderr
+    rows = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert rows == [
+        {"op": "upsert", "row": {"id": "bob", "name": "Bob"}},
+        {"op": "upsert", "row": {"id": "ada", "name": "Ada"}},
+    ]
+    sql.execute(sqlite_url, "INSERT INTO people VALUES ('cid', 'Cid')")
+    token = ended.stderr.split("--from ")[-1].split()[0]
+    again = rowcast("tail", sqlite_url, "people", "--from", token, "--exit-after", 1)
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout.splitlines()[-1].split() == ["~", "cid", "Cid"]
+
+
+def test_changes_are_printed_as_they_are_made(sqlite_url: str) -> None:
+    sql.execute(sqlite_url, "CREATE TABLE people (id TEXT NOT NULL PRIMARY KEY, name TEXT)")
+    sql.execute(sqlite_url, "INSERT INTO people VALUES ('ada', 'Ada')")
+    with running("tail", sqlite_url, "people", "--window", "5") as tail:
+        tail.wait_for("people: live")
+        sql.execute(sqlite_url, "UPDATE people SET name = 'Ada L.'")
+        assert tail.line().split() == ["id", "name"]
+        assert tail.line().split() == ["~", "ada", "Ada", "L."]
+        sql.execute(sqlite_url, "DELETE FROM people")
+        assert tail.line().split() == ["-", "ada"]
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,23 @@
 """Backfill: few queries for many who lack the same rows, and never an answer that is too old."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import gevent
 import pytest
 from gevent.event import Event
 
-from poller.delivery import backfill, page
-from poller.delivery.backfill import (
-    QUERIES_AT_ONCE,
-    QUESTION_RANGES,
-    Backfill,
-    OtherHistory,
-    Unwanted,
-)
+from poller.delivery import kept_pages, page
+from poller.delivery.backfill import QUESTION_RANGES, Backfill
 from poller.delivery.page import Page
+from poller.delivery.queries import QUERIES_AT_ONCE, Unwanted
+from poller.delivery.table_rows import OtherHistory
 from poller.ids.ranges import Range, subtract
 from poller.reading.snapshot import Found, History
 from poller.wire import row
+from poller.wire.exact import Exact
 from poller.wire.row import Problem, Row
-from tests.harness.simulation import Client, SimulatedTable, Worker
+from tests.harness.simulation import ALL_ROWS, Client, SimulatedTable, Worker
 
 BOUND_S = 60
 STEP_S = 0.005
@@ -41,7 +38,12 @@ class Reader:
         self.epoch = EPOCH
         self.counter: int | None = None
 
-    def __call__(self, ranges: Sequence[Range], limit: int) -> Found:
+    def __call__(
+        self,
+        ranges: Sequence[Range],
+        limit: int,
+        narrowed: Mapping[str, Sequence[Exact]] = ALL_ROWS,
+    ) -> Found:
         self.asked.append((ranges, limit))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -134,11 +136,11 @@ def test_a_page_is_kept_for_a_short_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("poller.delivery.backfill.time.monotonic", lambda: now)
+    monkeypatch.setattr("poller.delivery.kept_pages.time.monotonic", lambda: now)
     reader = Reader()
     shared = make(reader)
     first = shared.page([(3, 10)], NOW)
-    now += backfill.KEPT_S - 0.1
+    now += kept_pages.KEPT_S - 0.1
     assert shared.page([(3, 10)], NOW) is first
     now += 0.2
     assert shared.page([(3, 10)], NOW) is not first
@@ -365,7 +367,7 @@ def test_who_goes_before_the_query_began_leaves_none_behind(order: str) -> None:
     assert [ids(got(one)) for one in busy] == [[i] for i in range(1, QUERIES_AT_ONCE + 1)]
     assert ids(got(stays)) == list(range(30, 36))
     assert ((40, 50),) not in [tuple(asked) for asked, _ in reader.asked]
-    assert shared._under_way == {}
+    assert shared._queries.under_way == {}
     assert ids(shared.page([(40, 50)], NOW)) == list(range(40, 51))
 
 
@@ -388,7 +390,7 @@ def test_a_query_for_clients_that_left_does_not_begin() -> None:
         got(gone)
     assert ids(got(joined)) == list(range(30, 36))  # whoever shares it costs nothing
     assert ((40, 50),) not in [tuple(asked) for asked, _ in reader.asked]
-    assert shared._under_way == {}
+    assert shared._queries.under_way == {}
     assert ids(shared.page([(40, 50)], NOW)) == list(range(40, 51))
 
 
@@ -413,13 +415,13 @@ def test_who_leaves_while_nothing_is_found_ends_the_search() -> None:
 
 
 def test_what_is_kept_is_bounded_in_bytes_and_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "KEPT_BYTES", 100_000)
-    monkeypatch.setattr(backfill, "KEPT_PAGES", 10)
+    monkeypatch.setattr(kept_pages, "KEPT_BYTES", 100_000)
+    monkeypatch.setattr(kept_pages, "KEPT_PAGES", 10)
     shared = make(Reader(100, text="x" * 10_000))
     for i in range(1, 101):
         shared.page([(i, i)], NOW)
-        assert shared._kept_bytes == sum(kept.page.size_bytes for kept in shared._kept)
-        assert shared._kept_bytes <= 100_000
+        assert shared._kept.size_bytes == sum(kept.page.size_bytes for kept in shared._kept._kept)
+        assert shared._kept.size_bytes <= 100_000
     assert len(shared._kept) > 1
     small = make(Reader(100))
     for i in range(1, 101):
@@ -428,12 +430,12 @@ def test_what_is_kept_is_bounded_in_bytes_and_pages(monkeypatch: pytest.MonkeyPa
 
 
 def test_memory_is_given_back_when_nobody_asks_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "KEPT_S", 0.02)
+    monkeypatch.setattr(kept_pages, "KEPT_S", 0.02)
     shared = make(Reader())
     for i in range(1, 4):
         shared.page([(i, i)], NOW)
-    assert shared._kept_bytes > 0
+    assert shared._kept.size_bytes > 0
     with gevent.Timeout(BOUND_S):
-        while shared._timer is not None:
+        while shared._kept._timer is not None:
             gevent.sleep(STEP_S)
-    assert (len(shared._kept), shared._kept_bytes) == (0, 0)
+    assert (len(shared._kept), shared._kept.size_bytes) == (0, 0)

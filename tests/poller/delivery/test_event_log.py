@@ -93,9 +93,9 @@ def test_frames_are_joined_up_to_a_bound_but_at_least_one() -> None:
     log = log_of(1, 2, 3)
     one = log.entries(0, 1)[0].frame
     all_three = b"".join(e.frame for e in log.entries(0, 3))
-    assert log.take(0, 10**6) == Batch(log.generation, 0, all_three, 3, at(3))
+    assert log.take(0, 10**6) == Batch(log.generation, 0, 0, all_three, 3, at(3), 3)
     assert log.take(3, 10**6) is None
-    assert log_of(1, 2, 3).take(0, 1) == Batch(log.generation, 0, one, 1, at(1))
+    assert log_of(1, 2, 3).take(0, 1) == Batch(log.generation, 0, 0, one, 1, at(1), 1)
     two = log_of(1, 2, 3).take(0, len(one) * 2)
     assert two is not None
     assert two.next_seq == 2

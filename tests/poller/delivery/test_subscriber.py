@@ -15,7 +15,7 @@ from poller.delivery.subscriber import Subscriber
 from poller.polling import loop
 from poller.reading.dialects.sqlite import SingleWriter
 from poller.wire import event_id, notices, sse
-from tests.harness.interleaving import AnyInterleaving
+from tests.harness.interleaving import AnyInterleaving, WithViews
 from tests.harness.little_room import little_room
 from tests.harness.simulation import (
     SILENCE,
@@ -87,7 +87,7 @@ def test_a_reset_is_not_held_back_by_a_page_without_rows() -> None:
             worker.poll_until_quiet()
         return page
 
-    worker.backfill._read_page = restarted_meanwhile
+    worker.backfill._table._read_page = restarted_meanwhile
     stream = iter(worker.open_stream("abcd.8"))
     sent = b"".join(next(stream) for _ in range(3))
     assert b"event: reset" in sent
@@ -512,7 +512,7 @@ def test_an_ended_stream_leaves_nothing_attached_to_the_log() -> None:
     stream = iter(worker.open_stream())
     next(stream)
     stream.close()  # type: ignore[attr-defined]
-    assert worker.log._listeners == set()
+    assert worker.log.listened_to == set()
 
 
 # -- tokens without room for all gaps -------------------------------------------------------
@@ -602,6 +602,10 @@ TestAnyInterleaving = AnyInterleaving.TestCase
 TestAnyInterleaving.settings = hypothesis_settings(
     max_examples=200, stateful_step_count=40, deadline=None
 )
+
+
+TestViews = WithViews.TestCase
+TestViews.settings = hypothesis_settings(max_examples=200, stateful_step_count=40, deadline=None)
 
 
 class LittleRoom(AnyInterleaving):

@@ -23,6 +23,10 @@ ABOUT_NO_FEED = {"started", "streams refused"} | {
     "room for streams",
     "room for fewer streams than wanted",
     "an address has all that it may have",
+    "a message of a worker failed",
+    "a worker cannot be reached",
+    "a worker takes no messages",
+    "workers cannot reach each other",
     "clients come through a proxy that is not configured, and count as one",
 }
 LEVELS = ("debug", "info", "warning", "error")

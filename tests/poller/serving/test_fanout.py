@@ -16,13 +16,14 @@ import gevent
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from poller.delivery.view import ALL, View
 from poller.runtime import hub
 from poller.serving import client, fanout
 from poller.serving.client import CLIENT_GONE, CLIENT_TALKS, WRITE_DEADLINE, OwnedSocket
 from poller.serving.socket_stream import SocketStream
 from poller.wire import sse
 from tests.harness.greenlets import PATIENCE_S, STEP_S, until
-from tests.harness.interleaving import AnyInterleaving
+from tests.harness.interleaving import AnyInterleaving, WithViews
 from tests.harness.simulation import (
     SimulatedTable,
     SocketClient,
@@ -57,14 +58,18 @@ class Peer:
     """The client's end of a stream."""
 
     def __init__(
-        self, worker: Worker, last_event_id: str | None = None, kind: type = OwnedSocket
+        self,
+        worker: Worker,
+        last_event_id: str | None = None,
+        kind: type = OwnedSocket,
+        view: View = ALL,
     ) -> None:
         served, self.socket = socket.socketpair()
         served.setblocking(False)
         self.socket.setblocking(False)
         arguments = [served] if kind is OwnedSocket else [served, (5, 3, 100)]
         self.worker = worker
-        self.stream: SocketStream = worker.fan_out(kind(*arguments), last_event_id)
+        self.stream: SocketStream = worker.fan_out(kind(*arguments), last_event_id, view)
         self.received = b""
 
     def read(self) -> bytes:
@@ -131,7 +136,7 @@ def test_a_live_stream_has_no_greenlet(peers: Peers) -> None:
     worker = quiet_worker(table_with(1))
     for _ in range(5):
         peers(worker)
-    assert (len(worker.fanout.parked.live), len(worker.fanout.busy)) == (5, 0)
+    assert (len([*worker.fanout.parked.live]), len(worker.fanout.busy)) == (5, 0)
 
 
 def test_a_stream_opened_in_a_pause_of_a_round_gets_each_row_once(
@@ -400,6 +405,21 @@ def test_streams_wait_for_the_first_pass_without_a_greenlet(peers: Peers) -> Non
     until(lambda: peer.read() == GREETING % (1, 1), "where it begins")
 
 
+def test_a_row_that_leaves_the_ring_before_the_round_is_not_waited_for(peers: Peers) -> None:
+    """No other row of its view follows, so no batch would bring it up."""
+    table = table_with(3)
+    worker = quiet_worker(table, log_capacity_rows=3)
+    room = View.of({"room": [1]})
+    two = peers(worker, None, OwnedSocket, room), peers(worker, None, OwnedSocket, room)
+    table.insert()
+    assert table.in_view(room) == {1, 4}
+    table.committed |= dict.fromkeys(range(5, 30, 3), "of another room")
+    table.last_id = 30
+    worker.poll_until_quiet()
+    assert worker.log.views.last(two[0].stream.subscriber.view) <= worker.log.oldest
+    until(lambda: all(peer.ids() == [4] for peer in two), "the row")
+
+
 def test_the_last_stream_to_end_leaves_nothing_behind(peers: Peers) -> None:
     worker = quiet_worker(table_with(1))
     peer = peers(worker)
@@ -433,5 +453,15 @@ class OverSockets(AnyInterleaving):
 
 TestAnyInterleavingOverSockets = OverSockets.TestCase
 TestAnyInterleavingOverSockets.settings = hypothesis_settings(
+    max_examples=40, stateful_step_count=40, deadline=None
+)
+
+
+class ViewsOverSockets(WithViews):
+    client_of_a_kind = SocketClient
+
+
+TestViewsOverSockets = ViewsOverSockets.TestCase
+TestViewsOverSockets.settings = hypothesis_settings(
     max_examples=40, stateful_step_count=40, deadline=None
 )

@@ -40,9 +40,9 @@ def ids(answer: Answer) -> list[int]:
 @contextmanager
 def waiting(request: LongPoll, worker: Worker) -> Iterator["gevent.Greenlet[..., Answer]"]:
     """The request is under way, and has found nothing to answer yet."""
-    before = len(worker.log._listeners)
+    before = len(worker.log.views.everything.listeners)
     greenlet = gevent.spawn(request.answer)
-    until(lambda: len(worker.log._listeners) > before, "that it waits")
+    until(lambda: len(worker.log.views.everything.listeners) > before, "that it waits")
     for _ in range(5):
         gevent.sleep(0)
     assert not greenlet.ready()
@@ -204,7 +204,7 @@ def test_a_request_ends_with_its_client() -> None:
     with ours, waiting(request, worker):
         theirs.close()
     assert request.closed_because == CLIENT_GONE
-    assert worker.log._listeners == set()
+    assert worker.log.listened_to == set()
 
 
 def test_a_request_that_follows_on_the_connection_stays_unread() -> None:
@@ -278,7 +278,7 @@ def test_a_table_that_is_away_for_a_moment_is_waited_for(monkeypatch: pytest.Mon
     worker = worker_with(table_with(6))
     worker.source.fail = OSError("away")
     answered = gevent.spawn(worker.request("abcd.0", wait_s=LONG_S).answer)
-    until(lambda: not worker.backfill._under_way and not answered.ready(), "a try")
+    until(lambda: not worker.backfill._queries.under_way and not answered.ready(), "a try")
     worker.source.fail = None
     with gevent.Timeout(OF_THE_HARNESS):
         assert ids(answered.get()) == [*range(1, 7)]

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from typing import Any
 
 import gevent
 import pytest
@@ -15,6 +16,8 @@ from gevent import monkey
 from poller.access.admission import Admission
 from poller.delivery.entry import Entry
 from poller.delivery.event_log import EventLog
+from poller.delivery.subscriber import Subscriber
+from poller.delivery.view import ALL, View
 from poller.ids.cursor import Cursor
 from poller.ids.named import Change, Named
 from poller.reading.snapshot import Found, History
@@ -35,26 +38,26 @@ class Bench:
 
     def __init__(self) -> None:
         self.clients: list[socket.socket] = []
-        self.log = EventLog(10_000, 64 * 2**20)
+        self.log = EventLog(10_000, 64 * 2**20, ["room"])
         settings = Settings(heartbeat_s=HEARTBEAT_S)
         none = Found(History("place", EPOCH), [])
-        self.streams = Streams("bench", self.log, lambda _r, _n: none, settings, lambda: None, str)
+        self.streams = Streams("bench", self.log, lambda *_: none, settings, lambda: None, str)
 
-    def row(self, row_id: int, size_bytes: int = 50) -> None:
+    def row(self, row_id: int, size_bytes: int = 50, room: int | None = None) -> None:
         change = Change(self.log.held, self.log.held.then([(row_id, row_id)]))
         lines = b"data: " + b"x" * size_bytes + b"\n"
         frame = lines + b"id: %s.%d\n\n" % (EPOCH.encode(), row_id)
-        entry = Entry(row_id, change, 1, change.after.mark, frame, len(lines))
+        entry = Entry(row_id, change, 1, change.after.mark, frame, len(lines), (room,))
         self.log.extend([entry], change.after)
 
-    def open(self, last_event_id: str | None = None) -> socket.socket:
+    def open(self, last_event_id: str | None = None, view: View = ALL) -> socket.socket:
         ours, theirs = socket.socketpair()
         plain = monkey.get_original("socket", "SocketType")
         taken = plain(ours.family, ours.type, ours.proto, fileno=ours.detach())
         taken.setblocking(False)
         ticket = Admission(10_000).ticket(None)
         self.streams.fan_out(
-            StreamRequest(last_event_id, "", ticket, nullcontext), OwnedSocket(taken)
+            StreamRequest(last_event_id, "", ticket, nullcontext, view), OwnedSocket(taken)
         )
         theirs.settimeout(0.01)
         self.clients.append(theirs)
@@ -119,6 +122,68 @@ def test_first_row_after_a_time_without_streams_takes_one_round(
     until(lambda: b"id: 57c20f.2000" in received(client), "the row")
     until(lambda: not bench.streams._fanout.signal.is_set(), "that no further round is to come")
     assert len(rounds) <= 2, f"{len(rounds)} rounds over all streams for one row"
+
+
+def test_a_view_is_there_as_long_as_a_stream_has_it(bench: Bench) -> None:
+    bench.log.begin(EPOCH, Named.of(Cursor.at(0)))
+    bench.log.passed(0)
+    room = View.of({"room": [1]})
+    everything = [bench.log.views.everything]
+    for _ in range(2):
+        two = [bench.open(view=room) for _ in range(2)]
+        assert len([*bench.log.views]) == 2
+        for client in two:
+            assert [*bench.log.views] != everything
+            client.close()
+            left = len(bench.streams) - 1
+            until(lambda most=left: len(bench.streams) <= most, "its end")  # type: ignore[misc]
+        assert [*bench.log.views] == everything
+
+
+def test_rows_reach_the_streams_of_their_view_and_others_are_told_the_position(
+    bench: Bench,
+) -> None:
+    bench.log.begin(EPOCH, Named.of(Cursor.at(0)))
+    bench.log.passed(0)
+    rooms = [View.of({"room": [room]}) for room in (1, 2)]
+    clients = [bench.open(view=view) for view in rooms]
+    for client in clients:
+        until(lambda one=client: b"event: live" in received(one), "its greeting")  # type: ignore[misc]
+    bench.row(1, room=1)
+    tag = rooms[0].tag.encode()
+    until(lambda: b"id: 57c20f.%b.1" % tag in received(clients[0]), "the row")
+    told = b"event: position\ndata: {}\nid: 57c20f.%b.1\n\n" % rooms[1].tag.encode()
+    until(lambda: told in received(clients[1]), "the position")
+
+
+def test_a_view_that_got_nothing_is_not_touched(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.log.begin(EPOCH, Named.of(Cursor.at(0)))
+    bench.log.passed(0)
+    many = [bench.open(view=View.of({"room": [room]})) for room in range(50)]
+    for client in many:
+        until(lambda one=client: received(one), "its greeting")  # type: ignore[misc]
+    asked: list[Subscriber] = []
+    for name in ("advance", "chunk_at_once"):
+        whole = getattr(Subscriber, name)
+
+        def noted(self: Subscriber, *others: object, whole: Any = whole) -> Any:
+            asked.append(self)
+            return whole(self, *others)
+
+        monkeypatch.setattr(Subscriber, name, noted)
+    for row_id in range(1, 21):
+        bench.row(row_id, room=7 if row_id % 2 else 99)
+    rows = 0
+
+    def all_rows() -> bool:
+        nonlocal rows
+        rows += received(many[7]).count(b"data: x")
+        return rows == 10
+
+    until(all_rows, "its rows")
+    assert {one.view.view for one in asked} == {View.of({"room": [7]})}
 
 
 def test_timers_run_while_a_round_goes_on() -> None:

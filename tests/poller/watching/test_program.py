@@ -124,8 +124,8 @@ def test_a_port_that_is_taken_is_said(orders: str) -> None:
     ("arguments", "said"),
     [
         (["order"], "Did you mean orders?"),
-        (["orders", "people", "--columns", "id"], "--columns and --key are for one table"),
-        (["--key", "id"], "--columns and --key are for one table"),
+        (["orders", "people", "--columns", "id"], "are for one table: name it, and no other"),
+        (["--key", "id"], "are for one table: name it, and no other"),
         (["orders", "--columns", "id,totl"], "orders has no column totl; did you mean total?"),
         (["orders", "--port", "70000"], "--port"),
     ],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,6 +14,8 @@ from poller.web.current import service_of
 from poller.wire.epoch import Salt
 from tests.harness import sql
 from tests.harness.greenlets import unpatched, until
+from tests.poller.web import rooms
+from tests.poller.web.rooms import Rooms
 
 TABLE = "CREATE TABLE {} (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
 
@@ -92,3 +95,19 @@ def make_shop(sqlite_url: str) -> Iterator[Callable[..., Shop]]:
 @pytest.fixture
 def shop(make_shop: Callable[..., Shop]) -> Shop:
     return make_shop()
+
+
+@pytest.fixture
+def make_rooms(sqlite_url: str) -> Iterator[Callable[..., Rooms]]:
+    """make_rooms(authorize, settings={…}, **options of init_app)"""
+    sql.execute(sqlite_url, rooms.TABLE)
+    made = []
+
+    def make(*arguments: Any, **options: Any) -> Rooms:
+        made.append(Rooms(sqlite_url, *arguments, **options))
+        return made[-1]
+
+    with unpatched():
+        yield make
+        for one in made:
+            one.close()

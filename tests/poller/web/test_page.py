@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask, render_template_string
+from flask import Flask, Request, render_template_string, request
 
-from poller import Database, Notifier, testing
+from poller import Access, Database, Notifier, testing
 from tests.harness import sql
+from tests.harness.logged import logged
 
 TABLE = "CREATE TABLE orders (number INTEGER PRIMARY KEY AUTOINCREMENT, customer TEXT)"
 TEMPLATE = "{{ rowcast.source('orders', rows) }}"
@@ -126,3 +128,63 @@ def test_outside_a_request_the_cursor_is_given(app: Flask, insert: Insert) -> No
         feed.poll()
         stream = feed.open(notifier.page_token("orders", [], before=before))
         assert len(stream.rows()) == 1
+
+
+# -- in a part of the feed ----------------------------------------------------------------------
+
+
+def own_orders(asked: Request) -> Access:
+    return Access(filter={"customer": asked.cookies["name"]}, columns=["number"])
+
+
+@pytest.fixture
+def own(insert: Insert, database: Database) -> Flask:
+    """Each sees its own orders; the page is `/`, with the filter of its query."""
+    app, notifier = Flask("test"), Notifier(authorize=own_orders)
+    columns = ["number", "customer", "paid"]
+    sql.execute(str(database.url), "ALTER TABLE orders ADD COLUMN paid BOOLEAN DEFAULT false")
+    notifier.watch("orders", columns=columns, filters=["number", "customer", "paid"])
+    notifier.init_app(app, database=database)
+
+    @app.get("/")
+    def index() -> str:
+        chosen = {name: int(value) for name, value in request.args.items()}
+        return render_template_string("{{ rowcast.source('orders', [], **chosen) }}", chosen=chosen)
+
+    app.extensions["test.notifier"] = notifier
+    return app
+
+
+@pytest.mark.parametrize("query", ["", "?number=2"])
+def test_a_page_of_own_rows_goes_on_without_a_reset(own: Flask, insert: Insert, query: str) -> None:
+    client = own.test_client()
+    client.set_cookie("name", "ann")
+    with testing.feed(own, client=client) as feed:
+        insert("ann")
+        feed.poll()
+        source = urlsplit(client.get("/" + query).text.replace("&amp;", "&"))
+        insert("ann")
+        insert("bob")
+        feed.poll()
+        stream = feed.open(query={name: one for name, (one,) in parse_qs(source.query).items()})
+        assert [frame.event for frame in stream.frames()] == ["start", "message", "live"]
+
+
+def test_an_address_says_values_as_a_query_does(own: Flask) -> None:
+    with own.test_request_context(headers={"Cookie": "name=ann"}):
+        source = "{{ rowcast.source('orders', [], paid=[true, false], number=[7, none]) }}"
+        address = render_template_string(source).replace("&amp;", "&")
+    query = parse_qs(urlsplit(address).query)
+    assert query.pop("last_event_id") == ["reload"]
+    assert query == {"paid": ["false", "true"], "number": ["7"], "null": ["number"]}
+
+
+def test_a_page_for_somebody_who_may_not_read_is_shown_all_the_same(own: Flask) -> None:
+    """Its stream is refused."""
+    client = own.test_client()
+    client.set_cookie("name", "ann")
+    with testing.feed(own, client=client):
+        assert own.test_client().get("/").status_code == 200
+        with mock.patch.object(Request, "cookies", property(lambda _: {})), logged() as lines:
+            assert own.test_client().get("/").status_code == 200
+    assert {line["event"] for line in lines} == {"authorize failed"}

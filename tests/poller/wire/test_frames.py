@@ -37,6 +37,7 @@ def test_everything_that_a_stream_says_is_read_back() -> None:
         sse.under_id("abcd.1", notices.LIVE),
         frame_of(2, "two"),
         sse.HEARTBEAT,
+        sse.under_id("abcd.k3x9f1.2", notices.POSITION),
         sse.under_id("abcd.3", unreadable),
     ]
     expected = [
@@ -47,6 +48,7 @@ def test_everything_that_a_stream_says_is_read_back() -> None:
         Event("live", b"{}", "abcd.1"),
         Event(ROW, b'{"id":2,"text":"two"}', "abcd.2"),
         Event(COMMENT, b"", ""),
+        Event("position", b"{}", "abcd.k3x9f1.2"),
         Event("unreadable", b'{"id":3,"reason":"it is cursed"}', "abcd.3"),
     ]
     assert [*frames.events(b"".join(said))] == expected
@@ -58,6 +60,7 @@ def test_everything_that_a_stream_says_is_read_back() -> None:
         '{"live":true,"next":"abcd.1"}',
         '{"row":{"id":2,"text":"two"},"next":"abcd.2"}',
         "",
+        '{"position":true,"next":"abcd.k3x9f1.2"}',
         '{"unreadable":{"id":3,"reason":"it is cursed"},"next":"abcd.3"}',
         "",
     ]

@@ -114,9 +114,11 @@ def test_a_last_event_id_is_from_now_or_the_beginning_or_a_cursor() -> None:
     assert event_id.parse_last_event_id(None) is None
     assert event_id.parse_last_event_id("") is None
     assert event_id.parse_last_event_id("0") == event_id.Resume(None, Cursor())
-    assert event_id.parse_last_event_id("3f2a.120!114,1") == event_id.Resume(
-        "3f2a", Cursor.at(120, [(6, 6)])
-    )
+    cursor = Cursor.at(120, [(6, 6)])
+    for view, said in (("", ""), ("k3x9f1", "k3x9f1."), ("123456", "123456.")):
+        resume = event_id.parse_last_event_id(f"3f2a.{said}120!114,1")
+        assert resume == event_id.Resume("3f2a", cursor, view=view)
+        assert event_id.prefix("3f2a", view) == f"3f2a.{said}".rstrip(".")
 
 
 @pytest.mark.parametrize(

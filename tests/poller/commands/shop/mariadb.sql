@@ -1,7 +1,7 @@
 -- A shop on MariaDB, as postgresql.sql: name | kind | key | rows | promise. As installed, MariaDB
 -- does not show its metadata locks, so that nothing is promised in full.
 
--- expect: customers | table | - | 200 | no
+-- expect: customers | table | id | 200 | window
 CREATE TABLE customers (
   id uuid PRIMARY KEY DEFAULT uuid(),
   name varchar(80) NOT NULL,
@@ -9,7 +9,7 @@ CREATE TABLE customers (
 );
 INSERT INTO customers (name) SELECT concat('Customer ', seq) FROM seq_1_to_200;
 
--- expect: products | table | - | 50 | no
+-- expect: products | table | sku | 50 | window
 CREATE TABLE products (
   sku varchar(12) PRIMARY KEY,
   title varchar(80) NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE `Orders` (
   `Placed At` datetime(6) NOT NULL DEFAULT now(6)
 );
 
--- expect: order_items | table | - | 0 | no
+-- expect: order_items | table | order_id, line | 0 | window
 CREATE TABLE order_items (
   order_id bigint NOT NULL REFERENCES `Orders` (`Order Id`),
   line smallint NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE carts (id bigint AUTO_INCREMENT PRIMARY KEY, customer uuid) ENGINE 
 CREATE TABLE imported (id int PRIMARY KEY, line text NOT NULL);
 INSERT INTO imported VALUES (7, 'seven'), (9, 'nine');
 
--- expect: notes | table | - | 0 | no
+-- expect: notes | table | at, body | 0 | window
 CREATE TABLE notes (at datetime NOT NULL DEFAULT now(), body text);
 
 -- expect: addresses | table | number | 0 | exceptions
@@ -109,14 +109,14 @@ CREATE TABLE stock_moves (
 INSERT INTO stock_moves (day, sku, moved)
 SELECT '2026-01-01' + INTERVAL seq % 300 DAY, 'SKU-1', seq FROM seq_1_to_3000;
 
--- expect: shelves | partitioned table | - | 0 | no
+-- expect: shelves | partitioned table | room, place | 0 | window
 CREATE TABLE shelves (
   room int NOT NULL,
   place int NOT NULL,
   PRIMARY KEY (room, place)
 ) PARTITION BY HASH (room) PARTITIONS 2;
 
--- expect: flags | table | - | 0 | no
+-- expect: flags | table | name | 0 | window
 CREATE TABLE flags (name char(9) PRIMARY KEY, raised bit(1), year year);
 
 -- expect: Lagerplätze & Regale | table | id | 0 | exceptions
@@ -126,11 +126,11 @@ CREATE TABLE `Lagerplätze & Regale` (id smallint AUTO_INCREMENT PRIMARY KEY, wo
 CREATE TABLE `log.entries` (id bigint AUTO_INCREMENT PRIMARY KEY, said text)
   WITH SYSTEM VERSIONING;
 
--- expect: open_orders | view | - | - | no
+-- expect: open_orders | view | id, Customer | - | window
 CREATE VIEW open_orders AS
 SELECT `Order Id` AS id, `Customer` FROM `Orders` WHERE `State` = 'new';
 
--- expect: takings | view | - | - | no
+-- expect: takings | view | day, amount | - | window
 CREATE VIEW takings AS SELECT date(paid_at) AS day, sum(amount) AS amount FROM payments GROUP BY 1;
 
 ANALYZE TABLE clicks, customers, products, stock_moves;

@@ -5,7 +5,7 @@ CREATE DOMAIN amount AS numeric(12, 2) CHECK (VALUE >= 0);
 CREATE DOMAIN counter AS bigint;
 CREATE TYPE state AS ENUM ('new', 'paid', 'sent', 'back');
 
--- expect: customers | table | - | 200 | no
+-- expect: customers | table | id | 200 | window
 CREATE TABLE customers (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   name text NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE customers (
 );
 INSERT INTO customers (name) SELECT 'Customer ' || n FROM generate_series(1, 200) AS n;
 
--- expect: products | table | - | 50 | no
+-- expect: products | table | sku | 50 | window
 CREATE TABLE products (
   sku varchar(12) PRIMARY KEY,
   title text NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE "Orders" (
   "Placed At" timestamptz NOT NULL DEFAULT now()
 );
 
--- expect: order_items | table | - | 0 | no
+-- expect: order_items | table | order_id, line | 0 | window
 CREATE TABLE order_items (
   order_id bigint NOT NULL REFERENCES "Orders",
   line smallint NOT NULL,
@@ -86,7 +86,7 @@ CREATE TABLE carts (
 CREATE TABLE imported (id int PRIMARY KEY, line text NOT NULL);
 INSERT INTO imported VALUES (7, 'seven'), (9, 'nine');
 
--- expect: notes | table | - | 0 | no
+-- expect: notes | table | at, body | 0 | window
 CREATE TABLE notes (at timestamptz NOT NULL DEFAULT now(), body text);
 
 -- expect: addresses | table | number | 0 | full
@@ -122,24 +122,24 @@ CREATE TABLE stock_moves_2026 PARTITION OF stock_moves
 INSERT INTO stock_moves (day, sku, moved)
 SELECT '2026-01-01'::date + n % 300, 'SKU-1', n FROM generate_series(1, 3000) AS n;
 
--- expect: shelves | partitioned table | - | 0 | no
+-- expect: shelves | partitioned table | room, place | 0 | window
 CREATE TABLE shelves (
   room text NOT NULL,
   place text NOT NULL,
   PRIMARY KEY (room, place)
 ) PARTITION BY LIST (room);
 
--- expect: open_orders | view | - | - | no
+-- expect: open_orders | view | id, Customer | - | window
 CREATE VIEW open_orders AS SELECT "Order Id" AS id, "Customer" FROM "Orders" WHERE "State" = 'new';
 
--- expect: takings | materialized view | - | 0 | no
+-- expect: takings | materialized view | day, amount | 0 | window
 CREATE MATERIALIZED VIEW takings AS
 SELECT date_trunc('day', paid_at) AS day, sum(amount) AS amount FROM payments GROUP BY 1;
 
 -- expect: audit."Log.Entries" | table | id | 0 | full
 CREATE TABLE audit."Log.Entries" (id bigserial PRIMARY KEY, said text);
 
--- expect: audit.carts | table | - | 0 | no
+-- expect: audit.carts | table | id | 0 | window
 CREATE TABLE audit.carts (id uuid PRIMARY KEY);
 
 ANALYZE;

@@ -1,6 +1,6 @@
 -- A shop on SQLite, as postgresql.sql: name | kind | key | rows | promise.
 
--- expect: customers | table | - | 200 | no
+-- expect: customers | table | id | 200 | window
 CREATE TABLE customers (
   id TEXT PRIMARY KEY DEFAULT (lower(hex(randomblob(16)))),
   name TEXT NOT NULL,
@@ -9,7 +9,7 @@ CREATE TABLE customers (
 WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 200)
 INSERT INTO customers (name) SELECT 'Customer ' || n FROM count;
 
--- expect: products | table | - | 50 | no
+-- expect: products | table | sku | 50 | window
 CREATE TABLE products (
   sku VARCHAR(12) PRIMARY KEY,
   title TEXT NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE "Orders" (
   "Placed At" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
 );
 
--- expect: order_items | table | - | 0 | no
+-- expect: order_items | table | order_id, line | 0 | window
 CREATE TABLE order_items (
   order_id INTEGER NOT NULL REFERENCES "Orders",
   line INTEGER NOT NULL,
@@ -70,7 +70,7 @@ CREATE TABLE carts (id INT PRIMARY KEY, customer TEXT REFERENCES customers);
 CREATE TABLE imported (id INTEGER PRIMARY KEY, line TEXT NOT NULL) WITHOUT ROWID;
 INSERT INTO imported VALUES (7, 'seven'), (9, 'nine');
 
--- expect: notes | table | - | 0 | no
+-- expect: notes | table | at, body | 0 | window
 CREATE TABLE notes (at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP, body TEXT);
 
 -- expect: addresses | table | number | 0 | exceptions
@@ -86,7 +86,7 @@ CREATE TABLE prices (
 );
 CREATE UNIQUE INDEX prices_id ON prices (id);
 
--- expect: stock_moves | table | - | 0 | no
+-- expect: stock_moves | table | number, day | 0 | window
 CREATE TABLE stock_moves (
   number INTEGER NOT NULL,
   day DATE NOT NULL,
@@ -96,10 +96,10 @@ CREATE TABLE stock_moves (
 -- One of some rows only: two others may have the same number.
 CREATE UNIQUE INDEX stock_moves_in ON stock_moves (number) WHERE moved > 0;
 
--- expect: shelves | table | - | - | no
+-- expect: shelves | table | room, place | - | window
 CREATE TABLE shelves (room TEXT, place TEXT, PRIMARY KEY (room, place)) WITHOUT ROWID;
 
--- expect: flags | table | - | 0 | no
+-- expect: flags | table | name | 0 | window
 CREATE TABLE flags (name);
 
 -- expect: Lagerplätze & Regale | table | id | 0 | full
@@ -108,9 +108,9 @@ CREATE TABLE "Lagerplätze & Regale" (id INTEGER PRIMARY KEY ASC AUTOINCREMENT, 
 -- expect: "log.entries" | table | id | 0 | full
 CREATE TABLE "log.entries" (id INTEGER PRIMARY KEY AUTOINCREMENT, said TEXT) STRICT;
 
--- expect: open_orders | view | - | - | no
+-- expect: open_orders | view | id, Customer | - | window
 CREATE VIEW open_orders AS
 SELECT "Order Id" AS id, "Customer" FROM "Orders" WHERE "State" = 'new';
 
--- expect: takings | view | - | - | no
+-- expect: takings | view | day, amount | - | window
 CREATE VIEW takings AS SELECT date(paid_at) AS day, sum(amount) AS amount FROM payments GROUP BY 1;

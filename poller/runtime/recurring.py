@@ -1,0 +1,89 @@
+"""A loop in a greenlet of its own, which never dies and never gives up.
+
+There is one catch, at its edge. While it fails, only the backoff sets the pace.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+
+import gevent
+from gevent.event import Event
+
+FIRST_BACKOFF_S = 0.1
+LONGEST_BACKOFF_S = 5.0
+
+
+class Recurring(ABC):
+    """`once()` does it and returns the seconds to wait, None to wait until it is woken."""
+
+    def __init__(self) -> None:
+        self.problem: Exception | None = None
+        self._failures = 0
+        self._woken = Event()
+        self._stopped = Event()
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+        self._ending: gevent.Greenlet[..., None] | None = None
+
+    @abstractmethod
+    def once(self) -> float | None: ...
+    @abstractmethod
+    def _failed(self, error: Exception) -> None:
+        """Tell of a failure; `_failures` counts those before it."""
+
+    @abstractmethod
+    def _recovered(self) -> None:
+        """Tell that it works again, after so many `_failures`."""
+
+    def start(self) -> None:
+        """Begin, in a greenlet of its own. Starting it twice does nothing."""
+        if self._greenlet is None:
+            # A loop that was stopped may still be in its last query: it keeps the event that ends
+            # it, and the new loop waits for it.
+            self._stopped = Event()
+            self._greenlet = gevent.spawn(self._run, self._stopped, self._ending)
+
+    def stop(self) -> None:
+        """End after the query under way: a greenlet killed inside one would spoil its connection.
+
+        Stopping what is stopped, or was never started, does nothing.
+        """
+        greenlet, self._greenlet = self._greenlet, None
+        self._stopped.set()
+        self._woken.set()
+        if greenlet is not None:
+            self._ending = greenlet
+            greenlet.join()
+
+    @property
+    def started(self) -> bool:
+        return self._greenlet is not None
+
+    def wake(self) -> None:
+        """Do it now."""
+        self._woken.set()
+
+    def _run(self, stopped: Event, ending: gevent.Greenlet[..., None] | None) -> None:
+        if ending is not None:
+            ending.join()
+        while not stopped.is_set():
+            self._woken.clear()
+            delay_s = self.step()
+            # While the database is away only the backoff sets the pace, not a wake-up.
+            (stopped if self._failures else self._woken).wait(delay_s)
+
+    def step(self) -> float | None:
+        """Once, without ever failing. Returns what `once()` does."""
+        try:
+            delay_s = self.once()
+        except Exception as error:  # noqa: BLE001 - the loop's one edge
+            longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 16))
+            self.problem = error
+            self._failed(error)
+            self._failures += 1
+            return float(longest * random.uniform(0.5, 1.0))
+        if self._failures:
+            self._recovered()
+        self._failures, self.problem = 0, None
+        return delay_s
