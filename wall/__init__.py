@@ -13,8 +13,9 @@ from flask import Flask
 from models import Post
 from models.post import create_tables
 from poller import Database, Notifier
-from wall import errors, posts, security
-from wall.rate import limited_posts
+from wall import changes, errors, posts, rate, security
+from wall.current import Wall
+from wall.moderation import Moderation
 from wall.secret import read_or_make
 from wall.settings import PROJECT, WallSettings
 
@@ -38,6 +39,7 @@ def create_app(settings: WallSettings | None = None) -> Flask:
     app.secret_key = settings.secret_key or read_or_make(settings.folder() / "secret_key")
     app.add_template_filter(hue)
     app.add_template_filter(iso)
+    app.add_template_filter(way)
     security.install(app, settings)
     errors.install(app)
 
@@ -46,9 +48,12 @@ def create_app(settings: WallSettings | None = None) -> Flask:
     notifier.watch(Post, prepare=create_tables)
     notifier.init_app(app, database=database, settings=settings)
 
-    count_post = limited_posts(settings.post_rate)
-    app.extensions["wall"] = posts.Wall(database, notifier, settings, count_post)
+    moderation = Moderation(settings.moderator_token, app.secret_key, rate.guesses())
+    app.extensions["wall"] = Wall(
+        database, notifier, settings, rate.posts(settings.post_rate), moderation
+    )
     app.register_blueprint(posts.blueprint)
+    app.register_blueprint(changes.blueprint)
     return app
 
 
@@ -60,3 +65,9 @@ def hue(author: str) -> int:
 def iso(moment: datetime) -> str:
     """As <time datetime> and JSON have it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def way(via: str | None) -> str:
+    """The badge: by which way a post came, if not by the form. static/posts.js says the same."""
+    names = {None: "", "": "", "form": "", "sql": "via SQL", "api": "via API"}
+    return names.get(via, f"via {via}")
