@@ -48,7 +48,7 @@ PAGE = """
 
 db = SQLAlchemy(model_class=Base)
 notifier = Notifier()
-notifier.watch(Order, columns=["id", "customer", "total"])
+notifier.watch(Order, columns=["id", "customer", "total"], authorize="public")
 
 
 @notifier.on_row("orders")

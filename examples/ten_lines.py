@@ -8,7 +8,7 @@ from flask import Flask
 from poller import Notifier
 
 notifier = Notifier()
-notifier.watch("orders", columns=["id", "customer", "total"])
+notifier.watch("orders", columns=["id", "customer", "total"], authorize="public")
 
 app = Flask(__name__)
 app.config.from_prefixed_env()  # FLASK_DATABASE_URL and the like; or DATABASE_URL

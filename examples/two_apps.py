@@ -9,15 +9,15 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from poller import Notifier
 
 public = Notifier()
-public.watch("orders", columns=["id", "customer"])
+public.watch("orders", columns=["id", "customer"], authorize="public")
 
 internal = Notifier()
-internal.watch("orders", columns=["id", "customer", "total"])
+internal.watch("orders", columns=["id", "customer", "total"], authorize="public")
 
 
 def create_app(name: str, notifier: Notifier) -> Flask:
     app = Flask(name)
-    notifier.init_app(app)
+    notifier.init_app(app, default_feed="orders")
     return app
 
 

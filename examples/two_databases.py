@@ -9,10 +9,10 @@ from flask import Flask
 from poller import Notifier
 
 shop = Notifier()
-shop.watch("orders", columns=["id", "customer", "total"])
+shop.watch("orders", columns=["id", "customer", "total"], authorize="public")
 
 archive = Notifier("archive")
-archive.watch("readings", columns=["id", "celsius"], poll_interval_s=5)
+archive.watch("readings", columns=["id", "celsius"], authorize="public", poll_interval_s=5)
 
 app = Flask(__name__)
 shop.init_app(app)

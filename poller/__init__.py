@@ -19,7 +19,8 @@ Where a row goes, from the table to the wire, and the room that takes it there:
        ▼
     web/               the Flask routes
 
-feed.py puts this together for one table, service.py for one application, notifier.py is the
+watch.py is what an application's author says of a table; feed.py puts this together for one table,
+service.py for one application, notifier.py is the
 Flask extension, handlers.py calls the application with each row, doctor.py says what is promised
 of a table. runtime/ has what all rooms use: settings, log, metrics.
 
@@ -38,6 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poller.access.address import client_network
+    from poller.access.granted import Access
     from poller.feed import Feed
     from poller.handlers import history_reset, row_added
     from poller.notifier import Notifier
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0.dev0"
 
 __all__ = [
+    "Access",
     "Database",
     "DatabaseTimeout",
     "Feed",
@@ -64,6 +67,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Access": "poller.access.granted",
     "Database": "poller.reading.database",
     "DatabaseTimeout": "poller.reading.database",
     "Feed": "poller.feed",

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from poller.feed import Feed
 from poller.ids.cursor import Cursor
 from poller.reading import remedy
+from poller.reading.chosen import Choose
 from poller.reading.database import Database
 from poller.reading.description import TableError, source_name
 from poller.reading.dialects.facts import Finding, exceptions
@@ -91,7 +92,7 @@ def diagnose(
     source: object,
     settings: Settings,
     key: str | None = None,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | Choose | None = None,
 ) -> Report:
     """Look at a table: `source`, `key` and `columns` are as for `Notifier.watch()`.
 

@@ -6,56 +6,29 @@ It knows no Flask: `web/routes.py` opens streams on it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from poller.delivery.event_log import EventLog
-from poller.handlers import Context, Handlers, RowHandler
+from poller.handlers import Context, Handlers
 from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
 from poller.reading.database import Database, DatabaseTimeout
-from poller.reading.description import TableError, source_name
+from poller.reading.description import TableError
 from poller.reading.source import Source
 from poller.reading.table import Table
 from poller.runtime.settings import Settings
 from poller.serving.streams import Streams
+from poller.watch import Watch
 from poller.wire import event_id, row
 
 LATE_POLLS = 10  # so many intervals without a poll, and the feed is not ready
 LATE_AFTER_S = 5.0  # but not before this
 UNKNOWN = "reload"  # no token of ours: a stream that is asked to resume there begins with `reset`
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """What to watch, as given to `Notifier.watch()`: `settings` are those that differ from the
-    notifier's, `handlers` are called with each row."""
-
-    source: object
-    name: str
-    key: str | None = None
-    columns: Sequence[str] | None = None
-    prepare: Callable[[Database], None] | None = None
-    settings: Mapping[str, object] = field(default_factory=dict)
-    handlers: list[RowHandler] = field(default_factory=list)
-
-    @classmethod
-    def of(
-        cls,
-        source: object,
-        name: str | None,
-        key: str | None,
-        columns: Sequence[str] | None,
-        prepare: Callable[[Database], None] | None,
-        settings: Mapping[str, object],
-    ) -> Watch:
-        """`name` is by default the source's."""
-        return cls(source, name or source_name(source), key, columns, prepare, settings)
 
 
 class Delivered(NamedTuple):

@@ -25,10 +25,20 @@ PAGES_THAT_WAIT = 2  # one place in so many may wait for rows: the others are fo
 
 
 class Service:
-    """The feeds by name, the settings, and the places for their streams."""
+    """The feeds by name, the settings, and the places for their streams. `default_feed` is the one
+    at `/stream`, if there is one; `origins` are other sites whose pages may read the feeds."""
 
-    def __init__(self, feeds: Sequence[Feed], settings: Settings, url_prefix: str = "") -> None:
+    def __init__(
+        self,
+        feeds: Sequence[Feed],
+        settings: Settings,
+        url_prefix: str = "",
+        *,
+        default_feed: str = "",
+        origins: Sequence[str] = (),
+    ) -> None:
         self.url_prefix = url_prefix
+        self.default_feed, self.origins = default_feed, tuple(origins)
         self.feeds = {feed.name: feed for feed in feeds}
         self.settings = settings
         self.capacity = Capacity.of_this_process(settings.max_streams)

@@ -9,7 +9,8 @@
             assert feed.rows() == [{"id": 1, "customer": "Ada", "total": 5}]
 
 No server, no thread, no patching, and nothing that waits. A stream that is opened otherwise, by
-`app.test_client().get("/stream")`, is refused if nothing is patched, and otherwise never ends.
+`app.test_client().get("/stream/orders")`, is refused if nothing is patched, and otherwise never
+ends.
 """
 
 from __future__ import annotations

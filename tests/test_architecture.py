@@ -28,6 +28,7 @@ def imports(path: Path) -> set[str]:
 
 def test_the_public_surface() -> None:
     assert set(poller.__all__) == {
+        "Access",
         "Database",
         "DatabaseTimeout",
         "Feed",

@@ -45,8 +45,9 @@ def create_app(settings: WallSettings | None = None) -> Flask:
 
     database = Database(settings.database(), query_timeout_s=settings.query_timeout_s)
     notifier = Notifier()
-    notifier.watch(Post, prepare=create_tables)
-    notifier.init_app(app, database=database, settings=settings)
+    columns = ["id", "author", "body", "created_at"]
+    notifier.watch(Post, columns=columns, authorize="public", prepare=create_tables)
+    notifier.init_app(app, database=database, settings=settings, default_feed="posts")
 
     moderation = Moderation(settings.moderator_token, app.secret_key, rate.guesses())
     app.extensions["wall"] = Wall(

@@ -14,8 +14,8 @@ from poller.commands.target import DATABASE, Target, feeds_here, for_a_database,
 
 if TYPE_CHECKING:
     from poller.commands.printers import Printer
-    from poller.feed import Watch
     from poller.runtime.settings import Settings
+    from poller.watch import Watch
 
 EXAMPLES = """\b
 Examples:
@@ -116,7 +116,7 @@ def _watch(
 ) -> tuple[Watch, str, Settings]:
     """What to watch, in which database and how: under `flask rowcast` a feed by its name, as the
     application watches it; any table otherwise."""
-    from poller.feed import Watch
+    from poller.watch import Watch
 
     feeds = {} if target.database else feeds_here(target.context)
     if len(arguments) == 1 and (found := feeds.get(arguments[0])) is not None:

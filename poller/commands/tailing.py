@@ -24,11 +24,12 @@ from poller.commands.printers import Printer
 from poller.commands.stream import Reader
 from poller.commands.target import NotDone
 from poller.doctor import only_to_read, why
-from poller.feed import Feed, Watch
+from poller.feed import Feed
 from poller.reading.database import Database
 from poller.reading.description import TableError
 from poller.runtime import log
 from poller.runtime.settings import Settings
+from poller.watch import Watch
 from poller.wire import notices
 from poller.wire.frames import ROW, Event
 from poller.wire.row import UNREADABLE_EVENT

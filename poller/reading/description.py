@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, NoSuchTableError, SAWarning
 
+from poller.reading.chosen import Choose
 from poller.reading.database import is_refused
 from poller.reading.dialects.postgresql_values import base_type
 from poller.reading.values import Columns, values_of
@@ -50,7 +51,7 @@ class Describer:
         self,
         source: object,
         key: str | None,
-        columns: Sequence[str] | None,
+        columns: Sequence[str] | Choose | None,
         max_value_bytes: int,
     ) -> None:
         self.name = source_name(source)
@@ -90,7 +91,7 @@ class Describer:
         return table
 
     def _columns(self, table: sa.Table, key: sa.Column[Any], dialect: str) -> Columns:
-        names = self._names(table)
+        names = self._names(table, key)
         missing = [name for name in names if name not in table.c]
         if missing:
             nearest = difflib.get_close_matches(missing[0], [*table.c.keys()], n=1)
@@ -102,9 +103,11 @@ class Describer:
         gone = [name for name in self._first_columns if name not in table.c]
         return Columns(values, self._max_value_bytes, gone)
 
-    def _names(self, table: sa.Table) -> Sequence[str]:
+    def _names(self, table: sa.Table, key: sa.Column[Any]) -> Sequence[str]:
         """What was asked for, or what the table had when it was first looked at, as far as it is
         there: a column that is added later may be nobody's business."""
+        if callable(self._column_names):
+            return self._column_names(table, key)
         if self._column_names is not None:
             return self._column_names
         if not self._first_columns:

@@ -22,6 +22,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from poller.ids.cursor import Cursor
 from poller.ids.ranges import MAX_ID, Range
 from poller.reading.batch import Batches
+from poller.reading.chosen import Choose
 from poller.reading.description import Describer, Description, TableError, own_types_expected
 from poller.reading.dialects import examine
 from poller.reading.dialects.facts import TableFacts
@@ -54,7 +55,7 @@ class Table:
         source: object,
         *,
         key: str | None = None,
-        columns: Sequence[str] | None = None,
+        columns: Sequence[str] | Choose | None = None,
         grace_s: float = GAP_GRACE_S,
         max_value_bytes: int = MAX_VALUE_BYTES,
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import abort, request
 
 from poller.access.admission import Admission
+from poller.access.granted import PUBLIC
 from poller.feed import Feed
 from poller.service import Service
 from poller.serving.streams import StreamRequest
@@ -17,10 +18,13 @@ FROM_NOW = "now"
 
 
 def feed(service: Service, name: str | None) -> Feed:
-    """A feed by name, or the first one. An unknown one is 404."""
-    if not service.feeds or (name is not None and name not in service.feeds):
+    """A feed by name, or the default one. An unknown one is 404."""
+    found = service.feeds.get(service.default_feed if name is None else name)
+    if found is None:
         abort(404)
-    return service.feed(name)
+    if found.watch.authorize != PUBLIC:
+        abort(403)  # nobody has asked yet whether this request may read it
+    return found
 
 
 def stream_request(

@@ -33,6 +33,19 @@ def services_of(app: Flask) -> dict[str, Service]:
     return {name: service for name, service in found if isinstance(service, Service)}
 
 
+def check_place(app: Flask, name: str, prefix: str | None) -> None:
+    """Raises RuntimeError if another notifier of `app` has this name, or these routes."""
+    if name in app.extensions:
+        raise RuntimeError(
+            f"this application has a notifier named {name} already; name the other one: "
+            'Notifier("archive"), and give its init_app() an url_prefix'
+        )
+    if any(one.url_prefix == (prefix or "") for one in services_of(app).values()):
+        raise RuntimeError(
+            "another notifier of this application has these routes: give this one an url_prefix"
+        )
+
+
 def current_service() -> Service:
     return service_of(current_app, request.blueprint or EXTENSION)
 

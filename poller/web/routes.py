@@ -22,12 +22,14 @@ from poller.web.responses import (
 from poller.wire import json_lines, sse
 
 
-def blueprint(name: str) -> Blueprint:
-    """`/stream`, `/rows`, the script for pages and the routes for operators, for one notifier."""
+def blueprint(name: str, *, with_default: bool = False) -> Blueprint:
+    """`/stream/NAME`, `/rows/NAME`, the script for pages and the routes for operators, for one
+    notifier; `/stream`, too, if it has a default feed."""
     routes = Blueprint(name, __name__)
     # A trailing slash must not make a native EventSource give up for good.
-    first = {"name": None}
-    routes.add_url_rule("/stream", view_func=stream, defaults=first, strict_slashes=False)
+    if with_default:
+        of = {"name": None}
+        routes.add_url_rule("/stream", view_func=stream, defaults=of, strict_slashes=False)
     routes.add_url_rule("/stream/<name>", view_func=stream, strict_slashes=False)
     rows.add_to(routes)
     health.add_to(routes)

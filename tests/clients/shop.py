@@ -5,9 +5,9 @@ from flask import Flask
 from poller import Notifier
 
 notifier = Notifier()
-notifier.watch("posts")
+notifier.watch("posts", columns=["id", "author", "body"], authorize="public")
 app = Flask(__name__)
-notifier.init_app(app)
+notifier.init_app(app, default_feed="posts")
 
 
 @app.post("/close")

@@ -20,10 +20,10 @@ from flask import Flask
 from poller import Notifier
 
 notifier = Notifier()
-notifier.watch("orders", columns=["id", "customer", "total"])
+notifier.watch("orders", columns=["id", "customer", "total"], authorize="public")
 
 app = Flask(__name__)
-notifier.init_app(app)
+notifier.init_app(app, default_feed="orders")
 """
 PATCHED = "from gevent import monkey\nmonkey.patch_all()\n" + TEN_LINES
 

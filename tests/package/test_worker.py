@@ -106,11 +106,11 @@ from flask import Flask
 from poller import Notifier
 
 notifier = Notifier()
-notifier.watch("orders", columns=["id", "customer", "total"])
+notifier.watch("orders", columns=["id", "customer", "total"], authorize="public")
 
 def create_app():
     app = Flask(__name__)
-    notifier.init_app(app)
+    notifier.init_app(app, default_feed="orders")
     return app
 """
 WRAPPED = {
@@ -181,7 +181,7 @@ import socket
 from flask import Flask, request
 from poller import Notifier, Settings
 notifier = Notifier()
-notifier.watch("orders")
+notifier.watch("orders", columns=["id"], authorize="public")
 app = Flask(__name__)
 notifier.init_app(app, settings=Settings(database_url="sqlite:///shop.db", write_deadline_s=5))
 

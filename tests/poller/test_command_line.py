@@ -54,9 +54,9 @@ def test_a_misspelt_command_brings_the_nearest_one() -> None:
 
 
 def application(url: str, *tables: str) -> Flask:
-    app, notifier = Flask("test"), Notifier()
+    app, notifier = Flask("test"), Notifier(authorize="public")
     for table in tables:
-        notifier.watch(table)
+        notifier.watch(table, columns=["id"])
     notifier.init_app(app, database=Database(url), settings=Settings())
     return app
 
@@ -80,7 +80,7 @@ def test_the_feeds_of_an_application_are_examined(sqlite_url: str) -> None:
 
 def test_a_feed_is_examined_as_it_is_watched(sqlite_url: str) -> None:
     sql.execute(sqlite_url, "CREATE TABLE notes (id TEXT, n INTEGER PRIMARY KEY AUTOINCREMENT)")
-    app, notifier = Flask("test"), Notifier()
+    app, notifier = Flask("test"), Notifier(authorize="public")
     notifier.watch("notes", name="news", key="n", columns=["id", "absent"])
     notifier.init_app(app, database=Database(sqlite_url), settings=Settings())
     told = invoke(app, "news")

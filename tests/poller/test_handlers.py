@@ -33,7 +33,7 @@ def insert(sqlite_url: str) -> Insert:
 @pytest.fixture
 def notifier() -> Notifier:
     notifier = Notifier()
-    notifier.watch("notes")
+    notifier.watch("notes", columns=["id", "body"], authorize="public")
     return notifier
 
 

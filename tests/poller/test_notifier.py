@@ -47,12 +47,19 @@ def make_app(database: Database) -> Iterator[MakeApp]:
     apps = []
 
     def make(*tables: str, prefix: str | None = None, **changes: object) -> Flask:
-        extension, app = Notifier(), Flask("test")
-        for table in tables or ("notes", "alarms"):
-            extension.watch(table)
+        extension, app = Notifier(authorize="public"), Flask("test")
+        tables = tables or ("notes", "alarms")
+        for table in tables:
+            extension.watch(table, columns=["id", "body"])
         values = {"poll_interval_s": 0.02, "idle_interval_s": 0.02, "heartbeat_s": 0.1, **changes}
         settings = Settings.model_validate(values)
-        extension.init_app(app, database=database, settings=settings, url_prefix=prefix)
+        extension.init_app(
+            app,
+            database=database,
+            settings=settings,
+            url_prefix=prefix,
+            default_feed=tables[0],
+        )
         app.extensions["test.notifier"] = extension
         apps.append(app)
         return app
@@ -91,7 +98,7 @@ def insert(database: Database, table: str = "notes", body: str = "hi") -> None:
     database.write(lambda c: c.exec_driver_sql(f"INSERT INTO {table} (body) VALUES ('{body}')"))
 
 
-def test_the_first_watched_table_is_the_stream_and_each_has_its_name(
+def test_each_table_has_its_name_and_the_default_one_is_the_stream(
     make_app: MakeApp, database: Database
 ) -> None:
     app = make_app()
@@ -292,7 +299,7 @@ def test_a_table_that_comes_later_is_found(make_app: MakeApp, database: Database
 
 def test_readyz_names_no_sql_path_or_password(tmp_path: "object") -> None:
     app, extension = Flask("test"), Notifier()
-    extension.watch("notes")
+    extension.watch("notes", columns=["id"], authorize="public")
     database = Database(f"sqlite:///{tmp_path}/secret-folder/missing/db.sqlite")
     extension.init_app(app, database=database, settings=Settings())
     client = app.test_client()
@@ -338,11 +345,11 @@ def test_misuse_is_named() -> None:
     extension, app = Notifier(), Flask("test")
     with pytest.raises(RuntimeError, match="call watch"):
         extension.init_app(app)
-    extension.watch("notes")
+    extension.watch("notes", columns=["id"], authorize="public")
     with pytest.raises(ValueError, match="give this one name="):
-        extension.watch("other.notes")
+        extension.watch("other.notes", columns=["id"])
     with pytest.raises(ValueError, match="part of a URL"):
-        extension.watch("notes", name="a/b")
+        extension.watch("notes", name="a/b", columns=["id"])
     with pytest.raises(RuntimeError, match="call init_app"):
         extension.feed("notes", app=app)
     extension.init_app(app, database=Database("sqlite:///x.db"), settings=Settings())

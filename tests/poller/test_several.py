@@ -33,7 +33,7 @@ def insert(url: str, table: str, body: str) -> None:
 
 def watching(name: str, table: str) -> Notifier:
     notifier = Notifier(name)
-    notifier.watch(table)
+    notifier.watch(table, columns=["id", "body"], authorize="public")
     return notifier
 
 
@@ -150,9 +150,9 @@ def test_a_misspelt_name_in_the_config_is_told() -> None:
 
 
 def test_a_feed_may_have_settings_of_its_own(sqlite_url: str) -> None:
-    app, notifier = Flask("test"), Notifier()
-    notifier.watch("notes", poll_interval_s=0.05, log_capacity_rows=10)
-    notifier.watch("alarms")
+    app, notifier = Flask("test"), Notifier(authorize="public")
+    notifier.watch("notes", columns=["id"], poll_interval_s=0.05, log_capacity_rows=10)
+    notifier.watch("alarms", columns=["id"])
     notifier.init_app(app, database=sqlite_url, settings=Settings(poll_interval_s=2))
     feeds = app.extensions["rowcast"].feeds
     create(sqlite_url, "notes")
@@ -164,15 +164,15 @@ def test_a_feed_may_have_settings_of_its_own(sqlite_url: str) -> None:
 
 def test_settings_of_a_feed_are_checked_when_it_is_watched() -> None:
     with pytest.raises(SettingsError, match="batch_rows=0"):
-        Notifier().watch("notes", batch_rows=0)
+        Notifier().watch("notes", columns=["id"], batch_rows=0)
     with pytest.raises(TypeError, match="max_streams is no setting of one feed"):
-        Notifier().watch("notes", max_streams=3)  # type: ignore[call-arg]
+        Notifier().watch("notes", columns=["id"], max_streams=3)  # type: ignore[call-arg]
 
 
 def test_feeds_of_one_database_share_its_connections(sqlite_url: str) -> None:
-    app, notifier = Flask("test"), Notifier()
+    app, notifier = Flask("test"), Notifier(authorize="public")
     for table in ("notes", "alarms"):
-        notifier.watch(table)
+        notifier.watch(table, columns=["id"])
     notifier.init_app(app, database=sqlite_url)
     notes, alarms = app.extensions["rowcast"].feeds.values()
     assert notes.database is alarms.database

@@ -33,7 +33,7 @@ def insert(database_url: str) -> Insert:
 def app(database_url: str) -> Flask:
     app, notifier = Flask("test"), Notifier()
     app.secret_key = "for tests"
-    notifier.watch("notes")
+    notifier.watch("notes", columns=["id", "body"], authorize="public")
     settings = Settings(batch_rows=3)
     notifier.init_app(app, database=Database(database_url), settings=settings, url_prefix="/live")
     return app
@@ -113,7 +113,9 @@ def test_streams_are_closed_at_the_end(app: Flask, insert: Insert) -> None:
         assert service.stream_count == 2
     assert service.stream_count == 0
     assert not service.by_hand
-    assert app.test_client().get("/live/stream").status_code == 503, "refused, rather than endless"
+    assert app.test_client().get("/live/stream/notes").status_code == 503, (
+        "refused, rather than endless"
+    )
 
 
 def test_a_table_that_cannot_be_watched_is_an_error(app: Flask, database_url: str) -> None:

@@ -15,7 +15,7 @@ LIST = """
 """
 
 notifier = Notifier()
-notifier.watch("orders", columns=["id", "customer", "total"])
+notifier.watch("orders", columns=["id", "customer", "total"], authorize="public")
 app = Flask(__name__, static_folder=PAGES / "static")
 notifier.init_app(app)
 

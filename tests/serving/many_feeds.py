@@ -1,4 +1,5 @@
-"""`gunicorn tests.serving.many_feeds:app`: streams the tables that `FEEDS` names."""
+"""`gunicorn tests.serving.many_feeds:app`: streams the tables that `FEEDS` names, of
+each the columns that `SHOWN` names."""
 
 import os
 
@@ -6,8 +7,8 @@ from flask import Flask
 
 from poller import Notifier
 
-notifier = Notifier()
+notifier = Notifier(authorize="public")
 for table in os.environ["FEEDS"].split():
-    notifier.watch(table)
+    notifier.watch(table, columns=os.environ["SHOWN"].split())
 app = Flask(__name__)
 notifier.init_app(app)

@@ -25,6 +25,7 @@ ID = {
 }
 # Nothing is in the ring at first, so that every client reads its table in pages.
 SETTINGS = {"ROWCAST_HISTORY": "0", "ROWCAST_POST_RATE": "", "FEEDS": " ".join(TABLES)}
+SETTINGS["SHOWN"] = "id body"
 
 Start = Callable[[str], Gunicorn]
 

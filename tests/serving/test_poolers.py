@@ -96,6 +96,7 @@ def test_behind_a_pooler_every_row_is_on_its_own_stream_exactly_once(
     # Nothing is in the ring at first, so that clients from 0 read the table in pages.
     env = {"DATABASE_URL": pooler.url(tables), "ROWCAST_HISTORY": "0", "ROWCAST_BATCH": "100"}
     env |= {"FEEDS": " ".join(TABLES), "ROWCAST_POST_RATE": ""}  # which is a setting of the wall
+    env["SHOWN"] = "id tag ratio"
     with strangers(pooler.url(tables)):
         wall = start_gunicorn(env, app="tests.serving.many_feeds:app").wait_ready()
         streams = [

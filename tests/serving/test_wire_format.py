@@ -39,9 +39,9 @@ from flask import Flask
 from poller import Notifier
 
 notifier = Notifier()
-notifier.watch("alarms")
+notifier.watch("alarms", columns=["id"], authorize="public")
 app = Flask(__name__)
-notifier.init_app(app)
+notifier.init_app(app, default_feed="alarms")
 """
 
 

@@ -16,11 +16,12 @@ from models import Post
 from models.post import create_tables
 from poller.delivery.backfill import Backfill
 from poller.delivery.subscriber import Subscriber
-from poller.feed import Feed, Watch
+from poller.feed import Feed
 from poller.reading.database import Database
 from poller.runtime.settings import Settings
 from poller.serving.client import ClientSocket
 from poller.serving.wsgi_stream import WsgiStream
+from poller.watch import Watch
 from tests.campaigns.oracle import journal
 from tests.campaigns.oracle.inserts import Inserts
 from tests.campaigns.oracle.journal import Journal

@@ -98,7 +98,7 @@ def in_app(sqlite_url: str) -> Callable[..., Result]:
     )
     sql.execute(sqlite_url, "INSERT INTO orders (customer, card) VALUES ('Ada', '4111')")
     app, notifier = Flask("test"), Notifier()
-    notifier.watch("orders", name="news", columns=["id", "customer"])
+    notifier.watch("orders", name="news", columns=["id", "customer"], authorize="public")
     notifier.init_app(app, database=Database(sqlite_url), settings=Settings())
     script = ScriptInfo(create_app=lambda: app)
     return lambda *arguments: CliRunner().invoke(flask_commands, [*arguments], obj=script)
@@ -121,10 +121,14 @@ def in_app_with_two(in_app: Run, sqlite_url: str, tmp_path: Path) -> Callable[..
     other = f"sqlite:///{tmp_path / 'archive.db'}"
     sql.execute(other, "CREATE TABLE readings (id INTEGER PRIMARY KEY AUTOINCREMENT, celsius, raw)")
     sql.execute(other, "INSERT INTO readings (celsius, raw) VALUES (21, 'x')")
-    app, archive, news = Flask("test"), Notifier("archive"), Notifier()
+    app, archive, news = (
+        Flask("test"),
+        Notifier("archive", authorize="public"),
+        Notifier(authorize="public"),
+    )
     archive.watch("readings", columns=["id", "celsius"], max_value_bytes=1024)
     archive.init_app(app, database=Database(other), settings=Settings(), url_prefix="/archive")
-    news.watch("orders", name="news")
+    news.watch("orders", name="news", columns=["id", "customer", "card"])
     news.init_app(app, database=Database(sqlite_url), settings=Settings())
     script = ScriptInfo(create_app=lambda: app)
     return lambda *arguments: CliRunner().invoke(flask_commands, [*arguments], obj=script)
@@ -155,8 +159,8 @@ def test_the_databases_of_all_notifiers_are_asked(in_app_with_two: Run, sqlite_u
 
 def test_an_application_with_a_named_notifier_alone_is_known(sqlite_url: str) -> None:
     sql.execute(sqlite_url, "CREATE TABLE readings (id INTEGER PRIMARY KEY AUTOINCREMENT)")
-    app, archive = Flask("test"), Notifier("archive")
-    archive.watch("readings")
+    app, archive = Flask("test"), Notifier("archive", authorize="public")
+    archive.watch("readings", columns=["id"])
     archive.init_app(app, database=Database(sqlite_url), settings=Settings())
     script = ScriptInfo(create_app=lambda: app)
     told = CliRunner().invoke(flask_commands, ["doctor", "archive/readings"], obj=script)

@@ -24,14 +24,14 @@ WHY = "the standard library is not patched for gevent"
 @pytest.fixture
 def notifier(sqlite_url: str) -> Notifier:
     notifier = Notifier()
-    notifier.watch("notes")
+    notifier.watch("notes", columns=["id"], authorize="public")
     return notifier
 
 
 @pytest.fixture
 def app(notifier: Notifier, sqlite_url: str) -> Flask:
     app = Flask("test")
-    notifier.init_app(app, database=Database(sqlite_url), settings=Settings())
+    notifier.init_app(app, database=Database(sqlite_url), settings=Settings(), default_feed="notes")
     return app
 
 
@@ -85,7 +85,7 @@ from flask import Flask
 from poller import Database, Notifier, Settings
 def make():
     notifier, app = Notifier(), Flask("test")
-    notifier.watch("notes")
+    notifier.watch("notes", columns=["id"], authorize="public")
     notifier.init_app(app, database=Database("sqlite:////nowhere/db"), settings=Settings())
     return app
 def told(call):

@@ -149,7 +149,8 @@ def test_the_database_may_come_from_the_environment(orders: str) -> None:
 def test_inside_an_application_it_becomes_its_own_program(orders: str, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(
         "from flask import Flask\nfrom poller import Notifier\nnotifier = Notifier()\n"
-        "notifier.watch('orders')\napp = Flask(__name__)\nnotifier.init_app(app)\n"
+        "notifier.watch('orders', columns=['id'], authorize='public')\n"
+        "app = Flask(__name__)\nnotifier.init_app(app)\n"
         "from poller.__main__ import flask_commands\napp.cli.add_command(flask_commands)\n"
     )
     program = [sys.executable, "-m", "flask", "--app", "shop", "rowcast", "watch", "orders"]

@@ -28,13 +28,16 @@ class Shop:
 
     def __init__(self, url: str, **changes: object) -> None:
         self.url = url
-        self.notifier, self.app = Notifier(), Flask("shop")
-        self.notifier.watch("notes")
-        self.notifier.watch("alarms")
+        self.notifier, self.app = Notifier(authorize="public"), Flask("shop")
+        self.notifier.watch("notes", columns=["id", "body"])
+        self.notifier.watch("alarms", columns=["id", "body"])
         values = {"poll_interval_s": 0.02, "idle_interval_s": 0.02, "heartbeat_s": 0.1, **changes}
         self.database = Database(url)
         self.notifier.init_app(
-            self.app, database=self.database, settings=Settings.model_validate(values)
+            self.app,
+            database=self.database,
+            settings=Settings.model_validate(values),
+            default_feed="notes",
         )
 
     @property

@@ -45,7 +45,7 @@ def database(sqlite_url: str) -> Iterator[Database]:
 @pytest.fixture
 def app(insert: Insert, database: Database) -> Flask:
     app, notifier = Flask("test"), Notifier()
-    notifier.watch("orders")
+    notifier.watch("orders", columns=["number", "customer"], authorize="public")
     notifier.init_app(app, database=database, url_prefix="/live")
 
     @app.get("/")

@@ -24,7 +24,7 @@ def app() -> Flask:
 def make_app(url_prefix: str | None = None) -> Flask:
     app = Flask(__name__)
     notifier = Notifier()
-    notifier.watch("orders", columns=["id"])
+    notifier.watch("orders", columns=["id"], authorize="public")
     database = Database("sqlite:///nothing.db")
     notifier.init_app(app, database=database, settings=Settings(), url_prefix=url_prefix)
     return app

@@ -1,0 +1,115 @@
+"""What is watched, and who may see what of it, as an application's author says it.
+
+Nothing is taken for said: a feed without columns, or without a word on who may read it, is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypedDict
+
+from poller.access.granted import Authorize
+from poller.handlers import RowHandler
+from poller.reading.chosen import Choose, with_key
+from poller.reading.database import Database
+from poller.reading.description import source_name, source_table
+from poller.runtime.settings import Settings
+
+ALL: Literal["*"] = "*"
+MARK = "rowcast"  # in a column's `info`
+
+
+class FeedSettings(TypedDict, total=False):
+    """Settings that a feed may have for itself; `poller.Settings` says what they mean."""
+
+    poll_interval_s: float
+    idle_interval_s: float
+    batch_rows: int
+    history_rows: int
+    log_capacity_rows: int
+    log_capacity_bytes: int
+    max_value_bytes: int
+    gap_grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What to watch, as given to `Notifier.watch()`: `settings` are those that differ from the
+    notifier's, `handlers` are called with each row. Without `columns` a feed has all, without
+    `authorize` no route serves it: that is for the operator's own commands."""
+
+    source: object
+    name: str
+    key: str | None = None
+    columns: Sequence[str] | Choose | None = None
+    prepare: Callable[[Database], None] | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    handlers: list[RowHandler] = field(default_factory=list)
+    authorize: Authorize | Literal["public"] | None = None
+    filters: Sequence[str] = ()
+
+    @classmethod
+    def of(
+        cls,
+        source: object,
+        name: str | None,
+        key: str | None,
+        columns: Sequence[str] | Choose | None,
+        prepare: Callable[[Database], None] | None,
+        settings: Mapping[str, object],
+    ) -> Watch:
+        """`name` is by default the source's."""
+        return cls(source, name or source_name(source), key, columns, prepare, settings)
+
+
+def served(watch: Watch, authorize: Authorize | Literal["public"] | None) -> Watch:
+    """The same as a feed for strangers has it; `authorize` is the notifier's, for a watch that does
+    not say it. Raises RuntimeError if nobody does."""
+    if (who := watch.authorize or authorize) is None:
+        raise RuntimeError(
+            f"say who may read {watch.name}: watch(…, authorize=function), asked at each request; "
+            'Notifier(authorize=function) for all feeds; or authorize="public" for everybody'
+        )
+    return replace(watch, authorize=who, columns=_shown(watch.columns))
+
+
+def _shown(columns: Sequence[str] | Choose | None) -> Choose | None:
+    if columns is None or columns == ALL:
+        return None
+    return columns if callable(columns) else with_key(columns)
+
+
+def check_settings(settings: FeedSettings) -> None:
+    """Raises SettingsError for a value that is not allowed, TypeError for a setting that one feed
+    cannot have for itself."""
+    for setting in settings.keys() - FeedSettings.__annotations__.keys():
+        raise TypeError(f"{setting} is no setting of one feed: give it to init_app()")
+    Settings().with_changes(**settings)
+
+
+def said(source: object, name: str, columns: Sequence[str] | None) -> Sequence[str]:
+    """The columns that the author says, here or by marks on the source's own.
+
+    Raises ValueError if nothing is said.
+    """
+    if columns is None:
+        columns = marked(source)
+    if columns == ALL:
+        return ALL
+    if isinstance(columns, str) or not columns:
+        raise ValueError(
+            f'say which columns of {name} may be seen: columns=["id", …], or columns="*" for '
+            "those that the table has when it is first read"
+        )
+    if not all(isinstance(one, str) for one in columns):
+        raise ValueError(f"columns={columns!r}: give the names of columns")
+    if twice := [one for one in columns if [*columns].count(one) > 1]:
+        raise ValueError(f"columns: {twice[0]} is named twice")
+    return tuple(columns)
+
+
+def marked(source: object) -> Sequence[str]:
+    """The columns of a `Table` or a mapped class that have `info={"rowcast": True}`."""
+    columns = source_table(source).columns
+    return tuple(column.key for column in columns if column.info.get(MARK) is True)
