@@ -115,7 +115,9 @@ def _on_postgresql(connection: Connection) -> None:
     _make_or_add(connection, found)
     if found:
         _run(connection, [NUMBERED])
-    _run(connection, [*versions.POSTGRESQL, versions.UNIQUE])
+    sequence = connection.exec_driver_sql(versions.POSTGRESQL_SEQUENCE).scalar_one()
+    made = [one.format(sequence=sequence) for one in versions.POSTGRESQL]
+    _run(connection, [*made, versions.UNIQUE])
 
 
 def _on_mysql(connection: Connection) -> None:

@@ -41,7 +41,12 @@ BEGIN
 END""",
 )
 
-# SECURITY DEFINER, so that whoever may write posts needs no right to the sequence.
+# SECURITY DEFINER, so that whoever may write posts needs no right to the sequence. `{sequence}` is
+# its name with the schema, as a text of SQL: neither a writer's path nor our own says where it is.
+POSTGRESQL_SEQUENCE = """
+SELECT quote_literal(quote_ident(nspname) || '.posts_version')
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE pg_class.oid = 'posts'::regclass"""
 POSTGRESQL = (
     "CREATE SEQUENCE IF NOT EXISTS posts_version OWNED BY posts.version",
     """
@@ -51,7 +56,7 @@ FROM posts""",
 CREATE OR REPLACE FUNCTION posts_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
-  NEW.version := nextval(quote_ident(TG_TABLE_SCHEMA) || '.posts_version');
+  NEW.version := nextval({sequence});
   IF TG_OP = 'UPDATE' AND (NEW.author, NEW.body) IS DISTINCT FROM (OLD.author, OLD.body) THEN
     NEW.edited_at := now();
   END IF;

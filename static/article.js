@@ -12,6 +12,7 @@ export function newArticle(template, row, href) {
   const id = String(row.id);
   element.id = `post-${id}`;
   element.dataset.id = id;
+  element.dataset.version = String(row.version ?? ""); // before the others, as the server has it
   name(element, ".author", "aria-labelledby", `author-${id}`);
   name(element, ".body", "aria-describedby", `body-${id}`);
   element.querySelector(".when").href = href;

@@ -21,6 +21,8 @@ from wall.settings import PROJECT, WallSettings
 
 __all__ = ["create_app"]
 
+# Of a post, to everybody: what its page shows, and nothing else.
+SHOWN = ["id", "author", "body", "created_at", "via", "edited_at", "version"]
 HUES = 12  # colours of the authors' discs; as many as in static/wall.css
 
 
@@ -45,8 +47,7 @@ def create_app(settings: WallSettings | None = None) -> Flask:
 
     database = Database(settings.database(), query_timeout_s=settings.query_timeout_s)
     notifier = Notifier()
-    columns = ["id", "author", "body", "created_at"]
-    notifier.watch(Post, columns=columns, authorize="public", prepare=create_tables)
+    notifier.watch(Post, columns=SHOWN, authorize="public", prepare=create_tables)
     notifier.init_app(app, database=database, settings=settings, default_feed="posts")
 
     moderation = Moderation(settings.moderator_token, app.secret_key, rate.guesses())
