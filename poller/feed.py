@@ -6,13 +6,15 @@ It knows no Flask: `web/routes.py` opens streams on it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from poller.asking import view_of
 from poller.delivery.event_log import EventLog
+from poller.delivery.view import View
 from poller.handlers import Context, Handlers
 from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
@@ -25,6 +27,7 @@ from poller.runtime.settings import Settings
 from poller.serving.streams import Streams
 from poller.watch import Watch
 from poller.wire import event_id, row
+from poller.wire.exact import Value
 
 LATE_POLLS = 10  # so many intervals without a poll, and the feed is not ready
 LATE_AFTER_S = 5.0  # but not before this
@@ -65,6 +68,7 @@ class Feed:
             columns=watch.columns,
             grace_s=settings.gap_grace_s,
             max_value_bytes=settings.max_value_bytes,
+            filters=watch.filters,
         )
         self.source = Source(table, database, settings, watch.prepare, self.label)
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
@@ -105,6 +109,22 @@ class Feed:
     def to_json(columns: Mapping[str, object]) -> str:
         """A row as a stream shows it: one line of JSON. Raises ValueError for a lone surrogate."""
         return row.to_json(dict(columns))
+
+    def view(
+        self,
+        asked: Mapping[str, Sequence[Value]],
+        shown: Sequence[str] | None = None,
+    ) -> View:
+        """The rows that have in each column of `asked` one of its values, with the columns `shown`
+        and the key, by default all.
+
+        A value is a text as in a query (`"7"`, `"true"`), or one of the column's type; None is
+        NULL. Raises ValueError, to be told to the client, for a column that is no filter or does
+        not go out, and for a value that is not written as its column's values are: `07`, `7.0`,
+        ` 7`. Raises TableError while the table has not been looked at yet: nobody knows its types,
+        so the client is to come back. Not so where nothing is asked for.
+        """
+        return view_of(self.source.table, asked, shown)
 
     # -- a page beside its stream -----------------------------------------------------------
 

@@ -13,10 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, NoSuchTableError, SAWarning
+from sqlalchemy.types import NullType
 
 from poller.reading.chosen import Choose
 from poller.reading.database import is_refused
 from poller.reading.dialects.postgresql_values import base_type
+from poller.reading.filterable import ALLOWED, Filterable, filterable
 from poller.reading.values import Columns, values_of
 
 # A name of a schema or a table, in double quotes if it has a dot.
@@ -53,12 +55,14 @@ class Describer:
         key: str | None,
         columns: Sequence[str] | Choose | None,
         max_value_bytes: int,
+        filters: Sequence[str] = (),
     ) -> None:
         self.name = source_name(source)
         self._source = source
         self._key_name = key
         self._column_names = columns
         self._max_value_bytes = max_value_bytes
+        self._filter_names = filters
         self._first_columns: list[str] = []
 
     def describe(self, connection: Connection) -> Description:
@@ -92,16 +96,26 @@ class Describer:
 
     def _columns(self, table: sa.Table, key: sa.Column[Any], dialect: str) -> Columns:
         names = self._names(table, key)
-        missing = [name for name in names if name not in table.c]
+        read = [*names, *(name for name in self._filter_names if name not in names)]
+        missing = [name for name in read if name not in table.c]
         if missing:
             nearest = difflib.get_close_matches(missing[0], [*table.c.keys()], n=1)
             hint = f"; did you mean {nearest[0]}?" if nearest else ""
             raise TableError(f"{self.name} has no column {missing[0]}{hint}")
         reflected = not isinstance(_table_of(self._source), sa.Table)
-        columns = [table.c[name] for name in names]
+        columns = [table.c[name] for name in read]
         values = values_of(columns, key, dialect, reflected=reflected)
         gone = [name for name in self._first_columns if name not in table.c]
-        return Columns(values, self._max_value_bytes, gone)
+        filters = [self._filterable(table.c[name], dialect) for name in self._filter_names]
+        return Columns(values, self._max_value_bytes, gone, filters, names)
+
+    def _filterable(self, column: sa.Column[Any], dialect: str) -> Filterable:
+        if (found := filterable(column, dialect)) is None:
+            kind = str(column.type) if type(column.type) is not NullType else "not known"
+            raise TableError(
+                f"{self.name}.{column.name} cannot be a filter: its type is {kind}; {ALLOWED}"
+            )
+        return found
 
     def _names(self, table: sa.Table, key: sa.Column[Any]) -> Sequence[str]:
         """What was asked for, or what the table had when it was first looked at, as far as it is

@@ -47,7 +47,7 @@ class Table:
     class. `key` names the id column if it is not the primary key; `columns` lists what goes to
     the streams, default all that the table had when it was first looked at. `grace_s` is how long
     a missing id may still appear if the database gives no proof. `max_value_bytes` bounds what
-    is sent of one value.
+    is sent of one value. `filters` are the columns by which streams may be filtered.
     """
 
     def __init__(
@@ -58,8 +58,9 @@ class Table:
         columns: Sequence[str] | Choose | None = None,
         grace_s: float = GAP_GRACE_S,
         max_value_bytes: int = MAX_VALUE_BYTES,
+        filters: Sequence[str] = (),
     ) -> None:
-        self._describer = Describer(source, key, columns, max_value_bytes)
+        self._describer = Describer(source, key, columns, max_value_bytes, filters)
         self.source = source
         self.key_name = key
         self.name = self._describer.name

@@ -21,6 +21,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from poller.reading.dialects import mysql_values, postgresql_values
 from poller.reading.dialects.held import NO_TYPE
+from poller.reading.filterable import Filterable
+from poller.wire.exact import NO_VALUE
 from poller.wire.row import Row
 
 INLINE_BYTES = 8 * 1024  # of one value: 500 rows then hold 4 MB a column at most
@@ -39,14 +41,28 @@ class Value:
 
 class Columns:
     """The columns that go to the streams; `max_bytes` bounds a value of each. Those that are `gone`
-    from the table go out as null, and each row says so."""
+    from the table go out as null, and each row says so.
 
-    def __init__(self, values: Sequence[Value], max_bytes: int, gone: Sequence[str] = ()) -> None:
+    `values` are all that are read. The last ones, if they are not among `names`, are there only to
+    tell rows apart by `filters`: of these neither a value nor a name goes out.
+    """
+
+    def __init__(
+        self,
+        values: Sequence[Value],
+        max_bytes: int,
+        gone: Sequence[str] = (),
+        filters: Sequence[Filterable] = (),
+        names: Sequence[str] | None = None,
+    ) -> None:
         self.values = values
         self.max_bytes = max_bytes
         self._nulls = dict.fromkeys(gone)
         self._gone = dict.fromkeys(gone, GONE)
-        self.names = tuple(value.name for value in values)
+        self.names = tuple(value.name for value in values) if names is None else tuple(names)
+        self.filters = filters
+        places = {value.name: at for at, value in enumerate(values, start=1)}  # after the key
+        self._filtered = [(places[one.name], one.held) for one in filters]
         self._sizes = [value.size for value in values if value.size is not None]
         self.at_once = self._at_once()
 
@@ -77,7 +93,8 @@ class Columns:
     def row(self, found: Sequence[Any]) -> Row:
         """A row as the key and `at_once` bring it."""
         columns = dict(zip(self.names, found[1:], strict=False)) | self._nulls
-        return Row(int(found[0]), columns, withheld=self._gone)
+        values = tuple([held(found[at]) for at, held in self._filtered])
+        return Row(int(found[0]), columns, withheld=self._gone, values=values)
 
     def whole_row(
         self, found: Sequence[Any], values: Sequence[Value], unread: Mapping[str, str]
@@ -90,10 +107,14 @@ class Columns:
             for name, size in zip(sized, found[1 + len(values) :], strict=True)
             if size is not None
         }
+        lost = {**unread, **too_large}
         return Row(
             int(found[0]),
             {name: read.get(name) for name in self.names} | self._nulls,
-            withheld={**unread, **too_large, **self._gone},
+            withheld={name: lost[name] for name in lost if name in self.names} | self._gone,
+            values=tuple(
+                NO_VALUE if one.name in lost else one.held(read[one.name]) for one in self.filters
+            ),
         )
 
 

@@ -18,6 +18,7 @@ from poller.access.turns import Turn
 from poller.delivery.backfill import Backfill, FoundRows, PageReader
 from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
+from poller.delivery.view import ALL, View
 from poller.ids.ranges import Range
 from poller.runtime import log, metrics
 from poller.runtime.hub import in_slices
@@ -41,12 +42,19 @@ Stream = WsgiStream | SocketStream | LongPoll
 
 class StreamRequest(NamedTuple):
     """How to open a stream: what its client sent, the client's address for the log, its place,
-    which is taken while the stream is open, and the turn that its address takes to catch up."""
+    which is taken while the stream is open, and the turn that its address takes to catch up.
+
+    `view` is what it gets. `until` is when it ends, in seconds since 1970, None for never;
+    `access_tag` is the name under which it was allowed, by which it may be ended.
+    """
 
     last_event_id: str | None
     client: str
     ticket: Ticket
     turn: Turn
+    view: View = ALL
+    until: float | None = None
+    access_tag: str = ""
 
 
 class Streams:

@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 
 from poller.wire import sse
+from poller.wire.exact import Exact
 from poller.wire.json_text import JsonText, embeddable
 from poller.wire.numbers import exact_float, exact_integer
 
@@ -36,12 +37,15 @@ class Row:
     """One row: its id, and either its columns or the reason why it could not be read.
 
     `withheld` names the columns that are None because they could not be read, with the reason.
+    `values` are those by which streams may be filtered, in the feed's order: their columns need not
+    be among those that go out. There are none if the row could not be read.
     """
 
     id: int
     columns: dict[str, Any] | None
     problem: str = ""
     withheld: Mapping[str, str] = field(default_factory=dict)
+    values: tuple[Exact, ...] = ()
 
 
 class CutOff(list[Row]):
