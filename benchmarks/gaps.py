@@ -64,7 +64,7 @@ class Scripted(SimulatedSource):
 
     rows: Sequence[Row] = ()
 
-    def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
+    def read(self, cursor: Cursor, gaps: Gaps, limit: int, *, thorough: bool = False) -> Pass:
         evidence = self.fence.look(NO_CONNECTION, ()) if gaps.all else None
         unread = gaps.unchanged(lambda witness: self.fence.must_read(witness, evidence))
         rows, self.rows = [*self.rows], ()

@@ -20,11 +20,13 @@ from poller.ids.cursor import Cursor
 from poller.reading import remedy
 from poller.reading.chosen import Choose
 from poller.reading.database import Database
-from poller.reading.description import TableError, source_name
+from poller.reading.description import Key, TableError
 from poller.reading.dialects.facts import Finding, exceptions
+from poller.reading.naming import source_name
 from poller.reading.pooler import pooler_findings
 from poller.reading.table import Table
 from poller.runtime.settings import Settings, checked_url
+from poller.watch import Watch
 
 WHOLE, EXCEPTIONS, NOT_WATCHED = 0, 1, 2
 
@@ -91,10 +93,12 @@ def diagnose(
     url: str,
     source: object,
     settings: Settings,
-    key: str | None = None,
+    key: Key = None,
     columns: Sequence[str] | Choose | None = None,
+    version: str | None = None,
+    deleted: str | None = None,
 ) -> Report:
-    """Look at a table: `source`, `key` and `columns` are as for `Notifier.watch()`.
+    """Look at a table: the arguments are as for `Notifier.watch()`.
 
     Whatever fails is in the report. It takes no longer than the query timeout.
     """
@@ -104,7 +108,7 @@ def diagnose(
     except ValueError as error:
         return Report(name, problem=str(error))
     place = place_of(where)
-    table = Table(source, key=key, columns=columns, grace_s=settings.gap_grace_s)
+    table = Watch(source, name, key, columns, version=version, deleted=deleted).table(settings)
     try:
         return _look(only_to_read(where), table, settings.query_timeout_s, place)
     except TableError as error:
@@ -117,7 +121,8 @@ def diagnose_feed(feed: Feed, settings: Settings) -> Report:
     """Look at the table of an application's feed, in the application's database."""
     url = feed.database.url.render_as_string(hide_password=False)
     watch = feed.watch
-    return diagnose(url, watch.source, settings, watch.key, watch.columns)
+    named = watch.key, watch.columns, watch.version, watch.deleted
+    return diagnose(url, watch.source, settings, *named)
 
 
 def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
@@ -127,7 +132,8 @@ def _look(url: URL, table: Table, query_timeout_s: float, place: str) -> Report:
         try:
             table.describe(connection)
         except TableError as error:
-            way_out = remedy.lines(connection, table.source, table.key_name)
+            key = table.key_name if isinstance(table.key_name, str) else None
+            way_out = remedy.lines(connection, table.source, key)
             return Report(table.name, place, problem=str(error), way_out=way_out)
         if (duplicates := table.duplicates(connection)) is not None:
             return Report(table.name, place, problem=duplicates)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sqlalchemy.exc import SQLAlchemyError
 
 from poller.asking import view_of
+from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
 from poller.delivery.view import View
 from poller.handlers import Context, Handlers
@@ -22,7 +23,6 @@ from poller.polling.loop import Poller
 from poller.reading.database import Database, DatabaseTimeout
 from poller.reading.description import TableError
 from poller.reading.source import Source
-from poller.reading.table import Table
 from poller.runtime.settings import Settings
 from poller.serving.streams import Streams
 from poller.watch import Watch
@@ -61,22 +61,16 @@ class Feed:
         self.watch, self.database = watch, database
         self.closed = False
         settings = settings.with_changes(**watch.settings)
-        self.log = EventLog(settings.log_capacity_rows, settings.log_capacity_bytes)
-        table = Table(
-            watch.source,
-            key=watch.key,
-            columns=watch.columns,
-            grace_s=settings.gap_grace_s,
-            max_value_bytes=settings.max_value_bytes,
-            filters=watch.filters,
-        )
+        kind = ChangesLog if watch.rows_change else EventLog
+        self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes)
+        table = watch.table(settings)
         self.source = Source(table, database, settings, watch.prepare, self.label)
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
         # The first stream wakes the poller, which may be in its idle interval.
         self.streams = Streams(
             self.label, self.log, self.source.page, settings, self.poller.wake, self.problem
         )
-        self.handlers = Handlers(self.label, watch.handlers, app, context)
+        self.handlers = Handlers(self.label, watch.handlers, watch.on_delete, app, context)
 
     def _is_listened_to(self) -> bool:
         return bool(self.streams) or self.handlers.reading

@@ -4,8 +4,12 @@ They read as a stream does, from a position in the log: so each process calls th
 row, in the order of the log and after the row is in it, and a slow one is caught up from the table,
 as a slow client is. Rows come as their stream shows them, decoded from its JSON.
 
-Two signals tell the same to who is not known here: `row_added` and `history_reset`. The sender is
-the application, so that a receiver may choose one.
+Where rows may change, a row comes each time that it is inserted or changed, as it is then: nobody
+knows which of the two it was. Whoever has to know keeps what he was called with, by its key. Of a
+row that is gone comes its key.
+
+Signals tell the same to who is not known here: `row_added`, or `row_changed` and `row_deleted`, and
+`history_reset`. The sender is the application, so that a receiver may choose one.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from poller.delivery.event_log import EventLog
 from poller.delivery.subscriber import Subscriber
 from poller.runtime import log
 from poller.runtime.hub import in_slices
-from poller.wire import frames, notices
+from poller.wire import frames, notices, row
 
 RowHandler = Callable[[dict[str, Any]], object]
 Context = Callable[[], AbstractContextManager[object]]
@@ -31,6 +35,15 @@ Context = Callable[[], AbstractContextManager[object]]
 _signals = Namespace()
 row_added = _signals.signal(
     "row-added", doc="A row is in the log: `receiver(app, feed=name, row={…})`, once per process."
+)
+row_changed = _signals.signal(
+    "row-changed",
+    doc="A row of a feed whose rows may change was inserted or changed: "
+    "`receiver(app, feed=name, row={…})`, once per process.",
+)
+row_deleted = _signals.signal(
+    "row-deleted",
+    doc="A row of such a feed is gone: `receiver(app, feed=name, key={…})`, once per process.",
 )
 history_reset = _signals.signal(
     "history-reset",
@@ -49,30 +62,34 @@ class Handlers:
         self,
         feed: str,
         functions: list[RowHandler],
+        on_delete: list[RowHandler],
         app: object,
         context: Context,
     ) -> None:
         self.reading = False
         self._feed = feed
-        self._functions = functions
+        self._functions, self._on_delete = functions, on_delete
         self._app = app
         self._context = context
         self._signal = Event()
         self._stopped = False
         self._subscriber: Subscriber | None = None
+        self._log: EventLog | None = None
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
     @property
     def wanted(self) -> bool:
         """Whether there is somebody to call."""
-        signals = (row_added, history_reset)
-        return bool(self._functions) or any(one.has_receivers_for(self._app) for one in signals)
+        signals = (row_added, row_changed, row_deleted, history_reset)
+        functions = self._functions or self._on_delete
+        return bool(functions) or any(one.has_receivers_for(self._app) for one in signals)
 
     def begin(self, event_log: EventLog, subscribe: Callable[[Event], Subscriber]) -> None:
         """Take a place in the log, if anybody is to be called: rows from now on."""
         if self.wanted and not self.reading:
             self.reading = True
             event_log.attach(self._signal)
+            self._log = event_log
             self._subscriber = subscribe(self._signal)
 
     def start(self) -> None:
@@ -100,11 +117,18 @@ class Handlers:
 
     def _handle(self, event: frames.Event) -> None:
         if event.kind == frames.ROW:
-            row = json.loads(event.data)
+            data = json.loads(event.data)
             for function in self._functions:
-                self._call(function, row)
-            for receiver in row_added.receivers_for(self._app):
-                self._call(receiver, self._app, feed=self._feed, row=row)
+                self._call(function, data)
+            signal = row_changed if self._log and self._log.key else row_added
+            for receiver in signal.receivers_for(self._app):
+                self._call(receiver, self._app, feed=self._feed, row=data)
+        elif event.kind == row.DELETE_EVENT:
+            data = json.loads(event.data)
+            for function in self._on_delete:
+                self._call(function, data)
+            for receiver in row_deleted.receivers_for(self._app):
+                self._call(receiver, self._app, feed=self._feed, key=data)
         elif event.kind == notices.RESET_EVENT:
             reason = notices.reason_of(event.data)
             log.warning("handlers may have missed rows", feed=self._feed, reason=reason)

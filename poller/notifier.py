@@ -14,11 +14,13 @@ from flask import Flask, current_app
 from poller import watch as watches
 from poller.access import granted
 from poller.access.granted import Authorize
+from poller.decorators import Decorators
 from poller.feed import Delivered, Feed
 from poller.handlers import RowHandler
 from poller.reading.database import Database
-from poller.reading.description import source_name
+from poller.reading.description import Key
 from poller.reading.engine import UrlOrEngine
+from poller.reading.naming import source_name
 from poller.runtime.settings import Settings
 from poller.service import Service
 from poller.watch import FeedSettings, Watch
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 Handler = TypeVar("Handler", bound=RowHandler)
 
 
-class Notifier:
+class Notifier(Decorators):
     """Serves the rows of watched tables as Server-Sent Events, and as answers of JSON.
 
         notifier = Notifier()
@@ -60,11 +62,13 @@ class Notifier:
         source: object,
         *,
         name: str | None = None,
-        key: str | None = None,
+        key: Key = None,
         columns: Sequence[str] | None = None,
         authorize: Authorize | Literal["public"] | None = None,
         filters: Sequence[str] = (),
         replay: int | None = None,
+        version: str | None = None,
+        deleted: str | None = None,
         prepare: Callable[[Database], None] | None = None,
         **settings: Unpack[FeedSettings],
     ) -> None:
@@ -82,12 +86,17 @@ class Notifier:
         the request, at each connect and resume, and returns True, False or an `Access`. By default
         it is the notifier's. `filters` are columns by whose values a client may choose rows.
 
+        If rows may change, `version` names the column in which the database numbers each change
+        (docs/versions.md); `key` is then the column, or the columns, that tell one row from
+        another, default the primary key. `deleted` names the column that marks a row which is gone.
+
         `prepare(database)` is called before the first look at the table, and again until it
         succeeds. `settings` are for this feed alone.
 
         Raises ValueError if nobody says the columns, for a name that is taken or does not fit into
-        a URL, and for an `authorize` that says nothing; SettingsError for a value that is not
-        allowed, TypeError for a setting that a feed cannot have for itself.
+        a URL, for an `authorize` that says nothing, and for `deleted` without `version`;
+        SettingsError for a value that is not allowed, TypeError for a setting that a feed cannot
+        have for itself.
         """
         if replay is not None:
             raise NotImplementedError("replay=")
@@ -106,31 +115,10 @@ class Notifier:
             {**settings},
             authorize=granted.checked(authorize),
             filters=tuple(filters),
+            version=version,
+            deleted=deleted,
         )
         self._watches.append(watch)
-
-    def on_row(self, name: str) -> Callable[[Handler], Handler]:
-        """A decorator: call the function with each new row of the feed `name`, as a dict.
-
-            @notifier.on_row("orders")
-            def print_receipt(order):
-                ...
-
-        It is called in every process that polls, so with four workers four times: for what has to
-        happen once, use a queue or a lock. Rows come after they are in the log, one after the
-        other, as their stream shows them, inside the application's context; rows that were
-        committed before the process began to poll do not. What the function raises is logged and
-        ends nothing. While it waits, streams go on.
-
-        Raises KeyError if no such feed is watched.
-        """
-        handlers = self._watch(name).handlers
-
-        def add(function: Handler) -> Handler:
-            handlers.append(function)
-            return function
-
-        return add
 
     def init_app(
         self,

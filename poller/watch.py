@@ -13,7 +13,9 @@ from poller.access.granted import Authorize
 from poller.handlers import RowHandler
 from poller.reading.chosen import Choose, with_key
 from poller.reading.database import Database
-from poller.reading.description import source_name, source_table
+from poller.reading.description import Key
+from poller.reading.naming import source_name, source_table
+from poller.reading.table import Table
 from poller.runtime.settings import Settings
 
 ALL: Literal["*"] = "*"
@@ -36,31 +38,60 @@ class FeedSettings(TypedDict, total=False):
 @dataclass(frozen=True, slots=True)
 class Watch:
     """What to watch, as given to `Notifier.watch()`: `settings` are those that differ from the
-    notifier's, `handlers` are called with each row. Without `columns` a feed has all, without
+    notifier's, `handlers` are called with each row, `on_delete` with the key of each that is gone.
+    Without `columns` a feed has all, without
     `authorize` no route serves it: that is for the operator's own commands."""
 
     source: object
     name: str
-    key: str | None = None
+    key: Key = None
     columns: Sequence[str] | Choose | None = None
     prepare: Callable[[Database], None] | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     handlers: list[RowHandler] = field(default_factory=list)
     authorize: Authorize | Literal["public"] | None = None
     filters: Sequence[str] = ()
+    version: str | None = None
+    deleted: str | None = None
+    on_delete: list[RowHandler] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.deleted is not None and self.version is None:
+            raise ValueError("deleted= needs version=: a feed of new rows tells of no deletions")
 
     @classmethod
     def of(
         cls,
         source: object,
         name: str | None,
-        key: str | None,
+        key: Key,
         columns: Sequence[str] | Choose | None,
         prepare: Callable[[Database], None] | None,
         settings: Mapping[str, object],
+        version: str | None = None,
+        deleted: str | None = None,
     ) -> Watch:
         """`name` is by default the source's."""
-        return cls(source, name or source_name(source), key, columns, prepare, settings)
+        asked = source, name or source_name(source), key, columns, prepare, settings
+        return cls(*asked, version=version, deleted=deleted)
+
+    @property
+    def rows_change(self) -> bool:
+        """Whether the feed also tells of rows that were changed and deleted."""
+        return self.version is not None
+
+    def table(self, settings: Settings) -> Table:
+        """What is watched, as it is read."""
+        return Table(
+            self.source,
+            key=self.key,
+            columns=self.columns,
+            version=self.version,
+            deleted=self.deleted,
+            grace_s=settings.gap_grace_s,
+            max_value_bytes=settings.max_value_bytes,
+            filters=self.filters,
+        )
 
 
 def served(watch: Watch, authorize: Authorize | Literal["public"] | None) -> Watch:

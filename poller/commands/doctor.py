@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from poller.commands.changing import of_changes
 from poller.commands.target import (
     DATABASE,
     NotDone,
@@ -21,12 +22,14 @@ from poller.commands.target import (
 
 if TYPE_CHECKING:
     from poller.doctor import Report
+    from poller.reading.description import Key
 
 EXAMPLES = """\b
 Examples:
   rowcast doctor sqlite:///shop.db orders
   rowcast doctor postgresql://ann@db.example/shop audit.log
   DATABASE_URL=mysql://ann@db.example/shop rowcast doctor orders --key number
+  rowcast doctor shop.db orders --version version --deleted deleted_at
 """
 STATUS = """\b
 Exit status:
@@ -41,9 +44,15 @@ Exit status:
     short_help="Report what is promised of a table, and why.",
 )
 @click.argument("arguments", nargs=-1, metavar="[URL] TABLE")
-@click.option("--key", metavar="COLUMN", help="The integer key, if it is not the primary key.")
 @for_a_database
-def doctor(target: Target, arguments: Sequence[str], key: str | None) -> None:
+@of_changes
+def doctor(
+    target: Target,
+    arguments: Sequence[str],
+    key: Key,
+    version: str | None,
+    deleted: str | None,
+) -> None:
     """Report which guarantees hold for a table, why, and what to change to get them all.
 
     It never writes.
@@ -51,7 +60,9 @@ def doctor(target: Target, arguments: Sequence[str], key: str | None) -> None:
     url, table = target.url_and_table(arguments)
     from poller.doctor import diagnose
 
-    _show([diagnose(url, table, settings_of(target.context), key)], target.context)
+    settings = settings_of(target.context)
+    report = diagnose(url, table, settings, key, version=version, deleted=deleted)
+    _show([report], target.context)
 
 
 @click.command(name="doctor", epilog=STATUS)

@@ -17,7 +17,8 @@ def poll_first(feed: Feed, url: str, settings: Settings) -> None:
     try:
         feed.poller.poll()
     except TableError as error:
-        report = diagnose(url, watch.source, settings, watch.key, watch.columns)
+        named = watch.key, watch.columns, watch.version, watch.deleted
+        report = diagnose(url, watch.source, settings, *named)
         told = [f"{watch.source} cannot be watched: {report.problem or error}", *report.way_out]
         raise NotDone("\n".join(told)) from None
     except Exception as error:  # noqa: BLE001 - drivers raise anything

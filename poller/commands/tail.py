@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from poller.commands.changing import of_changes, split_names
 from poller.commands.layout import coloured
-from poller.commands.target import DATABASE, Target, feeds_here, for_a_database, settings_of
+from poller.commands.target import (
+    DATABASE,
+    Target,
+    feeds_here,
+    for_a_database,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from poller.commands.printers import Printer
+    from poller.reading.description import Key
     from poller.runtime.settings import Settings
     from poller.watch import Watch
 
@@ -24,6 +32,7 @@ Examples:
   rowcast tail shop.db orders --from TOKEN    go on where another one ended
   rowcast tail shop.db orders --exit-after 1  wait for one row
   rowcast tail shop.db orders --format json | jq .total
+  rowcast tail shop.db orders --version version --deleted deleted_at
 """
 STATUS = """\b
 Exit status:
@@ -60,25 +69,30 @@ Exit status:
     help="Aligned columns, a JSON object a line, or CSV with a heading.",
 )
 @click.option("--columns", metavar="A,B,…", help="Only these columns.")
-@click.option("--key", metavar="COLUMN", help="The integer key, if it is not the primary key.")
 @click.option(
     "--exit-after", "most", metavar="N", type=click.IntRange(min=1), help="End after N rows."
 )
 @for_a_database
+@of_changes
 def tail(
     target: Target,
     arguments: Sequence[str],
     start: str,
     form: str,
     columns: str | None,
-    key: str | None,
     most: int | None,
+    key: Key,
+    version: str | None,
+    deleted: str | None,
 ) -> None:
     """Print the rows of a table as they are inserted, each once.
 
     Every committed row is printed as soon as the next poll sees it, also one that commits late. If
     the database is away, tail waits for it and goes on. Where less is promised, standard error says
     so; rowcast doctor says why.
+
+    With --version each change is printed, too: the row as it is then, after a ~, or the key of one
+    that was deleted, after a -. In JSON "op" says which, in CSV a column of that name.
 
     When it ends, it says on standard error how to go on: --from TOKEN begins with the first row
     that was not printed, or that the reader of a pipe did not take.
@@ -87,8 +101,8 @@ def tail(
     rows. json and csv, which programs read, end with status 3.
     """
     last_event_id = _last_event_id(start)
-    names = [name.strip() for name in columns.split(",")] if columns else None
-    watch, url, settings = _watch(target, arguments, key, names)
+    asked = key, split_names(columns) if columns else None, version, deleted
+    watch, url, settings = _watch(target, arguments, *asked)
     from poller.commands.tailing import Tailing
 
     tailing = Tailing(watch, url, settings, last_event_id, _printer(form), most)
@@ -112,7 +126,12 @@ def _last_event_id(start: str) -> str | None:
 
 
 def _watch(
-    target: Target, arguments: Sequence[str], key: str | None, columns: Sequence[str] | None
+    target: Target,
+    arguments: Sequence[str],
+    key: Key,
+    columns: Sequence[str] | None,
+    version: str | None,
+    deleted: str | None,
 ) -> tuple[Watch, str, Settings]:
     """What to watch, in which database and how: under `flask rowcast` a feed by its name, as the
     application watches it; any table otherwise."""
@@ -121,10 +140,18 @@ def _watch(
     feeds = {} if target.database else feeds_here(target.context)
     if len(arguments) == 1 and (found := feeds.get(arguments[0])) is not None:
         watch = found.feed.watch
-        shown = Watch(watch.source, watch.name, key or watch.key, columns or watch.columns)
+        shown = Watch(
+            watch.source,
+            watch.name,
+            key or watch.key,
+            columns or watch.columns,
+            version=version or watch.version,
+            deleted=deleted or watch.deleted,
+        )
         return shown, found.database, found.settings
     url, table = target.url_and_table(arguments)
-    return Watch.of(table, None, key, columns, None, {}), url, settings_of(target.context)
+    watch = Watch.of(table, None, key, columns, None, {}, version, deleted)
+    return watch, url, settings_of(target.context)
 
 
 def _printer(form: str) -> Printer:

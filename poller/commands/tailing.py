@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from poller.commands.first import poll_first
 from poller.commands.output import Output, ReaderLeft
-from poller.commands.printers import Printer
+from poller.commands.printers import CLEAR, DELETE, UPSERT, Printer
 from poller.commands.stream import Reader
 from poller.commands.target import NotDone
 from poller.doctor import only_to_read, why
@@ -32,9 +32,10 @@ from poller.runtime.settings import Settings
 from poller.watch import Watch
 from poller.wire import notices
 from poller.wire.frames import ROW, Event
-from poller.wire.row import UNREADABLE_EVENT
+from poller.wire.row import CLEAR_EVENT, DELETE_EVENT, UNREADABLE_EVENT
 
-ROWS = (ROW, UNREADABLE_EVENT)
+OPS = {ROW: UPSERT, DELETE_EVENT: DELETE, CLEAR_EVENT: CLEAR}
+ROWS = (*OPS, UNREADABLE_EVENT)
 DONE, RESET = 0, 3
 BY_SIGNAL = 128  # and the signal's number
 LOG_LEVEL = "warning"  # unless one is set: what a server tells its operators is not for a terminal
@@ -108,8 +109,15 @@ class Tailing:
         self._asking = True
         try:
             poll_first(self._feed, self._url, self._settings)
+            if self._shows_changes:
+                self._printer.shows_changes(self._feed.source.table.description.columns.names)
         finally:
             self._asking = False
+
+    @property
+    def _shows_changes(self) -> bool:
+        """Whether rows may change, so that each line says what became of its row."""
+        return bool(self._feed.log.key)
 
     # -- printing ---------------------------------------------------------------------------
 
@@ -135,10 +143,8 @@ class Tailing:
             click.echo(f"{self._watch.name}: live, new rows come as they are inserted", err=True)
 
     def _print(self, rows: Sequence[Event]) -> None:
-        unreadable = self._printer.unreadable
-        texts = [(row.kind, row.data.decode()) for row in rows]
-        data = [text if kind == ROW else unreadable(text) for kind, text in texts]
-        lines = [line.encode(errors="backslashreplace") for line in self._printer.batch(data)]
+        texts = [self._text(row.kind, row.data.decode()) for row in rows]
+        lines = [line.encode(errors="backslashreplace") for line in self._printer.batch(texts)]
         before = self._printed
 
         def taken(count: int) -> None:
@@ -148,6 +154,11 @@ class Tailing:
         self._output.write(lines, taken)
         if self._printed == self._most:
             self._reader.stop()
+
+    def _text(self, kind: str, data: str) -> str:
+        if kind == UNREADABLE_EVENT:
+            return self._printer.unreadable(data)
+        return self._printer.change(OPS[kind], data) if self._shows_changes else data
 
     def _reset(self, event: Event, *, goes_on: bool) -> None:
         reason = notices.reason_of(event.data)

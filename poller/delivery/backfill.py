@@ -20,11 +20,11 @@ must have begun after this was certain of the id, and it is the same certainty f
   one before the poller has noticed: a page whose history the log does not know, or whose counter is
   below what was asked for, is for nobody (`OtherHistory`); the next poll says what it is now.
 
-So these, the `as_of` of a question, must be the same for all who share a page. The client's
-own set, the epoch (in ids, not in bodies) and the page's size take no part in it.
+So these, the `as_of` of a question, must be the same for all who share a page. The client's own
+set, the epoch (in ids, not in bodies) and the page's size take no part in it.
 
 What a page may be is old, by KEPT_S: a row that was changed or deleted meanwhile goes out as it
-was, as it does from the ring, for much longer.
+was, as it does from the ring, for much longer; but see `changes_log.py`.
 """
 
 from __future__ import annotations

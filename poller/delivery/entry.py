@@ -6,12 +6,13 @@ two sets between which they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from poller.ids.named import Change, Named
 
 ENTRY_OVERHEAD_BYTES = 300  # an Entry with its mark and bytes object, as CPython 3.11 keeps them
+KEY_OVERHEAD_BYTES = 200  # a text, and its place in the index of `ChangesLog`
 GAP_BYTES = 8  # a pointer in a tuple; the range itself is shared with the sets before
 
 
@@ -52,6 +53,22 @@ class Entry:
         after = self.change.after
         shared = GAP_BYTES * (len(after.cursor.holes) + len(after.gaps))
         return len(self.frame) + ENTRY_OVERHEAD_BYTES + shared // self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedEntry(Entry):
+    """One state of a row, of which others may follow; `key` is the row's own, as JSON. One that was
+    replaced by a later one has no frame any more."""
+
+    key: str = ""
+
+    @classmethod
+    def of(cls, entry: Entry, key: str) -> KeyedEntry:
+        return cls(**{one.name: getattr(entry, one.name) for one in fields(entry)}, key=key)
+
+    @property
+    def size_bytes(self) -> int:
+        return super(KeyedEntry, self).size_bytes + KEY_OVERHEAD_BYTES + len(self.key)
 
 
 class Batch(NamedTuple):

@@ -35,6 +35,8 @@ T = TypeVar("T")
 class EventLog:
     """The ring. All methods are called from the hub's thread and none yields."""
 
+    key: tuple[str, ...] = ()  # what tells one row from another, where rows may change
+
     def __init__(self, capacity_rows: int, capacity_bytes: int) -> None:
         self._capacity_rows = capacity_rows
         self._capacity_bytes = capacity_bytes
@@ -213,8 +215,8 @@ class EventLog:
         parts: list[bytes] = []
         size = 0
         for entry in self.entries(seq, self.head - seq):
-            size += len(entry.frame)
-            if parts and size > max_bytes:
+            before, size = size, size + len(entry.frame)
+            if before and size > max_bytes:
                 break
             parts.append(entry.frame)
         next_seq = seq + len(parts)

@@ -92,7 +92,11 @@ class Page:
 
 
 def paged(asked: Sequence[Range], rows: Sequence[Body]) -> list[Page]:
-    """All rows of `asked` as pages of at most PAGE_BYTES, one row at least in each but the last."""
+    """All rows of `asked` as pages of at most PAGE_BYTES, one row at least in each but the last.
+
+    A row without lines was changed while it was read, and has another id by now.
+    """
+    rows = [one for one in rows if one[1]]
     pages = []
     start = size = 0
     for at, (_, body) in enumerate(rows):

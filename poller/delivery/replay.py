@@ -39,7 +39,7 @@ def replay(
     size = looked_at = 0
     for run in in_slices(_ascending(entries)):
         taken = lacking(held, run[-1].held, waits_for)
-        new = [entry for entry in run if entry.row_id not in held.cursor]
+        new = [entry for entry in run if entry.frame and entry.row_id not in held.cursor]
         if not new:
             held, looked_at = held.then(taken), looked_at + len(run)
             continue

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gevent.event import Event
 
+from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
 from poller.wire import event_id, notices
 
@@ -43,13 +44,14 @@ def asked(event_log: EventLog, last_event_id: str | None) -> Asked:
 class Resuming:
     """One client's request, until it is answered. `signal` is the stream's."""
 
-    __slots__ = ("_first_asked_at", "_last_event_id", "_log", "_signal")
+    __slots__ = ("_begun_before", "_first_asked_at", "_last_event_id", "_log", "_signal")
 
     def __init__(self, event_log: EventLog, last_event_id: str | None, signal: Event) -> None:
         self._log = event_log
         self._last_event_id = last_event_id
         self._signal = signal
         self._first_asked_at: int | None = None
+        self._begun_before: int | None = None
 
     @property
     def takes_long(self) -> bool:
@@ -63,7 +65,19 @@ class Resuming:
         if answer.unsure and not self._table_was_read_since():
             self._log.await_pass(self._signal)
             return None
+        if isinstance(self._log, ChangesLog) and not self._is_read_for(answer, self._log):
+            self._log.await_thorough_pass(self._signal)
+            return None
         return answer
+
+    def _is_read_for(self, answer: Asked, changes: ChangesLog) -> bool:
+        """Whether a thorough pass has ended that began since the client is here, if it takes one:
+        see `changes_log.py`."""
+        if self._begun_before is None:
+            self._begun_before = changes.passes_begun
+        if answer.resume is None or changes.has_passed_since(self._begun_before):
+            return True
+        return not changes.may_hold_newer(answer.resume)
 
     def _table_was_read_since(self) -> bool:
         """Whether a pass has ended that began after the client was first found to be ahead."""

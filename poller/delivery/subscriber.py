@@ -136,7 +136,7 @@ class Subscriber:
         return self._start(resumed=True)
 
     def _start(self, *, resumed: bool) -> bytes:
-        start = self._frame(notices.start(self._feed, resumed=resumed))
+        start = self._frame(notices.start(self._feed, resumed=resumed, key=self._log.key))
         return start + (self._live_event() if self._place.live else b"")
 
     def _reset(self, reason: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from poller.delivery.entry import Entry
+from poller.delivery.entry import Entry, KeyedEntry
 from poller.delivery.event_log import EventLog
 from poller.ids.named import Named
 from poller.ids.ranges import Range
@@ -12,7 +12,7 @@ from poller.ids.steps import Steps
 from poller.polling.report import PollReport
 from poller.runtime.hub import in_slices
 from poller.wire import event_id, row
-from poller.wire.row import Row
+from poller.wire.row import KeyedRow, Row
 
 
 class Encoder:
@@ -42,3 +42,23 @@ class Encoder:
         self._report.encoded(new, problem, news=self._log.ready)
         frame = event_id.frame_under(self._log.epoch, steps.token(new.id), body)
         return Entry(new.id, steps.change, rows, steps.mark(new.id), frame, len(body))
+
+
+class ChangesEncoder(Encoder):
+    """That of a feed whose rows may change."""
+
+    def encode(
+        self, rows: Sequence[Row], held: Named, taken: Sequence[Range]
+    ) -> tuple[list[Entry], Named]:
+        """One that was changed while it was read leaves nothing but its id."""
+        return super().encode([one for one in rows if not _is_superseded(one)], held, taken)
+
+    def _entry(self, new: Row, steps: Steps, rows: int) -> Entry:
+        entry = super()._entry(new, steps, rows)
+        if isinstance(new, KeyedRow) and new.key:
+            return KeyedEntry.of(entry, row.to_json(new.key))
+        return entry
+
+
+def _is_superseded(read: Row) -> bool:
+    return isinstance(read, KeyedRow) and read.is_superseded

@@ -17,12 +17,13 @@ from typing import Protocol
 import gevent
 from gevent.event import Event
 
+from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
 from poller.ids.cursor import Cursor
 from poller.ids.gaps import Gaps, Judge
 from poller.ids.named import Named
 from poller.ids.ranges import MAX_ID, ranges_of, subtract
-from poller.polling.encoding import Encoder
+from poller.polling.encoding import ChangesEncoder, Encoder
 from poller.polling.identity import Identity, TableReader
 from poller.polling.report import PollReport
 from poller.reading.fence import Evidence, Fence, Pass
@@ -41,7 +42,7 @@ class Source(TableReader, Protocol):
     @property
     def fence(self) -> Fence: ...
     def open(self) -> Start: ...
-    def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass: ...
+    def read(self, cursor: Cursor, gaps: Gaps, limit: int, *, thorough: bool) -> Pass: ...
 
 
 class Poller:
@@ -68,7 +69,8 @@ class Poller:
         self._listening = listening
         self._clock = clock
         self._report = PollReport(name)
-        self._encoder = Encoder(event_log, self._report)
+        of_changes = isinstance(event_log, ChangesLog)
+        self._encoder = (ChangesEncoder if of_changes else Encoder)(event_log, self._report)
         self._held: Named | None = None  # every id delivered, or known never to appear
         self._floor_asked_at = float("-inf")
         self._gaps = Gaps()
@@ -96,7 +98,8 @@ class Poller:
             return self._reset(notices.HISTORY_CHANGED)
         limit = self._settings.batch_rows
         asked = self._clock()
-        seen = self._source.read(held.cursor, self._gaps, limit)
+        thorough = isinstance(self._log, ChangesLog) and self._log.begins_pass()
+        seen = self._source.read(held.cursor, self._gaps, limit, thorough=thorough)
         reading, read_s = seen.reading, self._clock() - asked
         if reason := self._identity.reset_reason(reading, held.cursor):
             return self._reset(reason)
@@ -125,6 +128,7 @@ class Poller:
         start = self._source.open()
         self._held = held = Named.of(start.cursor)
         self._identity.begin(start.history)
+        self._log.key = start.key
         self._given = start.given
         self._gaps = Gaps.at_start(start.cursor.gaps, start.floor, self._judge(None), self._clock())
         history = start.history.epoch

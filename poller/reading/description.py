@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,99 +14,127 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, NoSuchTableError, SAWarning
 from sqlalchemy.types import NullType
 
+from poller.reading.changes import ChangingColumns
 from poller.reading.chosen import Choose
 from poller.reading.database import is_refused
 from poller.reading.dialects.postgresql_values import base_type
 from poller.reading.filterable import ALLOWED, Filterable, filterable
+from poller.reading.naming import parts, source_name, table_of
 from poller.reading.values import Columns, values_of
+from poller.runtime.settings import MAX_VALUE_BYTES
+from poller.wire.row import RESERVED
 
-# A name of a schema or a table, in double quotes if it has a dot.
-PART = r'"([^"]+)"|([^".]+)'
-NAME = re.compile(rf"(?:(?:{PART})\.)?(?:{PART})")
 NO_TYPE_WARNING = r"Did not recognize type|Could not instantiate type"
+
+
+Key = str | Sequence[str] | None
 
 
 class TableError(Exception):
     """The table cannot be watched as it is; the text says what to do."""
 
 
-def source_name(source: object) -> str:
-    """The name under which a table, a mapped class or a table name is watched."""
-    table = _table_of(source)
-    return table.name if isinstance(table, sa.Table) else _parts(str(table))[1]
-
-
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A table that is there and can be read, its integer key, and the columns that are selected."""
+    """A table that is there and can be read, the integer column that its cursor follows, and the
+    columns that are selected. `row_key` are the names of those that tell one row from another, if
+    rows may change: `key` is then the version."""
 
     table: sa.Table
     key: sa.Column[Any]
     columns: Columns
+    row_key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be read of a source: see `Table`."""
+
+    key: Key = None
+    columns: Sequence[str] | Choose | None = None
+    version: str | None = None
+    deleted: str | None = None
+    max_value_bytes: int = MAX_VALUE_BYTES
+    filters: Sequence[str] = ()
 
 
 class Describer:
-    """Describes one source, again and again. Its arguments are those of `Table`."""
+    """Describes one source, again and again."""
 
-    def __init__(
-        self,
-        source: object,
-        key: str | None,
-        columns: Sequence[str] | Choose | None,
-        max_value_bytes: int,
-        filters: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, source: object, wanted: Wanted) -> None:
         self.name = source_name(source)
         self._source = source
-        self._key_name = key
-        self._column_names = columns
-        self._max_value_bytes = max_value_bytes
-        self._filter_names = filters
+        self._wanted = wanted
         self._first_columns: list[str] = []
 
     def describe(self, connection: Connection) -> Description:
         """The table as it is now. Raises TableError if it cannot be watched."""
         with self._explained():
             table = self._reflect(connection)
-            key = key_of(table, self._key_name)
-            columns = self._columns(table, key, connection.dialect.name)
+            key, row_key = self._keys(table)
+            columns = self._columns(table, key, row_key, connection.dialect.name)
             # Whether it may be read.
             connection.execute(sa.select(key, *columns.at_once).limit(0))
-        return Description(table, key, columns)
+        return Description(table, key, columns, row_key)
+
+    def _keys(self, table: sa.Table) -> tuple[sa.Column[Any], tuple[str, ...]]:
+        """The column of the cursor, and what tells a row if rows may change."""
+        wanted = self._wanted
+        if wanted.version is not None:
+            return version_of(table, wanted.version), row_key_of(table, wanted.key)
+        if wanted.key is not None and not isinstance(wanted.key, str):
+            raise TableError(f"{table.name} needs a key of one column: only a version= takes more")
+        return key_of(table, wanted.key), ()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except NoSuchTableError:
-            raise TableError(_not_there(str(_table_of(self._source)))) from None
+            raise TableError(_not_there(str(table_of(self._source)))) from None
         except DBAPIError as error:
             if is_refused(error):
                 raise TableError(refused(self.name)) from None
             raise
 
     def _reflect(self, connection: Connection) -> sa.Table:
-        table = _table_of(self._source)
+        table = table_of(self._source)
         if not isinstance(table, sa.Table):
-            return _reflected(*_parts(str(table)), connection)
+            return _reflected(*parts(str(table)), connection)
         if not sa.inspect(connection).has_table(table.name, schema=table.schema):
             raise NoSuchTableError(table.name)
         return table
 
-    def _columns(self, table: sa.Table, key: sa.Column[Any], dialect: str) -> Columns:
-        names = self._names(table, key)
-        read = [*names, *(name for name in self._filter_names if name not in names)]
-        missing = [name for name in read if name not in table.c]
-        if missing:
-            nearest = difflib.get_close_matches(missing[0], [*table.c.keys()], n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
-            raise TableError(f"{self.name} has no column {missing[0]}{hint}")
-        reflected = not isinstance(_table_of(self._source), sa.Table)
+    def _columns(
+        self, table: sa.Table, key: sa.Column[Any], row_key: Sequence[str], dialect: str
+    ) -> Columns:
+        names = self._names(table, table.c[row_key[0]] if row_key else key)
+        names = [*(name for name in row_key if name not in names), *names]
+        read = [*names, *(name for name in self._wanted.filters if name not in names)]
+        self._check_names(table, read)
+        reflected = not isinstance(table_of(self._source), sa.Table)
         columns = [table.c[name] for name in read]
         values = values_of(columns, key, dialect, reflected=reflected)
         gone = [name for name in self._first_columns if name not in table.c]
-        filters = [self._filterable(table.c[name], dialect) for name in self._filter_names]
-        return Columns(values, self._max_value_bytes, gone, filters, names)
+        filters = [self._filterable(table.c[name], dialect) for name in self._wanted.filters]
+        found = values, self._wanted.max_value_bytes, gone, filters, names
+        if not row_key:
+            return Columns(*found)
+        mark = None if self._wanted.deleted is None else table.c[self._wanted.deleted]
+        return ChangingColumns(*found, row_key, mark)
+
+    def _check_names(self, table: sa.Table, names: Sequence[str]) -> None:
+        deleted = [] if self._wanted.deleted is None else [self._wanted.deleted]
+        for name in (*names, *deleted):
+            if name not in table.c:
+                nearest = difflib.get_close_matches(name, [*table.c.keys()], n=1)
+                hint = f"; did you mean {nearest[0]}?" if nearest else ""
+                raise TableError(f"{self.name} has no column {name}{hint}")
+        for name in RESERVED.intersection(names):
+            raise TableError(
+                f"{self.name} has a column {name}, a name that Rowcast's own answers use: leave it "
+                "out (columns=, --columns), or rename it"
+            )
 
     def _filterable(self, column: sa.Column[Any], dialect: str) -> Filterable:
         if (found := filterable(column, dialect)) is None:
@@ -120,10 +147,10 @@ class Describer:
     def _names(self, table: sa.Table, key: sa.Column[Any]) -> Sequence[str]:
         """What was asked for, or what the table had when it was first looked at, as far as it is
         there: a column that is added later may be nobody's business."""
-        if callable(self._column_names):
-            return self._column_names(table, key)
-        if self._column_names is not None:
-            return self._column_names
+        if callable(self._wanted.columns):
+            return self._wanted.columns(table, key)
+        if self._wanted.columns is not None:
+            return self._wanted.columns
         if not self._first_columns:
             self._first_columns = [column.name for column in table.columns]
         return [name for name in self._first_columns if name in table.c]
@@ -148,6 +175,38 @@ def key_of(table: sa.Table, name: str | None) -> sa.Column[Any]:
     return key
 
 
+def version_of(table: sa.Table, name: str) -> sa.Column[Any]:
+    """The column of the versions. Raises TableError if it can be none."""
+    if name not in table.c:
+        raise TableError(
+            f"{table.name} has no column {name} for versions; docs/versions.md has the SQL that "
+            "adds one"
+        )
+    if not isinstance(table.c[name].type, sa.Integer):
+        raise TableError(
+            f"{table.name}.{name} is not an integer: versions are numbers that the database gives "
+            "out; a time of the last change can miss changes (docs/versions.md)"
+        )
+    return table.c[name]
+
+
+def row_key_of(table: sa.Table, key: Key) -> tuple[str, ...]:
+    """The columns that tell a row, by default the primary key. Raises TableError without one."""
+    if key is None:
+        names = tuple(column.name for column in table.primary_key.columns)
+    else:
+        names = (key,) if isinstance(key, str) else tuple(key)
+    if not names:
+        raise TableError(
+            f"{table.name} has no primary key: name the columns that tell its rows apart (key=, "
+            "--key)"
+        )
+    for name in names:
+        if name not in table.c:
+            raise TableError(f"{table.name} has no column {name}: name the key of its rows")
+    return names
+
+
 def refused(name: str) -> str:
     """That a table may not be read, and what to do."""
     return f"this user may not read {name}; grant it SELECT, and on PostgreSQL USAGE of its schema"
@@ -162,28 +221,6 @@ def own_types_expected() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", NO_TYPE_WARNING, SAWarning)
         yield
-
-
-def source_table(source: object) -> sa.Table:
-    """The table that is meant, with its schema; described only if the source describes it."""
-    table = _table_of(source)
-    if isinstance(table, sa.Table):
-        return table
-    schema, name = _parts(str(table))
-    return sa.Table(name, sa.MetaData(), schema=schema)
-
-
-def _table_of(source: object) -> object:
-    return getattr(source, "__table__", source)
-
-
-def _parts(name: str) -> tuple[str | None, str]:
-    """Schema and table: `shop.orders`, `"a.b"`, `shop."a.b"`. Any other text is a table's name."""
-    match = NAME.fullmatch(name)
-    if match is None:
-        return None, name
-    quoted_schema, schema, quoted_table, table = match.groups()
-    return quoted_schema or schema, quoted_table or table
 
 
 def _not_there(name: str) -> str:

@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from poller.reading.database import raise_if_away
-from poller.reading.description import source_table
 from poller.reading.dialects.facts import quoted_name
 from poller.reading.dialects.key import partitioned_by, unique_columns
 from poller.reading.dialects.shapes import Column, Inspects
+from poller.reading.naming import source_table
 
 NEW_KEY = "rowcast_id"
 LIKENESS = 0.7  # of two names, from 0 to 1

@@ -41,9 +41,7 @@ class Retrieval:
             some = ids[at : at + self._rows_at_once]
             found = self._found(some)
             for row_id in some:
-                yield found.get(row_id) or Row(
-                    row_id, None, "the row was deleted while it was read"
-                )
+                yield found.get(row_id) or self._columns.missing(row_id)
 
     def check_statement(self) -> None:
         """Raises if not a row but the statement itself is refused, as when a column is gone."""

@@ -75,7 +75,7 @@ class Start:
 
     The cursor's gaps, and all ids up to `floor`, may still fill. `given` is that of `Reading`, read
     before all else. A row has the id `lowest`, and none that was looked at has a lower one; 0 if
-    there is no row.
+    there is no row. `key` is the names that tell one row from another, if rows may change.
     """
 
     history: History
@@ -83,3 +83,4 @@ class Start:
     floor: int = 0
     given: int | None = None
     lowest: int = 0
+    key: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ first, then the rows, each statement with its own snapshot.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection
@@ -65,13 +66,15 @@ class Source:
         self._ahead = Ahead()  # it was of the history before
         start = self._database.read(self._open, polling=True)
         self._tell_exceptions()
-        return start
+        return replace(start, key=self.table.description.row_key)
 
-    def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
+    def read(self, cursor: Cursor, gaps: Gaps, limit: int, *, thorough: bool = False) -> Pass:
         """One pass. `gaps` are the cursor's; only while there are any the fence is asked, and says
-        which of them to read."""
+        which of them to read. `thorough`: all of them, and whatever lies ahead."""
 
         ahead, self._ahead = self._ahead.beyond(cursor.position), Ahead()  # unknown after a fault
+        if thorough:
+            ahead, gaps = Ahead(), gaps.afresh()
 
         def work(connection: Connection) -> Pass:
             seen, self._ahead = self._pass(connection, cursor, gaps, ahead, limit)

@@ -23,7 +23,14 @@ from poller.ids.cursor import Cursor
 from poller.ids.ranges import MAX_ID, Range
 from poller.reading.batch import Batches
 from poller.reading.chosen import Choose
-from poller.reading.description import Describer, Description, TableError, own_types_expected
+from poller.reading.description import (
+    Describer,
+    Description,
+    Key,
+    TableError,
+    Wanted,
+    own_types_expected,
+)
 from poller.reading.dialects import examine
 from poller.reading.dialects.facts import TableFacts
 from poller.reading.snapshot import Found, History, Reading
@@ -48,19 +55,26 @@ class Table:
     the streams, default all that the table had when it was first looked at. `grace_s` is how long
     a missing id may still appear if the database gives no proof. `max_value_bytes` bounds what
     is sent of one value. `filters` are the columns by which streams may be filtered.
+
+    If rows may change, `version` names the column in which the database numbers each change. The
+    cursor follows that; `key` is then the column, or the columns, that tell one row from another.
+    `deleted` names the column that marks a row which is gone.
     """
 
     def __init__(
         self,
         source: object,
         *,
-        key: str | None = None,
+        key: Key = None,
         columns: Sequence[str] | Choose | None = None,
+        version: str | None = None,
+        deleted: str | None = None,
         grace_s: float = GAP_GRACE_S,
         max_value_bytes: int = MAX_VALUE_BYTES,
         filters: Sequence[str] = (),
     ) -> None:
-        self._describer = Describer(source, key, columns, max_value_bytes, filters)
+        wanted = Wanted(key, columns, version, deleted, max_value_bytes, filters)
+        self._describer = Describer(source, wanted)
         self.source = source
         self.key_name = key
         self.name = self._describer.name
@@ -71,7 +85,9 @@ class Table:
         """Look at the table in the database. Raises TableError if it cannot be watched."""
         with own_types_expected():
             found = self._describer.describe(connection)
-            facts = examine(connection, found.table, found.key, self._grace_s)
+            facts = examine(
+                connection, found.table, found.key, self._grace_s, row_key=found.row_key
+            )
         batches = Batches(connection.dialect.name, found, facts)
         self._seen = _Look(found, facts, batches)
 

@@ -96,6 +96,10 @@ class Columns:
         values = tuple([held(found[at]) for at, held in self._filtered])
         return Row(int(found[0]), columns, withheld=self._gone, values=values)
 
+    def missing(self, row_id: int) -> Row:
+        """A row that is not there any more, in place of what was to be read of it."""
+        return Row(row_id, None, "the row was deleted while it was read")
+
     def whole_row(
         self, found: Sequence[Any], values: Sequence[Value], unread: Mapping[str, str]
     ) -> Row:

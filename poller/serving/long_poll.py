@@ -30,6 +30,7 @@ EVENTS_BETWEEN_LOOKS = 32  # at the clock
 # For a client that does not wait: whether it is ahead of this worker, or the table away, takes two
 # polls to find out.
 SETTLE_S = 2.0
+ROWS = (frames.ROW, row.UNREADABLE_EVENT, row.DELETE_EVENT)
 TABLE_AWAY = "the table cannot be read now"
 ANSWERED = "answered"
 
@@ -150,7 +151,7 @@ class LongPoll:
         answer.next = event.id or answer.next
         if event.kind == notices.RESET_EVENT:
             answer.reset = notices.reason_of(event.data)
-        elif event.kind in (frames.ROW, row.UNREADABLE_EVENT):
+        elif event.kind in ROWS:
             self._table_away = False
             answer.rows.append(_object(event))
             self.sent_bytes += len(event.data)
@@ -176,5 +177,12 @@ class LongPoll:
 
 
 def _object(event: frames.Event) -> bytes:
-    """The row; one of which only the id could be read is told apart by its only member."""
-    return event.data if event.kind == frames.ROW else b'{"_unreadable":%b}' % event.data
+    """The row; one of which only the id could be read is told apart by its only member, and the key
+    of one that is gone by a member before it."""
+    match event.kind:
+        case row.UNREADABLE_EVENT:
+            return b'{"_unreadable":%b}' % event.data
+        case row.DELETE_EVENT:
+            return b'{"%b":true,%b' % (row.DELETED.encode(), event.data[1:])
+        case _:
+            return event.data

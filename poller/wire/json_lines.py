@@ -4,7 +4,9 @@
     {"row":{"id":121,"customer":"Ada"},"next":"3f2a09c41e37a1b2.121"}
     {"live":true,"next":"3f2a09c41e37a1b2.121"}
 
-The first member says what it is, `next` where to go on. A heartbeat is an empty line. Pure.
+Where rows may change, `row` is one as it is now, and `{"delete":{"id":7},"next":…}` is the key of a
+row that is gone. The first member says what it is, `next` where to go on. A heartbeat is an empty
+line. Pure.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ again; its `reason` is one of those below.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from poller.wire import row, sse
@@ -25,9 +27,11 @@ NOT_PROVEN = "not-proven"  # too many ids of which nobody can say yet whether th
 LIVE = sse.fields("{}", event=LIVE_EVENT)
 
 
-def start(feed: str, *, resumed: bool) -> bytes:
-    """The lines of `start`. `resumed`: the client goes on where its last id says."""
-    return sse.fields(row.to_json({"feed": feed, "resumed": resumed}), event=START_EVENT)
+def start(feed: str, *, resumed: bool, key: Sequence[str] = ()) -> bytes:
+    """The lines of `start`. `resumed`: the client goes on where its last id says. `key`: what tells
+    one row from another, where rows may change."""
+    said = {"feed": feed, "resumed": resumed}
+    return sse.fields(row.to_json({**said, "key": [*key]} if key else said), event=START_EVENT)
 
 
 def reset(reason: str) -> bytes:

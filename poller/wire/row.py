@@ -3,6 +3,9 @@
 Data is one line of JSON that every browser reads; docs/values.md has the form of each type. A value
 that cannot go out is null, and the last member of the row, `_withheld`, says which and why: a
 reader in any language can tell it from a NULL of the table, and one that does not look has a null.
+
+Where rows may change, a plain event is the row as it is now, for the row that had its key before or
+for a new one: nobody knows which. The event `delete` has the key of a row that is gone.
 """
 
 from __future__ import annotations
@@ -24,7 +27,11 @@ from poller.wire.json_text import JsonText, embeddable
 from poller.wire.numbers import exact_float, exact_integer
 
 UNREADABLE_EVENT = "unreadable"
+DELETE_EVENT = "delete"
+CLEAR_EVENT = "clear"  # all rows are gone
 WITHHELD = "_withheld"  # column → why it is null
+DELETED = "_deleted"  # in an answer of `/rows`: the other members are the key of a row that is gone
+RESERVED = frozenset((WITHHELD, DELETED))  # names that no column may have
 
 LINE_SEPARATORS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
@@ -46,6 +53,22 @@ class Row:
     problem: str = ""
     withheld: Mapping[str, str] = field(default_factory=dict)
     values: tuple[Exact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRow(Row):
+    """A row of a table whose rows may change; `id` is its version, or where it stands in a window.
+
+    `key` are the columns that tell it from the others, `deleted` says that it is gone. One without
+    columns and without a problem was changed while it was read: another version of it will come.
+    """
+
+    key: Mapping[str, Any] = field(default_factory=dict)
+    deleted: bool = False
+
+    @property
+    def is_superseded(self) -> bool:
+        return self.columns is None and not (self.deleted or self.problem)
 
 
 class CutOff(list[Row]):
@@ -71,6 +94,11 @@ def body(row: Row) -> tuple[bytes, Problem | None]:
     A row that could not be read becomes an event `unreadable` with its id and the reason, so that
     neither the rows around it nor its own id are lost.
     """
+    if isinstance(row, KeyedRow):
+        if row.deleted:
+            return sse.fields(to_json(row.key), event=DELETE_EVENT), None
+        if row.is_superseded:
+            return b"", None
     if row.columns is None:
         placeholder = to_json({"id": row.id, "reason": row.problem})
         return sse.fields(placeholder, event=UNREADABLE_EVENT), Problem(row.problem, {})

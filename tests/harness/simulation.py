@@ -133,7 +133,7 @@ class SimulatedSource:
     def _history(self) -> History:
         return History(self.table.history, self.table.history + self.table.version)
 
-    def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
+    def read(self, cursor: Cursor, gaps: Gaps, limit: int, *, thorough: bool = False) -> Pass:
         self._fail()
         evidence = self.fence.look(NO_CONNECTION, cursor.gaps) if gaps.all else None
         unread = gaps.unchanged(lambda witness: self.fence.must_read(witness, evidence))

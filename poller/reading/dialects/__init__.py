@@ -18,6 +18,7 @@ that the database ever gave out.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -29,6 +30,7 @@ from poller.reading.dialects.facts import Finding, TableFacts, outlying, status
 from poller.reading.dialects.key import examine_key
 from poller.reading.dialects.product import foreign_product
 from poller.reading.dialects.shapes import Inspects
+from poller.reading.dialects.versions import key_findings
 from poller.reading.fence import GracePeriod
 
 
@@ -38,15 +40,20 @@ def examine(
     key: ColumnElement[int],
     grace_s: float,
     inspector: Inspects | None = None,
+    row_key: Sequence[str] = (),
 ) -> TableFacts:
     """What there is to know of `table`, which exists. `grace_s`: if no proof can be had.
-    `inspector`: if the table's shape is known already."""
-    findings = examine_key(connection, table, key, inspector or sa.inspect(connection))
+    `inspector`: if the table's shape is known already. `row_key`: what tells its rows apart, if
+    they may change; `key` is then their version."""
+    inspector = inspector or sa.inspect(connection)
+    findings = examine_key(connection, table, key, inspector)
+    if row_key:
+        findings += key_findings(inspector, table, row_key)
     grace = GracePeriod(grace_s, time.monotonic)
     if product := foreign_product(connection):
         examined = _unknown(table, grace, f"this is {product}, with rules of its own")
     else:
-        examined = _examine(connection, table, key, grace)
+        examined = _examine(connection, table, key, grace, changing=bool(row_key))
     told = connection.execute(examined.status).one()
     return replace(
         examined,
@@ -56,15 +63,20 @@ def examine(
 
 
 def _examine(
-    connection: Connection, table: sa.Table, key: ColumnElement[int], grace: GracePeriod
+    connection: Connection,
+    table: sa.Table,
+    key: ColumnElement[int],
+    grace: GracePeriod,
+    *,
+    changing: bool,
 ) -> TableFacts:
     match connection.dialect.name:
         case "sqlite":
-            return sqlite.examine(connection, table, key, grace)
+            return sqlite.examine(connection, table, key, grace, changing=changing)
         case "postgresql":
-            return postgresql.examine(connection, table, key, grace)
+            return postgresql.examine(connection, table, key, grace, changing=changing)
         case "mysql" | "mariadb":
-            return mysql.examine(connection, table, key, grace)
+            return mysql.examine(connection, table, key, grace, changing=changing)
         case dialect:
             return _unknown(table, grace, f"Rowcast does not know {dialect}")
 

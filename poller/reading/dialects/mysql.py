@@ -12,6 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from poller.reading.after_grace import AfterGrace
 from poller.reading.database import raise_if_away
 from poller.reading.dialects import mysql_findings as findings
+from poller.reading.dialects import mysql_versions as versions
 from poller.reading.dialects.facts import NOT_TOLD, Finding, TableFacts, status
 from poller.reading.dialects.mysql_fences import DirtyRead, MetadataLocks, locks_of
 from poller.reading.dialects.mysql_ground import Ground, ground_of
@@ -31,23 +32,38 @@ TABLES = sa.table(
 
 
 def examine(
-    connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
+    connection: Connection,
+    table: sa.Table,
+    key: ColumnElement[Any],
+    grace: GracePeriod,
+    *,
+    changing: bool = False,
 ) -> TableFacts:
-    ground = ground_of(connection, table, key.name)
-    told = [findings.generator(table.name, key.name, ground, grace)]
+    """`changing`: the key is a version, which triggers give out."""
+    ground = ground_of(connection, table, key.name, of_version=changing)
+    if changing:
+        told = [*versions.findings_of(connection, table, key.name, ground, grace)]
+    else:
+        told = [findings.generator(table.name, key.name, ground, grace)]
     if not _is_mariadb(connection):
         told.append(findings.IS_MYSQL)
     innodb_id = _innodb_id(connection, table)
     if ground.engine == "InnoDB" and not innodb_id:
         told.append(findings.NO_INNODB_ID)
     mariadb = _is_mariadb(connection)
-    told += findings.exhausted(table.name, connection.scalar(sa.select(_counter(table))))
+    if not changing:
+        told += findings.exhausted(table.name, connection.scalar(sa.select(_counter(table))))
     fence, seen = _fence(connection, table, key, grace, ground)
     return TableFacts(
-        _status(table, innodb_id, counted=ground.numbered and mariadb, mariadb=mariadb),
+        _status(
+            table,
+            innodb_id,
+            counted=ground.numbered and mariadb and not changing,
+            mariadb=mariadb,
+        ),
         fence,
         [*told, seen],
-        limits=findings.NOT_KNOWN,
+        limits=versions.NOT_KNOWN if changing else findings.NOT_KNOWN,
     )
 
 
@@ -112,12 +128,18 @@ def _fence(
     if unseen := findings.unseen(table, ground):
         fact, remedy, shown_by = unseen
         return grace, Finding(fact, grace.lacks, remedy, shown_by)
-    if refusal := _refusal(connection, table, ground):
+    refusal = _refusal(connection, table, ground)
+    if refusal and ground.of_version:
+        return DirtyRead(table, key, grace, ground), versions.uncommitted(refusal, grace)
+    if refusal:
         first = _clustered_by(connection, table) in (None, key.name)
         told = findings.uncommitted(refusal, ground, grace, rows_first=first)
         return DirtyRead(table, key, grace, ground), told
     locks = MetadataLocks(table, key, ground)
-    fence = locks if ground.numbered else AfterGrace(grace, locks)
+    numbered = ground.numbered
+    if ground.of_version:
+        numbered = versions.is_numbered(ground, key.name)
+    fence = locks if numbered else AfterGrace(grace, locks)
     return fence, findings.LOCKS_SEEN
 
 

@@ -166,7 +166,7 @@ def _check(
     connection: Connection, table: sa.Table, key: ColumnElement[Any], ground: Ground
 ) -> None:
     """Raises FenceVoid unless the ground is still what it was."""
-    if ground_of(connection, table, key.name) != ground:
+    if ground_of(connection, table, key.name, of_version=ground.of_version) != ground:
         raise FenceVoid("the server's settings, its role or the table have changed")
 
 

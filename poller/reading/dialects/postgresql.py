@@ -11,7 +11,7 @@ nothing but the grace period.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +22,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from poller.ids.ranges import Range
 from poller.reading.after_grace import AfterGrace
 from poller.reading.dialects import postgresql_findings as findings
-from poller.reading.dialects.facts import NOT_TOLD, TableFacts, status
+from poller.reading.dialects import postgresql_generator, postgresql_versions
+from poller.reading.dialects.facts import NOT_TOLD, Finding, TableFacts, status
 from poller.reading.dialects.postgresql_generator import Standing
 from poller.reading.dialects.postgresql_relation import (
     IdSequence,
@@ -87,15 +88,19 @@ class LockHolders(HolderFence):
     keys_last = True
 
     def __init__(self, relation: Relation, key: str, *, wide: bool = False) -> None:
+        wide = wide or relation.versions
         where = "sequence" if relation.sequences and not wide else "table"
         self.name = f"{where} locks"
         self._relation, self._key, self._wide = relation, key, wide
         # What is idle owns no id that was given out meanwhile: if it is used where it was taken.
-        self._idle = None if wide else IdleHolders()
+        self._idle = IdleHolders() if relation.numbered or not wide else None
 
     def look(self, connection: Connection, gaps: Sequence[Range]) -> Evidence:
-        told, own, held = locks_of(connection, self._relation.name, self._key, wide=self._wide)
-        if told != self._relation.told:
+        relation = self._relation
+        told, own, held = locks_of(
+            connection, relation.name, self._key, wide=self._wide, versions=relation.versions
+        )
+        if told != relation.told:
             raise FenceVoid("the table, what gives its ids, or the server has changed")
         if not own:
             raise FenceVoid("pg_locks does not even show the lock of the look itself")
@@ -110,9 +115,15 @@ def _holder(row: Any) -> Holder:
 
 
 def examine(
-    connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
+    connection: Connection,
+    table: sa.Table,
+    key: ColumnElement[Any],
+    grace: GracePeriod,
+    *,
+    changing: bool = False,
 ) -> TableFacts:
-    relation = relation_of(connection, table, key.name)
+    """`changing`: the key is a version."""
+    relation, generator = _relation(connection, table, key.name, grace, changing=changing)
     system = [] if connection.execute(MAY_ASK_SYSTEM).scalar() else [findings.NO_SYSTEM]
     standing = _standing(connection, relation, key)
     return TableFacts(
@@ -125,10 +136,21 @@ def examine(
             second=SECOND,
         ),
         _fence(relation, key.name, grace),
-        [*findings.of(relation, table.name, key.name, grace, standing), *system],
+        [*findings.of(relation, table.name, key.name, grace, standing, generator), *system],
         numbered=bool(relation.sequences),
         limits=findings.NOT_KNOWN,
     )
+
+
+def _relation(
+    connection: Connection, table: sa.Table, key: str, grace: GracePeriod, *, changing: bool
+) -> tuple[Relation, Iterator[Finding]]:
+    """And how the key gets its values."""
+    if changing:
+        versions = postgresql_versions.versions_of(connection, table, key)
+        return versions, postgresql_versions.findings_of(versions, table, key, grace)
+    relation = relation_of(connection, table, key)
+    return relation, postgresql_generator.of(relation, f"{table.name}.{key}", key, grace)
 
 
 def _fence(relation: Relation, key: str, grace: GracePeriod) -> Fence:

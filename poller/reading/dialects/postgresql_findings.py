@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from poller.reading.dialects import postgresql_generator
 from poller.reading.dialects.facts import LIMITS, NEEDLESS_LATER, UNKNOWN_LATER, Finding
@@ -29,15 +29,20 @@ NO_SYSTEM = Finding(
 
 
 def of(
-    relation: Relation, table: str, key: str, grace: GracePeriod, standing: Standing | None
+    relation: Relation,
+    table: str,
+    key: str,
+    grace: GracePeriod,
+    standing: Standing | None,
+    generator: Iterable[Finding],
 ) -> list[Finding]:
-    """`table` and `key` are their names."""
+    """`table` and `key` are their names, `generator` says how the key gets its values."""
     found = [*_place(relation, grace), *_writers(relation, table, grace)]
     if relation.kind in TABLE_KINDS:
-        found += postgresql_generator.of(relation, f"{table}.{key}", key, grace)
+        found += generator
     if standing:
         found += postgresql_generator.misplaced(relation, key, standing)
-    if relation.provable:
+    if relation.provable and not relation.versions:
         found.append(Finding("open transactions are seen by their locks on the sequence"))
     elif relation.visible:
         found.append(Finding("open transactions are seen by their locks on the table"))

@@ -52,7 +52,7 @@ def of(relation: Relation, column: str, key: str, grace: GracePeriod) -> Iterato
             default,
         )
     for one in relation.sequences:
-        yield from _sequence(one, grace)
+        yield from of_sequence(one, grace)
     if len(relation.sequences) > 1:
         yield Finding(
             f"{column} takes its values from several sequences",
@@ -62,7 +62,8 @@ def of(relation: Relation, column: str, key: str, grace: GracePeriod) -> Iterato
         )
 
 
-def _sequence(sequence: IdSequence, grace: GracePeriod) -> Iterator[Finding]:
+def of_sequence(sequence: IdSequence, grace: GracePeriod) -> Iterator[Finding]:
+    """What a sequence takes from the promise, if anything."""
     name, late = sequence.name, after_grace.lacks(grace)
     shown = f"SELECT * FROM pg_sequence WHERE seqrelid = {literal(name)}::regclass"
     yield Finding(f"ids come from the sequence {name}")

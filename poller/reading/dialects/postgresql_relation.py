@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -33,18 +33,38 @@ WITH RECURSIVE member(oid) AS (
     CASE WHEN attidentity <> '' THEN 'identity' ELSE pg_get_expr(adbin, adrelid) END AS given
   FROM pg_attribute JOIN member ON attrelid = oid
   LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attname = :key
-), owned(oid) AS (
+), {triggers} owned(oid) AS (
   SELECT refobjid FROM pg_attrdef d JOIN keys ON adrelid = attrelid AND adnum = attnum
     JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = d.oid
     WHERE refclassid = 'pg_class'::regclass
   UNION SELECT objid FROM pg_depend JOIN keys ON refobjid = attrelid AND refobjsubid = attnum
     WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+  {named}
 ), sequence AS (
   SELECT pg_sequence.* FROM pg_sequence JOIN owned ON seqrelid = owned.oid
 ), locked(oid) AS (
   SELECT seqrelid FROM sequence
   UNION ALL SELECT oid FROM member WHERE :wide OR NOT EXISTS (SELECT FROM sequence)
 )
+"""
+# What gives a version its value besides: the triggers whose function names the column, and the
+# sequences that this names.
+TRIGGERS = r"""
+trigger AS (
+  SELECT tgname, tgtype, md5(prosrc || coalesce(tgqual::text, '')) AS body,
+    ARRAY(SELECT attname FROM unnest(tgattr) AS number JOIN pg_attribute
+      ON attrelid = tgrelid AND attnum = number) AS columns,
+    ARRAY(SELECT to_regclass(said[1])::oid::bigint
+      FROM regexp_matches(prosrc, 'nextval\s*\(\s*''([^'']+)''', 'gi') AS said) AS drawn
+  FROM pg_trigger JOIN pg_proc ON tgfoid = pg_proc.oid
+  WHERE tgrelid = to_regclass(:name) AND NOT tgisinternal AND tgenabled IN ('O', 'A')
+    AND strpos(lower(prosrc), lower(:key)) > 0
+),
+"""
+NAMED = "UNION SELECT unnest(drawn)::oid FROM trigger"
+OF_TRIGGERS = """,
+  'triggers', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', tgname, 'kind', tgtype,
+      'columns', columns, 'drawn', drawn, 'body', body) ORDER BY tgname), '[]') FROM trigger)
 """
 TOLD = f"""
 SELECT jsonb_build_object(
@@ -64,12 +84,12 @@ SELECT jsonb_build_object(
       'increment', seqincrement, 'cache', seqcache, 'cycle', seqcycle,
       'readable', has_sequence_privilege(seqrelid, 'SELECT')
     ) ORDER BY seqrelid), '[]') FROM sequence)
+  {{of_triggers}}
 )::text AS told
 """  # noqa: S608 - constants
 # Whoever reads pg_locks holds a lock on that itself: where it is not shown, nobody's is. The locks
 # on the ids' source are RowExclusiveLock or stronger.
-LOCKS = sa.text(
-    f"""
+LOCKS = f"""
 {CATALOGUE} {TOLD}, relation = 'pg_locks'::regclass AS own, virtualtransaction, pid,
   (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server, idle_since
 FROM (SELECT) AS always LEFT JOIN pg_locks ON locktype = 'relation' AND granted
@@ -84,7 +104,8 @@ LEFT JOIN LATERAL (
     AND state IN ('idle in transaction', 'idle in transaction (aborted)')
 ) AS activity(idle_since) ON true
 """  # noqa: S608 - constants
-)
+OF_IDS = sa.text(LOCKS.format(triggers="", named="", of_triggers=""))
+OF_VERSIONS = sa.text(LOCKS.format(triggers=TRIGGERS, named=NAMED, of_triggers=OF_TRIGGERS))
 
 
 class Locks(NamedTuple):
@@ -96,9 +117,13 @@ class Locks(NamedTuple):
     held: Sequence[Any]
 
 
-def locks_of(connection: Connection, name: str, key: str, *, wide: bool) -> Locks:
-    """`name` is quoted if it has to be. `wide`: the locks on the table and its partitions, too."""
-    found = connection.execute(LOCKS, {"name": name, "key": key, "wide": wide}).all()
+def locks_of(
+    connection: Connection, name: str, key: str, *, wide: bool, versions: bool = False
+) -> Locks:
+    """`name` is quoted if it has to be. `wide`: the locks on the table and its partitions, too.
+    `versions`: the key is a version, which triggers may give out."""
+    statement = OF_VERSIONS if versions else OF_IDS
+    found = connection.execute(statement, {"name": name, "key": key, "wide": wide}).all()
     held = [row for row in found if row.own is False]
     return Locks(found[0].told, any(row.own for row in found), held)
 
@@ -123,6 +148,8 @@ class Relation:
     value, `defaults` are also those of the partitions. `hidden`: a policy may hide rows from this
     user.
     """
+
+    versions: ClassVar[bool] = False  # whether the key is one, which triggers may give out
 
     name: str
     told: str
@@ -176,9 +203,17 @@ def literal(name: str) -> str:
 
 
 def relation_of(connection: Connection, table: sa.Table, key: str) -> Relation:
+    return Relation(**told_of(connection, table, key))
+
+
+def told_of(
+    connection: Connection, table: sa.Table, key: str, *, versions: bool = False
+) -> dict[str, Any]:
+    """The fields of a `Relation`, by their names, and with `versions` the triggers."""
     name = quoted_name(connection, table)
-    locks = locks_of(connection, name, key, wide=False)
+    locks = locks_of(connection, name, key, wide=False, versions=versions)
     told = json.loads(locks.told)
     sequences = [IdSequence(**one) for one in told.pop("sequences")]
     defaults = told.pop("defaults") or ()
-    return Relation(name, locks.told, locks.own, sequences=sequences, defaults=defaults, **told)
+    of_locks = {"name": name, "told": locks.told, "shows_locks": locks.own}
+    return {**told, **of_locks, "sequences": sequences, "defaults": defaults}

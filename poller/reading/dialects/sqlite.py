@@ -12,6 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from poller.ids.gaps import Witness
 from poller.ids.ranges import Range
+from poller.reading.dialects import sqlite_versions
 from poller.reading.dialects.facts import (
     LIMITS,
     NEEDLESS_LATER,
@@ -57,7 +58,8 @@ class SingleWriter:
 
     There is one writer at a time, and it takes its ids after it took the write lock, which it holds
     to the end of its transaction. So commit order is id order: whoever sees id 7 sees every id
-    below it that will ever be. With AUTOINCREMENT no id is given out twice.
+    below it that will ever be. With AUTOINCREMENT no id is given out twice, nor is a version that
+    triggers take from a counter row.
     """
 
     name = "single writer"
@@ -81,13 +83,23 @@ class SingleWriter:
 
 
 def examine(
-    connection: Connection, table: sa.Table, key: ColumnElement[Any], grace: GracePeriod
+    connection: Connection,
+    table: sa.Table,
+    key: ColumnElement[Any],
+    grace: GracePeriod,
+    *,
+    changing: bool = False,
 ) -> TableFacts:
+    """`changing`: the key is a version, which triggers give out."""
     made = connection.execute(MADE, {"name": table.name, "key": key.name}).one()
-    finding, counter = _generator(made, table, key, grace)
+    if changing and made.type != "view":
+        found = sqlite_versions.generator(connection, table, key.name)
+        told, numbered, counter = [*found.findings], found.complete, found.last
+    else:
+        finding, counter = _generator(made, table, key, grace)
+        told, numbered = [finding], made.type != "view" and made.rowid
     fence: Fence = grace  # where SQLite does not number the rows, they come in any order
-    told = [finding]
-    if made.type != "view" and made.rowid:
+    if numbered:
         told.append(Finding("SQLite has one writer at a time: no row overtakes another"))
         fence = SingleWriter()
     file = _file(connection)

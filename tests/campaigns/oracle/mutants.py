@@ -103,7 +103,9 @@ def gap_closed_by_time() -> None:
 
 def fence_read_after_the_rows() -> None:
     def make(_: Any) -> Any:
-        def read(self: Source, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
+        def read(
+            self: Source, cursor: Cursor, gaps: Gaps, limit: int, *, thorough: bool = False
+        ) -> Pass:
             def work(connection: Connection) -> Pass:
                 reading = self.table.poll(connection, cursor, limit)
                 gevent.sleep(WIDENED_RACE_S)

@@ -102,3 +102,51 @@ def test_null_is_dim_and_an_unreadable_row_is_red() -> None:
 def test_an_unreadable_row_is_a_row(printer: Printer) -> None:
     (line,) = printer.batch([printer.unreadable('{"id":2,"reason":"not UTF-8"}')])
     assert line.endswith("\n")
+
+
+def changed(printer: Printer, *changes: tuple[str, dict[str, Any]]) -> list[str]:
+    printer.shows_changes(["id", "name"])
+    return [*printer.batch([printer.change(op, json.dumps(data)) for op, data in changes])]
+
+
+CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("delete", {"id": 7}),
+    ("upsert", {"id": 10, "name": None}),
+    ("clear", {}),
+)
+
+
+def test_changes_are_marked_before_their_rows() -> None:
+    text = "".join(changed(aligned(), *CHANGES))
+    assert text == (
+        "  id  name\n-  7\n~ 10  NULL\n= all rows above are void; these are there now:\n"
+    )
+
+
+def test_a_change_fits_the_terminal_with_its_mark() -> None:
+    (text,) = changed(aligned(30, coloured=True), ("delete", {"id": 1, "name": "x" * 90}))
+    heading, row = re.sub("\x1b\\[[0-9]*m", "", text).splitlines()
+    assert max(len(heading), len(row)) <= 30
+    assert "\x1b[31m-  1" in text
+
+
+def test_json_says_which_change_it_is() -> None:
+    assert [json.loads(line) for line in changed(JsonLines(), *CHANGES)] == [
+        {"op": "delete", "key": {"id": 7}},
+        {"op": "upsert", "row": {"id": 10, "name": None}},
+        {"op": "clear"},
+    ]
+
+
+def test_csv_has_a_column_for_the_change() -> None:
+    text = "".join(changed(Csv(), *CHANGES))
+    assert text == "op,id,name\ndelete,7,\nupsert,10,\nclear,,\n"
+
+
+@pytest.mark.parametrize("printer", [JsonLines(), Csv(), aligned()])
+def test_an_unreadable_row_has_its_place_among_changes(printer: Printer) -> None:
+    printer.shows_changes(["id"])
+    unreadable = printer.unreadable('{"id":2,"reason":"not UTF-8"}')
+    _, second = printer.batch([printer.change("upsert", '{"id": 1}'), unreadable])
+    assert "2" in second
+    assert second.endswith("\n")

@@ -389,8 +389,8 @@ class StillSource(Source):
 
     second = FIRST_SECOND + 1000
 
-    def read(self, cursor: Cursor, gaps: Gaps, limit: int) -> Pass:
-        found = super().read(cursor, gaps, limit)
+    def read(self, cursor: Cursor, gaps: Gaps, limit: int, *, thorough: bool = False) -> Pass:
+        found = super().read(cursor, gaps, limit, thorough=thorough)
         assert found.reading.second > FIRST_SECOND
         return replace(found, reading=replace(found.reading, second=self.second))
 

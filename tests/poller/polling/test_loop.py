@@ -52,10 +52,10 @@ def test_reads_that_take_long_one_after_another_leave_the_database_alone_for_as_
     now, took_s = 0.0, 0.75
     read = worker.source.read
 
-    def slow_read(*args: Any) -> Pass:
+    def slow_read(*args: Any, **named: Any) -> Pass:
         nonlocal now
         now += took_s
-        return read(*args)
+        return read(*args, **named)
 
     monkeypatch.setattr(worker.source, "read", slow_read)
     worker.poller = Poller(

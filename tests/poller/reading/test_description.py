@@ -5,7 +5,8 @@ import sqlalchemy as sa
 
 from poller.ids.cursor import Cursor
 from poller.reading.database import Database
-from poller.reading.description import TableError, source_name
+from poller.reading.description import TableError
+from poller.reading.naming import source_name
 from poller.reading.table import Table
 from poller.wire import row
 from tests.harness import sql
