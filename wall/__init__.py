@@ -47,7 +47,7 @@ def create_app(settings: WallSettings | None = None) -> Flask:
 
     database = Database(settings.database(), query_timeout_s=settings.query_timeout_s)
     notifier = Notifier()
-    notifier.watch(Post, columns=SHOWN, authorize="public", prepare=create_tables)
+    watch_posts(notifier)
     notifier.init_app(app, database=database, settings=settings, default_feed="posts")
 
     moderation = Moderation(settings.moderator_token, app.secret_key, rate.guesses())
@@ -57,6 +57,18 @@ def create_app(settings: WallSettings | None = None) -> Flask:
     app.register_blueprint(posts.blueprint)
     app.register_blueprint(changes.blueprint)
     return app
+
+
+def watch_posts(notifier: Notifier) -> None:
+    """The feed of the wall: posts as they are now, and which were removed."""
+    notifier.watch(
+        Post,
+        columns=SHOWN,
+        authorize="public",
+        version="version",
+        deleted="deleted_at",
+        prepare=create_tables,
+    )
 
 
 def hue(author: str) -> int:

@@ -48,7 +48,8 @@ def newest(read: bool = True) -> Snapshot:  # noqa: FBT001, FBT002
         log_failed(error)
         return Snapshot([], database_away=True)
     shown, older_than = _cut(rows)
-    return Snapshot(shown, feed.page_token(before, [row.id for row in shown]), older_than)
+    token = feed.token_of(before, shown) if before is not None else ""
+    return Snapshot(shown, token, older_than)
 
 
 def older(before: int) -> Snapshot:
