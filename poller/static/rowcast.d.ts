@@ -1,8 +1,12 @@
 /* The types of rowcast.js, which makes `rowcast` and `<row-cast>` known everywhere. */
 
-/** What the connection is doing. `until`: when it tries again, in ms since the epoch. */
+/**
+ * What the connection is doing. `until`: when it tries again, in ms since the epoch. `refused`: the
+ * server said 401 or 403; it does not try again.
+ */
 export type State =
   | { name: "connecting" | "closed" }
+  | { name: "refused"; status: 401 | 403 }
   | { name: "catching-up" | "live"; clockAheadMs: number }
   | { name: "waiting" | "offline"; until: number };
 
@@ -15,15 +19,22 @@ export interface Unreadable {
 export interface Options<Row> {
   /** Where to begin: the token of a page, "0" for the whole table; by default with new rows. */
   from?: string | null;
-  /** The column by which a row is known again: "id". */
-  key?: string;
+  /** The column or columns by which a row is known again: what the stream says, else "id". */
+  key?: string | string[];
   /** Whether tabs share one connection: true. */
   share?: boolean;
+  /** Whether a stream of another origin gets the cookies that belong to it: false. */
+  withCredentials?: boolean;
   /** For fetch(), as for headers of your own. With it, nothing is shared. */
   init?: RequestInit;
   /** After so much silence a connection counts as dead: 40,000 ms. */
   silenceMs?: number;
+  /** A new row, or a changed one: which of them, its key tells. */
   onRow?: (row: Row) => void;
+  /** The row with that key is gone; you may not have it. */
+  onDelete?: (key: Partial<Row>) => void;
+  /** All rows are gone; those that are there follow. */
+  onClear?: () => void;
   /** The rows that you have may be wrong: load them again. Rows go on coming. */
   onReset?: (reason: string) => void;
   onUnreadable?: (row: Unreadable) => void;
@@ -34,6 +45,8 @@ export interface Source {
   /** Ends it for good. */
   close(): void;
   readonly state: State;
+  /** The columns that name a row. */
+  readonly key: readonly string[];
   /** Names all rows that were handed out; a later `from`. */
   readonly lastEventId: string;
 }
@@ -55,19 +68,30 @@ declare class EventParser {
   push(text: string): void;
 }
 
+type Columns = Record<string, unknown>;
+
+export interface RowCastElement extends HTMLElement {
+  /** The order of the rows, in place of `order-by`. */
+  compare?: (a: Columns, b: Columns) => number;
+  /** Orders them again, after another `compare` was set. */
+  sort(): void;
+}
+
 export interface Rowcast {
   /** Reads a stream until it is closed. */
-  <Row = Record<string, unknown>>(url: string | URL, options?: Options<Row>): Source;
+  <Row = Columns>(url: string | URL, options?: Options<Row>): Source;
   EventParser: typeof EventParser;
 }
 
 declare global {
   var rowcast: Rowcast;
   interface HTMLElementTagNameMap {
-    "row-cast": HTMLElement;
+    "row-cast": RowCastElement;
   }
   interface GlobalEventHandlersEventMap {
-    "rowcast:row": CustomEvent<{ row: Record<string, unknown>; element?: HTMLElement }>;
+    "rowcast:row": CustomEvent<{ row: Columns; element?: HTMLElement; known: boolean }>;
+    "rowcast:delete": CustomEvent<{ key: Columns; element?: HTMLElement }>;
+    "rowcast:clear": CustomEvent<Record<string, never>>;
     "rowcast:reset": CustomEvent<{ reason: string }>;
     "rowcast:unreadable": CustomEvent<Unreadable>;
     "rowcast:state": CustomEvent<State>;

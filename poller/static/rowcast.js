@@ -11,6 +11,8 @@
   const FAILED_WAIT_MS = 30_000; // at most
   const SILENCE_MS = 40_000; // of a dead connection; heartbeats come every 15 s
   const LOOK_MS = 5_000; // is it silent, does the leader answer?
+  const QUIET_MS = 5_000; // for coming back after an end that the server planned
+  const SETTLE_MS = 500; // after a `clear` its rows come without a pause
   const KEPT = 1_000; // events, and rows
   const KEPT_CHARS = 1_000_000;
   const LONGEST_MET_ID = 512; // a longer one may be merged: equal ids, other rows
@@ -54,7 +56,7 @@
   /* Comes back for ever, unless the server says 204. Its owner has the id to go on from. */
   class Connection {
     constructor(owner, url, init, silenceMs) {
-      Object.assign(this, { owner, url, init, silenceMs, running: false });
+      Object.assign(this, { owner, url, init, silenceMs, running: false, quiet: 0 });
       this.retryMs = 2_000;
     }
 
@@ -67,6 +69,8 @@
 
     stop() {
       this.running = false;
+      clearTimeout(this.quiet);
+      this.quiet = 0;
       this.letGo();
     }
 
@@ -80,7 +84,7 @@
     async connect() {
       const attempt = (this.attempt = new AbortController());
       this.live = false;
-      this.owner.show({ name: "connecting" });
+      this.show({ name: "connecting" });
       this.heardAt = Date.now(); // timers may stop while a laptop sleeps
       this.watch = setInterval(
         () => Date.now() - this.heardAt > this.silenceMs && attempt.abort(),
@@ -94,7 +98,7 @@
       }
       if (this.attempt !== attempt) return; // stopped
       this.letGo();
-      if (outcome === "over") return this.owner.show({ name: "closed" });
+      if (outcome.name) return this.show(outcome);
       this.failures = outcome === "ended" ? 0 : this.failures + 1;
       this.wait();
     }
@@ -106,9 +110,11 @@
       if (id.length) headers.set("Last-Event-ID", String.fromCharCode(...id));
       const { signal } = attempt;
       const response = await fetch(this.url, { cache: "no-store", ...this.init, headers, signal });
-      if (response.status === 204) return "over";
+      const { status } = response;
+      if (status === 204) return { name: "closed" };
+      if (status === 401 || status === 403) return { name: "refused", status };
       const type = response.headers.get("Content-Type") ?? "";
-      if (response.status !== 200 || !/^text\/event-stream(;|$)/i.test(type.trim())) {
+      if (status !== 200 || !/^text\/event-stream(;|$)/i.test(type.trim())) {
         return "failed"; // an error page
       }
       this.clockAheadMs = Date.parse(response.headers.get("Date") ?? "") - Date.now();
@@ -142,7 +148,7 @@
 
     tell(name) {
       if (!this.running || this.live !== (name === "live")) return;
-      this.owner.show({ name, clockAheadMs: this.clockAheadMs });
+      this.show({ name, clockAheadMs: this.clockAheadMs });
     }
 
     wait() {
@@ -150,8 +156,25 @@
       // A server that ended it has said when to come back, and spreads that itself.
       const waitMs = this.failures === 0 ? this.retryMs : doubled * (0.5 + Math.random() / 2);
       this.timer = setTimeout(() => this.connect(), waitMs);
+      // The server ended a live stream in good order, as at the end of its lifetime.
+      if (this.failures === 0 && this.live && waitMs < QUIET_MS) {
+        this.quiet = setTimeout(() => this.say(), QUIET_MS);
+      }
       const name = navigator.onLine ? "waiting" : "offline";
-      this.owner.show({ name, until: Date.now() + waitMs });
+      this.show({ name, until: Date.now() + waitMs });
+    }
+
+    /* While it comes back quietly, only that it failed to, or is live again, is news. */
+    show(state) {
+      this.state = state;
+      const news = ["live", "closed", "refused"].includes(state.name) || this.failures > 0;
+      if (news || !this.quiet) this.say();
+    }
+
+    say() {
+      clearTimeout(this.quiet);
+      this.quiet = 0;
+      this.owner.show(this.state);
     }
   }
 
@@ -183,16 +206,19 @@
    * tab has a connection of its own until it meets the others. A leader that ends loses the lock, a
    * mute one has it stolen; each tab goes on from its own id. */
   class Source {
-    constructor(url, { from, key = "id", share = true, init, silenceMs, ...handlers }) {
+    constructor(url, { from, key, share = true, withCredentials, init, silenceMs, ...handlers }) {
       silenceMs ||= SILENCE_MS;
       const address = new URL(url, document.baseURI);
       for (const name of ["lastEventId", "last_event_id"]) {
         from ??= address.searchParams.get(name);
         address.searchParams.delete(name); // one name for all tabs
       }
-      Object.assign(this, { id: from ?? "", key, silenceMs, handlers, state: {} });
-      this.name = `rowcast 1 ${address}`;
-      this.connection = new Connection(this, address, init, silenceMs);
+      Object.assign(this, { id: from ?? "", silenceMs, handlers, state: {} });
+      this.ownKey = [key ?? "id"].flat();
+      this.feedKey = undefined; // of a feed whose rows change and go; null: of another
+      const credentials = withCredentials ? "include" : "same-origin";
+      this.name = `rowcast 2 ${credentials} ${address}`;
+      this.connection = new Connection(this, address, { credentials, ...init }, silenceMs);
       this.shares = share && !init && navigator.locks && globalThis.BroadcastChannel;
       this.me = String(Math.random());
       this.seen = new Recent();
@@ -201,6 +227,10 @@
       this.over = new AbortController();
       this.listen();
       this.join();
+    }
+
+    get key() {
+      return this.feedKey ?? this.ownKey;
     }
 
     listen() {
@@ -243,9 +273,13 @@
     }
 
     close() {
+      this.end();
+      this.show({ name: "closed" });
+    }
+
+    end() {
       this.leave();
       this.over.abort();
-      this.show({ name: "closed" });
     }
 
     queue(steal = false) {
@@ -297,10 +331,11 @@
 
     /* With state and id each time: nothing missed goes unnoticed. */
     tell(message = {}) {
-      this.channel.postMessage({ ...message, state: this.state, tip: this.tip });
+      const { state, tip, feedKey } = this;
+      this.channel.postMessage({ ...message, state, tip, feedKey });
     }
 
-    hear({ ask, hurry, from, to, id, prev, events, state, tip }) {
+    hear({ ask, hurry, from, to, id, prev, events, state, tip, feedKey }) {
       if (this.leads) {
         if (ask) this.tell({ to: from, id, events: this.after(id) });
         if (hurry) this.hurry();
@@ -308,6 +343,7 @@
       if (this.leads || !state || (to && to !== this.me)) return;
       this.heardAt = Date.now();
       this.leaderState = state;
+      if (feedKey !== undefined) this.feedKey = feedKey;
       if (to) this.heardAnswer(id, events, tip);
       else if (events) this.heardEvents(events, prev);
       else this.heardTip(tip);
@@ -324,8 +360,8 @@
     heardEvents(events, prev) {
       if (prev !== this.tip) this.recent.clear();
       this.remember(events, prev);
-      if (!this.id && !this.connection.running) {
-        this.id = prev; // from now
+      if (!this.id && !this.connection.running && this.mayBeginAt(prev)) {
+        this.id = prev;
         this.inStep = true;
       }
       if (this.inStep && prev === this.id) this.take(events);
@@ -341,8 +377,14 @@
       this.meet();
     }
 
+    /* Whether a tab without an id, which wants rows from now on, may have that of the leader. Where
+     * rows change, its `now` may be a window's rows, which it gets from the server. */
+    mayBeginAt(id) {
+      return !id || this.feedKey === null;
+    }
+
     meet() {
-      this.id ||= this.tip;
+      if (this.mayBeginAt(this.tip)) this.id ||= this.tip;
       const missed = this.after(this.id);
       this.inStep = Boolean(missed);
       if (missed) {
@@ -355,6 +397,8 @@
     }
 
     brought(events) {
+      const start = events.find(({ type }) => type === "start");
+      if (start) this.feedKey = JSON.parse(start.data).key ?? null;
       if (this.leads) {
         this.remember(events, this.id);
         this.tell({ events, prev: this.id });
@@ -372,7 +416,7 @@
 
     /* What follows that id at its first place; null if unknown. */
     after(id) {
-      if (!id) return [];
+      if (!id) return this.mayBeginAt(this.tip) ? [] : null;
       if (id.length > LONGEST_MET_ID) return null;
       const events = [...this.recent.values()];
       const at = events.findIndex(({ prev }) => prev === id);
@@ -388,21 +432,23 @@
     }
 
     hand({ type, data }) {
-      const { onRow, onReset, onUnreadable } = this.handlers;
+      const { onRow, onDelete, onClear, onReset, onUnreadable } = this.handlers;
       const value = JSON.parse(data);
-      if (type === "message" && this.isNew(value[this.key], data)) onRow?.(value);
+      const name = nameOf(value, this.key);
+      if (type === "delete") this.seen.delete(name);
+      if (type === "clear" || type === "reset") this.seen.clear();
+      if (type === "message" && this.isNew(name, data)) onRow?.(value);
       if (type === "unreadable") onUnreadable?.(value);
-      if (type === "reset") {
-        this.seen.clear();
-        onReset?.(value.reason);
-      }
+      if (type === "delete") onDelete?.(value);
+      if (type === "clear") onClear?.();
+      if (type === "reset") onReset?.(value.reason);
     }
 
     /* The same may come again after a reconnect. */
-    isNew(key, data) {
-      if (key === undefined) return true;
-      const known = this.seen.get(key)?.data === data;
-      this.seen.set(key, { data });
+    isNew(name, data) {
+      if (name === undefined) return true;
+      const known = this.seen.get(name)?.data === data;
+      this.seen.set(name, { data });
       return !known;
     }
 
@@ -410,8 +456,9 @@
       if (state.name === this.state.name && !state.until) return;
       this.state = state;
       if (this.leads) this.tell();
+      const over = ["closed", "refused"].includes(state.name);
+      if (over) this.end();
       this.call(() => this.handlers.onState?.(state));
-      if (state.name === "closed" && this.joined) this.close();
     }
 
     call(work) {
@@ -423,10 +470,21 @@
     }
   }
 
+  /* A row's name: its key's value; of several, with commas between. */
+  function nameOf(row, key) {
+    const values = key.map((column) => row[column]);
+    if (values.includes(undefined)) return undefined;
+    if (values.length === 1) return String(values[0]);
+    return values.map((value) => String(value).replace(/[\\,]/g, "\\$&")).join();
+  }
+
   function rowcast(url, options = {}) {
     const source = new Source(url, options);
     return {
       close: () => source.close(),
+      get key() {
+        return source.key;
+      },
       get state() {
         return source.state;
       },
@@ -436,8 +494,13 @@
     };
   }
 
+  /* `list` has the rows in the page's order, `rows` by name. */
   class RowCast extends (globalThis.HTMLElement ?? Object) {
-    static observedAttributes = ["src"];
+    static observedAttributes = ["src", "order-by"];
+    list = [];
+    rows = new Map();
+    stale = new Set(); // names of rows from before a `clear`
+    arrived = 0;
 
     connectedCallback() {
       if (document.readyState !== "loading") return this.open();
@@ -451,61 +514,168 @@
       this.source = null;
     }
 
-    attributeChangedCallback(_, before) {
-      if (before !== null && this.source) this.restart();
+    attributeChangedCallback(name, before, now) {
+      if (!this.opened) return;
+      if (name === "order-by") return this.sort();
+      if (before === now && this.source?.state.name !== "refused") return;
+      if (unsigned(before) !== unsigned(now)) return this.restart();
+      this.disconnectedCallback(); // another signature for the same rows
+      this.open();
     }
 
     open() {
+      this.opened = this.isConnected;
       const url = this.getAttribute("src");
       if (!this.isConnected || this.source || !url) return;
       this.adopt();
       this.source = rowcast(url, {
         from: this.lastEventId ?? this.getAttribute("from"),
-        key: this.key,
+        key: this.getAttribute("key") || undefined,
         share: !this.hasAttribute("alone"),
+        withCredentials: this.hasAttribute("with-credentials"),
         silenceMs: Number(this.getAttribute("silence-ms")),
         onRow: (row) => this.upsert(row),
+        onDelete: (key) => this.delete(key),
+        onClear: () => this.refresh(),
         onUnreadable: (row) => this.say("unreadable", row),
         onReset: (reason) => this.reset(reason),
         onState: (state) => {
+          if (state.name === "live") this.settle();
           this.setAttribute("state", state.name);
           this.say("state", state);
         },
       });
     }
 
-    get key() {
-      return this.getAttribute("key") || "id";
-    }
-
     get place() {
       return document.querySelector(this.getAttribute("target")) ?? this;
     }
 
-    /* What the server rendered. */
+    get appends() {
+      return this.hasAttribute("append");
+    }
+
+    /* What the server rendered, or was here before the element was moved. */
     adopt() {
+      const known = new Map(this.list.map((entry) => [entry.element, entry]));
       const there = [...this.place.querySelectorAll(":scope > [data-key]")];
-      if (!this.hasAttribute("append")) there.reverse();
-      this.rows = new Map(there.map((element) => [element.dataset.key, element])); // oldest first
+      this.list = there.map((element) => known.get(element) ?? rendered(element));
+      this.rows = new Map(this.list.map((entry) => [entry.name, entry]));
+      const oldestFirst = this.appends ? this.list : [...this.list].reverse();
+      for (const entry of oldestFirst) entry.arrival = ++this.arrived;
     }
 
     upsert(row) {
-      const key = String(row[this.key]);
-      const known = this.rows.get(key);
+      const name = nameOf(row, this.source.key);
+      const known = this.rows.get(name);
       const named = document.querySelector(this.getAttribute("template"));
       const template = named ?? this.querySelector("template"); // without one, events only
-      const element = known ?? template?.content.firstElementChild.cloneNode(true);
-      if (element) fill(element, row, key);
-      if (!this.say("row", { row, element }) || known || !element) return;
-      if (this.hasAttribute("append")) this.place.append(element);
-      else this.place.prepend(element);
-      this.rows.set(key, element);
-      const most = Number(this.getAttribute("limit")) || 100;
-      for (const old of this.rows.keys()) {
-        if (this.rows.size <= most) break;
-        this.rows.get(old).remove();
-        this.rows.delete(old);
+      const element = known?.element ?? template?.content.firstElementChild.cloneNode(true);
+      this.keepPlace();
+      if (element) fill(element, row, name);
+      if (!this.say("row", { row, element, known: Boolean(known) })) return this.drop(name);
+      if (!element) return;
+      const entry = known ?? { name, element };
+      entry.row = row;
+      if (this.settling) {
+        this.settleSoon();
+        entry.arrival = this.before--;
       }
+      entry.arrival ??= ++this.arrived;
+      this.stale.delete(name);
+      this.rows.set(name, entry);
+      this.put(entry);
+      this.trim();
+    }
+
+    /* A row that keeps its place is not moved: what has the focus in it keeps that. */
+    put(entry) {
+      const was = this.list.indexOf(entry);
+      if (was >= 0) this.list.splice(was, 1);
+      const { order, place } = this;
+      let [at, end] = [0, this.list.length];
+      while (at < end) {
+        const middle = (at + end) >> 1;
+        if (order(this.list[middle], entry) < 0) at = middle + 1;
+        else end = middle;
+      }
+      this.list.splice(at, 0, entry);
+      if (at === was) return;
+      // The page may have taken some away.
+      const there = this.list.filter((one) => one === entry || one.element.parentNode === place);
+      const next = there[there.indexOf(entry) + 1]?.element;
+      const previous = there[there.indexOf(entry) - 1]?.element;
+      const edge = this.appends ? null : place.firstChild;
+      this.held?.delete(entry.element);
+      move(entry.element, place, next ?? (previous ? previous.nextSibling : edge));
+    }
+
+    /* Of two entries; those that are equal in it have the order of their names. */
+    get order() {
+      const sign = this.appends ? 1 : -1;
+      if (this.compare) {
+        return (a, b) => this.compare(a.row, b.row) || compareValues(a.name, b.name);
+      }
+      const terms = termsOf(this.getAttribute("order-by") ?? "");
+      if (!terms.length) return (a, b) => sign * (a.arrival - b.arrival);
+      const value = ({ row, name }, column) => (column in row ? row[column] : name);
+      return (a, b) => {
+        for (const { column, sign } of terms) {
+          const order = compareValues(value(a, column), value(b, column), sign);
+          if (order) return order;
+        }
+        return compareValues(a.name, b.name, terms.at(-1).sign);
+      };
+    }
+
+    sort() {
+      const { list } = this;
+      this.list = [];
+      for (const entry of list) this.put(entry);
+    }
+
+    trim() {
+      const most = Number(this.getAttribute("limit")) || (this.isWindow ? Infinity : 100);
+      while (this.list.length - this.stale.size > most) {
+        this.drop(this.list.at(this.appends ? 0 : -1).name);
+      }
+    }
+
+    delete(key) {
+      const name = nameOf(key, this.source.key);
+      const element = this.rows.get(name)?.element;
+      this.drop(name, !this.say("delete", { key, element }));
+    }
+
+    drop(name, leaves = false) {
+      const entry = this.rows.get(name);
+      if (!entry) return;
+      this.keepPlace();
+      if (!leaves) entry.element.remove();
+      this.list.splice(this.list.indexOf(entry), 1);
+      this.rows.delete(name);
+      this.stale.delete(name);
+    }
+
+    /* After a `clear` all rows come, in a window's order. Those that are here stay until then: most
+     * of them come again, and nobody loses the place. */
+    refresh() {
+      this.say("clear", {});
+      this.isWindow = true;
+      this.stale = new Set(this.rows.keys());
+      this.before = this.arrived += 1e6; // counts down, the first is the newest
+      this.settleSoon();
+    }
+
+    settleSoon() {
+      clearTimeout(this.settling);
+      this.settling = setTimeout(() => this.settle(), SETTLE_MS);
+    }
+
+    settle() {
+      clearTimeout(this.settling);
+      this.settling = null;
+      for (const name of this.stale) this.drop(name);
     }
 
     reset(reason) {
@@ -521,9 +691,24 @@
     }
 
     clear() {
-      this.rows.forEach((element) => element.remove());
-      this.rows.clear();
+      this.settle();
+      for (const name of this.rows.keys()) this.drop(name);
       this.lastEventId = undefined;
+    }
+
+    /* What is read stays where it is when rows above it come, change or go, in Safari, too. */
+    keepPlace() {
+      if (this.held || CSS.supports("overflow-anchor", "auto")) return;
+      const scroller = scrollerOf(this.place);
+      if (!scroller.scrollTop) return; // at the top one wants to see the new
+      const edge = Math.max(0, scroller.getBoundingClientRect().top);
+      const places = this.list.map(({ element }) => [element, element.getBoundingClientRect()]);
+      this.held = new Map(places.filter(([, { bottom }]) => bottom > edge));
+      queueMicrotask(() => {
+        const [one] = [...this.held].filter(([element]) => element.isConnected);
+        if (one) scroller.scrollTop += one[0].getBoundingClientRect().top - one[1].top;
+        this.held = null;
+      });
     }
 
     say(name, detail) {
@@ -532,15 +717,59 @@
     }
   }
 
+  const unsigned = (url) => url?.replace(/([?&])signed=[^&#]*/, "$1");
+
+  const fieldsOf = (element) => [element, ...element.querySelectorAll("[data-field]")];
+
+  function rendered(element) {
+    const { key: name, ...row } = { ...element.dataset }; // data-total="30" may say it, too
+    for (const { dataset, textContent } of fieldsOf(element)) row[dataset.field] ??= textContent;
+    return { name, element, row };
+  }
+
   /* Text only: nothing in a row becomes markup. */
-  function fill(element, row, key) {
-    element.dataset.key = key;
-    for (const one of [element, ...element.querySelectorAll("[data-field]")]) {
+  function fill(element, row, name) {
+    element.dataset.key = name;
+    for (const one of fieldsOf(element)) {
       const value = row[one.dataset.field];
       if (value === undefined) continue;
-      one.textContent = Object(value) === value ? JSON.stringify(value) : (value ?? "");
+      const text = Object(value) === value ? JSON.stringify(value) : String(value ?? "");
+      if (one.textContent !== text) one.textContent = text; // a selection in the others stays
     }
   }
+
+  function move(element, place, before) {
+    const focused = document.activeElement;
+    if (place.moveBefore && element.parentNode === place) return place.moveBefore(element, before);
+    place.insertBefore(element, before);
+    if (element.contains(focused)) focused.focus({ preventScroll: true });
+  }
+
+  const termsOf = (text) =>
+    [...text.matchAll(/([^,]+?)(?:\s+(asc|desc))?\s*(?:,|$)/gi)].map(([, column, direction]) => ({
+      column: column.trim(),
+      sign: /desc/i.test(direction) ? -1 : 1,
+    }));
+
+  /* Numbers by size, also those that are text since a double cannot hold them; times by their text;
+   * other text as the page's language has it. NULL and "" come last. */
+  function compareValues(a, b, sign = 1) {
+    const isNothing = (value) => (value ?? "") === "";
+    if (isNothing(a) || isNothing(b)) return isNothing(a) - isNothing(b);
+    if (a - b) return sign * (a - b);
+    [a, b] = [a, b].map((value) => String(value).replace(/(\d)Z$/, "$1"));
+    const isNumber = /^-?\d/;
+    const byCode = isNumber.test(a) || isNumber.test(b);
+    return sign * (byCode ? (a > b) - (a < b) : a.localeCompare(b));
+  }
+
+  function scrollerOf(element) {
+    for (let one = element; one && one !== document.body; one = one.parentElement) {
+      if (/auto|scroll/.test(getComputedStyle(one).overflowY)) return one;
+    }
+    return document.scrollingElement;
+  }
+
 
   if (globalThis.rowcast) return; // loaded twice
   globalThis.rowcast = Object.assign(rowcast, { EventParser });

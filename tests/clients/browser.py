@@ -115,10 +115,14 @@ class Browser:
 
     def show(self, name: str, client: str, origin: str, stream: str) -> None:
         """A frame of `origin` with that client on that stream."""
+        asked = f"client={quote(client)}&stream={quote(stream)}"
+        self.show_page(name, f"{origin}{PAGES}programs/page.html?{asked}")
+
+    def show_page(self, name: str, url: str) -> None:
+        """A frame with that page, which posts its lines to `report`, an addition to its query."""
         report = f"{self._url}/seen/{quote(name, safe='')}"
-        asked = f"client={quote(client)}&stream={quote(stream)}&report={quote(report)}"
         with self._lock:
-            self._wanted[name] = f"{origin}{PAGES}programs/page.html?{asked}"
+            self._wanted[name] = f"{url}&report={quote(report)}"
 
     def remove(self, name: str) -> None:
         with self._lock:

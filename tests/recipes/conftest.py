@@ -73,7 +73,8 @@ def shop(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 def recipes() -> Mapping[str, tuple[str, str]]:
     """name → (language, text), from all pages."""
-    found = [block for block in BLOCKS if "recipe" in block.options]
+    pages = [block for block in BLOCKS if block.language in {"html", "jsx"}]
+    found = [block for block in pages if "recipe" in block.options]
     named = {one.options["recipe"]: (one.language, one.text) for one in found}
     assert len(named) == len(found), "two recipes have one name"
     return named
