@@ -7,14 +7,14 @@ are only inserted. The wall's own feed is by version: `app:app`.
 from sqlalchemy import inspect
 
 import wall
-from models.post import create_tables
+from models.post import Post, create_tables
 from poller import Database, Notifier
 
 
 def watch_posts(notifier: Notifier) -> None:
     """A table that a test has made stays as it is."""
     columns = ["id", "author", "body", "created_at"]
-    notifier.watch("posts", columns=columns, authorize="public", prepare=create_if_missing)
+    notifier.watch(Post, columns=columns, authorize="public", prepare=create_if_missing)
 
 
 def create_if_missing(database: Database) -> None:
