@@ -20,12 +20,16 @@ export function newArticle(template, row, href) {
   return element;
 }
 
-/* What the row says now, into its article. */
+/* What the row says now, into its article. Whether it says something else than before: not each
+ * change of a row is one of its text. */
 export function show(element, row) {
+  const said = () =>
+    [".author", ".body"].map((part) => element.querySelector(part).textContent).join("\0");
+  const before = said();
   if (row.version !== undefined) element.dataset.version = String(row.version);
-  if (row.unreadable || row._withheld) return showUnreadable(element, String(row.id));
-  element.classList.remove("unreadable");
-  fill(element, row);
+  if (row.unreadable || row._withheld) showUnreadable(element, String(row.id));
+  else fill(element, row);
+  return said() !== before;
 }
 
 /* Whether the article shows an older version than this one. Without a version the stream's order
@@ -37,6 +41,7 @@ export function isOlder(element, version) {
 
 /* Author, text and marks into an article; also for the card of a post under way. */
 export function fill(element, { author, body, created_at, via, edited_at }) {
+  element.classList.remove("unreadable");
   const name = String(author ?? "");
   element.querySelector(".author bdi").textContent = name;
   element.querySelector(".body bdi").textContent = String(body ?? "");

@@ -87,7 +87,7 @@ export class Posts {
     }
     const top = this.feed.getBoundingClientRect().top;
     this.keepInView(() => {
-      changed.edited.forEach((row) => this.edit(row));
+      changed.edited = changed.edited.filter((row) => this.edit(row));
       changed.removed.forEach((id) => this.empty(id));
       if (changed.added.length) this.insert(changed.added);
     });
@@ -101,17 +101,21 @@ export class Posts {
     this.merge(fresh.map(({ id, row }) => ({ id, element: this.article(row) })));
   }
 
+  /* Whether anybody sees a difference. */
   edit(row) {
     const element = this.known.get(String(row.id));
     if (element.classList.contains("removed")) {
       element.replaceWith(this.article(row)); // it is shown again
-      return this.adopt();
+      this.adopt();
+      this.number();
+      return true;
     }
-    show(element, row);
+    if (!show(element, row)) return false;
     // The same animation under two names: the other one begins anew.
     const again = element.classList.contains("changed");
     element.classList.remove("new", "changed", "changed-again");
     element.classList.add(again ? "changed-again" : "changed");
+    return true;
   }
 
   /* Its text goes at once, its place after a while: nothing jumps under the eyes of a reader. */

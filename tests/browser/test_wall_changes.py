@@ -331,3 +331,18 @@ def test_a_removed_post_comes_from_no_ring_page_or_token(
     late = open_held(f"{wall.url}/?before=9")
     assert "SECRET" not in late.content()
     until(page, lambda: "SECRET" not in page.content(), "the open page has nothing of it")
+
+
+def test_a_change_that_nobody_sees_is_no_news(
+    start_wall: Callable[..., Wall], open_page: Open
+) -> None:
+    wall = start_wall()
+    wall.insert("stays as it is", "is edited")
+    wall.wait_polled()
+    page = live(open_page(wall.url))
+    wall.execute("UPDATE posts SET via = 'import' WHERE id = 1")
+    wall.execute("UPDATE posts SET body = 'was edited' WHERE id = 2")
+    expect(page.locator("#post-1 .via")).to_have_text("via import")
+    expect(page.locator("#post-2")).to_have_class(re.compile("changed"))
+    expect(page.locator("#post-1")).not_to_have_class(re.compile("changed"))
+    expect(page.locator("#status")).to_have_text("1 post edited")
