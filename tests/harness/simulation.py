@@ -97,6 +97,11 @@ class SimulatedTable:
         self.open.clear()
         self.last_id, self.history = 0, history
 
+    @property
+    def ids(self) -> set[int]:
+        """Those of the rows that are there."""
+        return {*self.committed}
+
     def rows_in(self, ranges: Sequence[Range], limit: int) -> list[Row]:
         ids = [i for i in sorted(self.committed) if any(lo <= i <= hi for lo, hi in ranges)]
         rows = [Row(i, {"id": i, "text": self.committed[i]}) for i in ids[:limit]]
@@ -116,12 +121,13 @@ class SimulatedSource:
 
     def open(self) -> Start:
         self._fail()
-        newest = sorted(self.table.committed, reverse=True)
+        newest = sorted(self.table.ids, reverse=True)
         start = newest[self.history_rows] if len(newest) > self.history_rows else 0
         if not start or self.fence.idle(self.fence.look(NO_CONNECTION, ())):
             return Start(self._history, Cursor.at(start), given=self.table.last_id)
         # It lists the newest gap; of what is missing below, nobody knows.
-        missing = ranges_of(i for i in range(1, start) if i not in self.table.committed)
+        there = self.table.ids
+        missing = ranges_of(i for i in range(1, start) if i not in there)
         floor = missing[-2][1] if len(missing) > 1 else 0
         return Start(self._history, Cursor.at(start, missing[-1:]), floor, self.table.last_id)
 
@@ -136,11 +142,17 @@ class SimulatedSource:
     def read(self, cursor: Cursor, gaps: Gaps, limit: int, *, thorough: bool = False) -> Pass:
         self._fail()
         evidence = self.fence.look(NO_CONNECTION, cursor.gaps) if gaps.all else None
+        self.looked()
+        if thorough:
+            gaps = gaps.afresh()
         unread = gaps.unchanged(lambda witness: self.fence.must_read(witness, evidence))
         asked = cursor.with_gaps(gaps.ranges(but=unread))
         self.reads.append(len(asked.gaps))
         last_id, rows = self.table.last_id, self.table.rows_in(asked.holes, limit)
         return Pass(evidence, unread, Reading(self._history, last_id, rows, given=last_id))
+
+    def looked(self) -> None:
+        """Between the fence's look and the read."""
 
     def page(self, ranges: Sequence[Range], limit: int) -> Found:
         self._fail()
@@ -157,10 +169,13 @@ class SimulatedSource:
 class Worker:
     """One worker process: a real poller, log and backfill over a table that others share."""
 
+    make_source: ClassVar[type[SimulatedSource]] = SimulatedSource
+    make_log: ClassVar[type[EventLog]] = EventLog
+
     def __init__(self, table: SimulatedTable, **changes: object) -> None:
         self.settings = settings(**changes)
-        self.source = SimulatedSource(table, self.settings.history_rows)
-        self.log = EventLog(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
+        self.source = self.make_source(table, self.settings.history_rows)
+        self.log = self.make_log(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
         self.backfill = Backfill(
             "test", self.source.page, self.settings.batch_rows, lambda: self.log.names
         )
