@@ -1,19 +1,40 @@
 """One server with a page for each recipe, made of the blocks in README and docs."""
 
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import EXERCISED
 from tests.docs.pages import BLOCKS
-from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 
 PACKAGES = Path(__file__).parent / "node_modules"
-TABLE = "CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, customer TEXT, total INTEGER)"
+TABLE = """
+CREATE TABLE orders_version (last INTEGER NOT NULL);
+INSERT INTO orders_version VALUES (0);
+CREATE TABLE orders (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    customer TEXT,
+    total INTEGER,
+    deleted_at TEXT,
+    version INTEGER NOT NULL UNIQUE DEFAULT 0
+);
+CREATE TRIGGER orders_insert AFTER INSERT ON orders
+BEGIN
+  UPDATE orders_version SET last = last + 1;
+  UPDATE orders SET version = (SELECT last FROM orders_version) WHERE id = NEW.id;
+END;
+CREATE TRIGGER orders_update AFTER UPDATE ON orders WHEN NEW.version IS OLD.version
+BEGIN
+  UPDATE orders_version SET last = last + 1;
+  UPDATE orders SET version = (SELECT last FROM orders_version) WHERE id = NEW.id;
+END;
+"""
 HEAD = '<!doctype html>\n<meta charset="utf-8">\n<link rel="icon" href="data:,">\n'
 BUNDLED = '<div id="root"></div>\n<script type="module" src="/static/{}.js"></script>\n'
 SCRIPTS = {
@@ -28,23 +49,42 @@ BUILD_TIMEOUT_S = 60
 class Shop:
     """The server, and who writes into its table from the side."""
 
-    def __init__(self, server: Gunicorn, database_url: str) -> None:
+    def __init__(self, server: Gunicorn, database: Path) -> None:
         self.server = server
-        self._database_url = database_url
-        self.customers: list[str] = []  # newest first
+        self._database = database
+        self.orders: list[list[str]] = []  # customer and total, the newest first
 
     def insert(self, *customers: str) -> None:
-        self.customers = [*reversed(customers), *self.customers]
         for customer in customers:
-            statement = "INSERT INTO orders (customer, total) VALUES (%s, 7)"
-            sql.execute(self._database_url, statement, [customer])
+            self._execute("INSERT INTO orders (customer, total) VALUES (?, 7)", customer)
+            self.orders.insert(0, [customer, "7"])
+
+    def change(self, customer: str, total: int) -> None:
+        self._execute("UPDATE orders SET total = ? WHERE customer = ?", total, customer)
+        for order in self.orders:
+            order[1] = str(total) if order[0] == customer else order[1]
+
+    def remove(self, customer: str) -> None:
+        gone = "UPDATE orders SET deleted_at = CURRENT_TIMESTAMP WHERE customer = ?"
+        self._execute(gone, customer)
+        self.orders = [order for order in self.orders if order[0] != customer]
 
     def begin_again(self, customer: str) -> None:
-        """The table loses its rows, which were several, and its ids begin at 1."""
-        sql.execute(self._database_url, "DELETE FROM orders")
-        sql.execute(self._database_url, "DELETE FROM sqlite_sequence")
-        self.customers = []
+        """Another table with the same name."""
+        with closing(sqlite3.connect(self._database)) as database:
+            database.executescript("DROP TABLE orders; DROP TABLE orders_version;")
+        create(self._database)
+        self.orders = []
         self.insert(customer)
+
+    def _execute(self, statement: str, *parameters: object) -> None:
+        with closing(sqlite3.connect(self._database)) as database, database:
+            database.execute(statement, parameters)
+
+
+def create(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(f"BEGIN; {TABLE} COMMIT;")
 
 
 @pytest.fixture(scope="session")
@@ -59,16 +99,16 @@ def packages() -> Path:
 def shop(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("recipes")
     write_pages(folder / "pages", packages)
-    url = f"sqlite:///{folder / 'shop.sqlite3'}"
-    sql.execute(url, TABLE)
+    database = folder / "shop.sqlite3"
+    create(database)
     env = {
-        "DATABASE_URL": url,
+        "DATABASE_URL": f"sqlite:///{database}",
         "RECIPES": str(folder / "pages"),
         "ROWCAST_IDLE_INTERVAL": "0.1",
         "ROWCAST_POST_RATE": "",  # the wall's
     }
     with Gunicorn(folder, env, app="tests.recipes.shop:app") as server:
-        yield Shop(server.wait_ready(), url)
+        yield Shop(server.wait_ready(), database)
 
 
 def recipes() -> Mapping[str, tuple[str, str]]:

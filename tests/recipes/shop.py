@@ -1,4 +1,4 @@
-"""The application behind the recipes: orders, a list of them, and the recipes' own pages."""
+"""The application behind the recipes: orders, which change, and the recipes' own pages."""
 
 import os
 import sqlite3
@@ -10,12 +10,19 @@ from flask import Flask, Response, render_template_string, send_from_directory
 from poller import Notifier
 
 PAGES = Path(os.environ["RECIPES"])
+NEWEST = "SELECT customer, total FROM orders WHERE deleted_at IS NULL ORDER BY id DESC LIMIT 50"
 LIST = """
 <ul>{% for customer, total in orders %}<li>{{ customer }}: {{ total }}</li>{% endfor %}</ul>
 """
 
 notifier = Notifier()
-notifier.watch("orders", columns=["id", "customer", "total"], authorize="public")
+notifier.watch(
+    "orders",
+    columns=["id", "customer", "total"],
+    version="version",
+    deleted="deleted_at",
+    authorize="public",
+)
 app = Flask(__name__, static_folder=PAGES / "static")
 notifier.init_app(app)
 
@@ -29,5 +36,5 @@ def page(name: str) -> Response:
 def orders() -> str:
     path = os.environ["DATABASE_URL"].removeprefix("sqlite:///")
     with closing(sqlite3.connect(path)) as database:
-        rows = database.execute("SELECT customer, total FROM orders ORDER BY id DESC LIMIT 50")
+        rows = database.execute(NEWEST)
         return render_template_string(LIST, orders=rows.fetchall())

@@ -1,4 +1,4 @@
-"""Each recipe shows the table, rows as they come, and the table again after a reset."""
+"""Each recipe shows the table, rows as they come, change and go, and the table after a reset."""
 
 from collections.abc import Iterator
 
@@ -16,8 +16,9 @@ HOSTILE = "<img src=x onerror=pwned()>"
 
 @pytest.fixture(params=NAMES)
 def recipe(request: pytest.FixtureRequest, shop: Shop, chromium: Browser) -> Iterator[Page]:
-    """The recipe's page over two rows, and what goes wrong on it."""
-    shop.insert("Ada", "Grace")
+    """The recipe's page over some rows, of which one was removed, and what goes wrong on it."""
+    shop.insert("Ada", "Grace", "Hedy")
+    shop.remove("Hedy")
     context = chromium.new_context()
     page = context.new_page()
     errors: list[str] = []
@@ -32,7 +33,8 @@ def recipe(request: pytest.FixtureRequest, shop: Shop, chromium: Browser) -> Ite
 def shows(page: Page, shop: Shop) -> None:
     """All rows of the table, the newest first."""
     rows = page.locator("#orders li")
-    expect(rows).to_have_text([f"{one}: 7" for one in shop.customers], timeout=SHOWN_MS)
+    texts = [f"{customer}: {total}" for customer, total in shop.orders]
+    expect(rows).to_have_text(texts, timeout=SHOWN_MS)
 
 
 def test_a_recipe_shows_what_is_in_the_table(recipe: Page, shop: Shop) -> None:
@@ -40,6 +42,11 @@ def test_a_recipe_shows_what_is_in_the_table(recipe: Page, shop: Shop) -> None:
     shop.insert("Mary")
     shows(recipe, shop)
     shop.insert(HOSTILE, "Jean", "Rosa")
+    shows(recipe, shop)
+    shop.change("Ada", 8)
+    shows(recipe, shop)
+    shop.remove("Mary")
+    shop.change(HOSTILE, 9)
     shows(recipe, shop)
     shop.begin_again("Edith")
     shows(recipe, shop)
