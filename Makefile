@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NODE_STAMPS := $(foreach part,clients proxies recipes,tests/$(part)/node_modules/.stamp)
 TESTS ?=
-# Processes that share the tests out; 0 for a debugger.
-PROCESSES ?= 2
+# Processes that share the tests out, which wait for most of their time; 0 for a debugger.
+PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help run check test clients torture held soak lint bench bench-compare format clean test-parts

@@ -64,8 +64,8 @@ def create_tables(database: Database) -> None:
             raise
         raise TableError(
             "the table posts is missing or of an earlier version of the wall, and this user may "
-            "not change that: start the wall once with the DATABASE_URL of one that owns it or may "
-            "ALTER, CREATE and add triggers"
+            "not change that: start the wall once as its owner, or with the DATABASE_URL of a "
+            "user who may ALTER, CREATE and add triggers"
         ) from error
 
 

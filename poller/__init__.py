@@ -20,9 +20,9 @@ Where a row goes, from the table to the wire, and the room that takes it there:
     web/               the Flask routes
 
 watch.py is what an application's author says of a table; feed.py puts this together for one table,
-service.py for one application, notifier.py is the
-Flask extension, handlers.py calls the application with each row, doctor.py says what is promised
-of a table. runtime/ has what all rooms use: settings, log, metrics.
+service.py for one application. declared.py and notifier.py are the Flask extension, handlers.py
+calls the application with each row, doctor.py says what is promised of a table. runtime/ has what
+all rooms use: settings, log, metrics.
 
 The idea that holds it together is in ids/cursor.py: what was delivered is not a number but a set;
 what makes it safe is in reading/fence.py: a gap is given up only when nobody is left who could

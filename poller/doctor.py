@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from poller.feed import Feed
 from poller.ids.cursor import Cursor
 from poller.reading import remedy
-from poller.reading.chosen import Choose
+from poller.reading.chosen import Said
 from poller.reading.database import Database
 from poller.reading.description import Key, TableError
 from poller.reading.dialects.facts import Finding, exceptions
@@ -94,7 +94,7 @@ def diagnose(
     source: object,
     settings: Settings,
     key: Key = None,
-    columns: Sequence[str] | Choose | None = None,
+    columns: Said = None,
     version: str | None = None,
     deleted: str | None = None,
 ) -> Report:
@@ -121,7 +121,7 @@ def diagnose_feed(feed: Feed, settings: Settings) -> Report:
     """Look at the table of an application's feed, in the application's database."""
     url = feed.database.url.render_as_string(hide_password=False)
     watch = feed.watch
-    named = watch.key, watch.columns, watch.version, watch.deleted
+    named = watch.key, watch.columns_to_look, watch.version, watch.deleted
     return diagnose(url, watch.source, settings, *named)
 
 

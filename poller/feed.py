@@ -60,7 +60,7 @@ class Feed:
         self.label = label or watch.name
         self.watch, self.database = watch, database
         self.closed = False
-        settings = settings.with_changes(**watch.settings)
+        settings = settings.with_changes(**watch.with_room(settings))
         kind = ChangesLog if watch.rows_change else EventLog
         self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes)
         table = watch.table(settings)
@@ -68,7 +68,13 @@ class Feed:
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
         # The first stream wakes the poller, which may be in its idle interval.
         self.streams = Streams(
-            self.label, self.log, self.source.page, settings, self.poller.wake, self.problem
+            self.label,
+            self.log,
+            self.source.page,
+            settings,
+            self.poller.wake,
+            self.problem,
+            watch.replay,
         )
         self.handlers = Handlers(self.label, watch.handlers, watch.on_delete, app, context)
 
@@ -195,7 +201,7 @@ class Feed:
 def explain(error: Exception) -> str:
     """What to tell a stranger: no SQL, no path, no address."""
     if isinstance(error, TableError):
-        return str(error)
+        return error.bare
     if isinstance(error, DatabaseTimeout):
         return f"the database gave {error}"
     if isinstance(error, AssertionError):  # SQLAlchemy's, at a version() that it cannot read

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Literal
 
 import gevent
 
 from poller.access.admission import Admission
 from poller.access.capacity import Capacity
+from poller.access.granted import Authorize
 from poller.access.turns import Turns
 from poller.feed import Feed
 from poller.runtime import log
@@ -25,8 +27,12 @@ PAGES_THAT_WAIT = 2  # one place in so many may wait for rows: the others are fo
 
 
 class Service:
-    """The feeds by name, the settings, and the places for their streams. `default_feed` is the one
-    at `/stream`, if there is one; `origins` are other sites whose pages may read the feeds."""
+    """The feeds by name, the settings, and the places for their streams.
+
+    `default_feed` is the one at `/stream`, if there is one; `origins` are other sites whose pages
+    may read the feeds; `metrics` and `health` say who may see the metrics, and the details of
+    readiness.
+    """
 
     def __init__(
         self,
@@ -36,9 +42,12 @@ class Service:
         *,
         default_feed: str = "",
         origins: Sequence[str] = (),
+        metrics: Authorize | Literal["public"] | None = None,
+        health: Authorize | Literal["public"] | None = None,
     ) -> None:
         self.url_prefix = url_prefix
         self.default_feed, self.origins = default_feed, tuple(origins)
+        self.metrics, self.health = metrics, health
         self.feeds = {feed.name: feed for feed in feeds}
         self.settings = settings
         self.capacity = Capacity.of_this_process(settings.max_streams)
@@ -61,6 +70,11 @@ class Service:
     def feed(self, name: str | None = None) -> Feed:
         """A feed by name, or the first one. Raises KeyError."""
         return next(iter(self.feeds.values())) if name is None else self.feeds[name]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every feed was polled lately, and streams are taken."""
+        return not (self.draining or any(feed.problem() for feed in self.feeds.values()))
 
     @property
     def stream_count(self) -> int:

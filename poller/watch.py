@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, TypedDict
 
 from poller.access.granted import Authorize
 from poller.handlers import RowHandler
-from poller.reading.chosen import Choose, with_key
+from poller.reading.chosen import Said, with_key
 from poller.reading.database import Database
 from poller.reading.description import Key
+from poller.reading.frozen import Frozen
 from poller.reading.naming import source_name, source_table
 from poller.reading.table import Table
 from poller.runtime.settings import Settings
 
 ALL: Literal["*"] = "*"
 MARK = "rowcast"  # in a column's `info`
+MOST_REPLAYED = 1_000_000  # rows: as many as a worker may read at its start
 
 
 class FeedSettings(TypedDict, total=False):
@@ -45,12 +48,13 @@ class Watch:
     source: object
     name: str
     key: Key = None
-    columns: Sequence[str] | Choose | None = None
+    columns: Said = None
     prepare: Callable[[Database], None] | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     handlers: list[RowHandler] = field(default_factory=list)
     authorize: Authorize | Literal["public"] | None = None
     filters: Sequence[str] = ()
+    replay: int | None = None
     version: str | None = None
     deleted: str | None = None
     on_delete: list[RowHandler] = field(default_factory=list)
@@ -65,7 +69,7 @@ class Watch:
         source: object,
         name: str | None,
         key: Key,
-        columns: Sequence[str] | Choose | None,
+        columns: Said,
         prepare: Callable[[Database], None] | None,
         settings: Mapping[str, object],
         version: str | None = None,
@@ -93,22 +97,43 @@ class Watch:
             filters=self.filters,
         )
 
+    def with_room(self, settings: Settings) -> Mapping[str, object]:
+        """The feed's own settings, with room in the log for all that may be asked for again."""
+        if self.replay is None:
+            return self.settings
+        own = settings.with_changes(**self.settings)
+        return {
+            **self.settings,
+            "history_rows": max(own.history_rows, self.replay),
+            "log_capacity_rows": max(own.log_capacity_rows, self.replay),
+        }
 
-def served(watch: Watch, authorize: Authorize | Literal["public"] | None) -> Watch:
-    """The same as a feed for strangers has it; `authorize` is the notifier's, for a watch that does
-    not say it. Raises RuntimeError if nobody does."""
+    @property
+    def columns_to_look(self) -> Said:
+        """The same columns for a command that only looks, and leaves no file behind."""
+        return self.columns.only_read() if isinstance(self.columns, Frozen) else self.columns
+
+
+def served(
+    watch: Watch, label: str, authorize: Authorize | Literal["public"] | None, folder: Path
+) -> Watch:
+    """The same as a feed for strangers has it. `authorize` is the notifier's, for a watch that does
+    not say it; `folder` is where the columns of `"*"` are kept.
+
+    Raises RuntimeError if nobody says who may read, FrozenError if the columns cannot be kept.
+    """
     if (who := watch.authorize or authorize) is None:
         raise RuntimeError(
             f"say who may read {watch.name}: watch(…, authorize=function), asked at each request; "
             'Notifier(authorize=function) for all feeds; or authorize="public" for everybody'
         )
-    return replace(watch, authorize=who, columns=_shown(watch.columns))
-
-
-def _shown(columns: Sequence[str] | Choose | None) -> Choose | None:
-    if columns is None or columns == ALL:
-        return None
-    return columns if callable(columns) else with_key(columns)
+    if not isinstance(watch.columns, tuple | str):
+        raise TypeError(f"the columns of {watch.name} are not said")  # never all of them instead
+    if watch.columns != ALL:
+        return replace(watch, authorize=who, columns=with_key(watch.columns))
+    frozen = Frozen.of(folder, label, source_table(watch.source).fullname)
+    frozen.check()
+    return replace(watch, authorize=who, columns=frozen)
 
 
 def check_settings(settings: FeedSettings) -> None:
@@ -117,6 +142,16 @@ def check_settings(settings: FeedSettings) -> None:
     for setting in settings.keys() - FeedSettings.__annotations__.keys():
         raise TypeError(f"{setting} is no setting of one feed: give it to init_app()")
     Settings().with_changes(**settings)
+
+
+def check_replay(replay: object) -> None:
+    """Raises ValueError, in words, for a bound that cannot be kept."""
+    if replay is None or (type(replay) is int and 0 <= replay <= MOST_REPLAYED):
+        return
+    raise ValueError(
+        f"replay={replay!r} is no number of rows from 0 to {MOST_REPLAYED:,}; it cannot be a time, "
+        "since a worker that has just started cannot tell how old the rows are"
+    )
 
 
 def said(source: object, name: str, columns: Sequence[str] | None) -> Sequence[str]:

@@ -41,8 +41,10 @@ connection.commit()
 connection.close()
 """
 
-# A busy machine takes as long for an example as it likes.
-hypothesis.settings.register_profile("rowcast", deadline=None)
+# A busy machine takes as long for an example as it likes, and for making one up.
+hypothesis.settings.register_profile(
+    "rowcast", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("rowcast")
 
 
@@ -132,6 +134,13 @@ def postgresql_url(postgres_server: Postgres) -> Iterator[str]:
     yield from _fresh_database(postgres_server)
 
 
+@pytest.fixture(scope="module")
+def shared_postgresql_url(postgres_server: Postgres) -> Iterator[str]:
+    """One database for those tests of a module that leave it as they found it: a new one takes
+    longer than they do."""
+    yield from _fresh_database(postgres_server)
+
+
 @pytest.fixture
 def mariadb_url(mariadb_server: MariaDB) -> Iterator[str]:
     yield from _fresh_database(mariadb_server)
@@ -163,7 +172,7 @@ def chromium() -> Iterator[Browser]:
 def page(chromium: Browser) -> Iterator[Page]:
     """A page in a browser context of its own: no cookie or storage of another test."""
     context = chromium.new_context()
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     yield context.new_page()
     context.close()
 

@@ -144,7 +144,7 @@ def _watch(
             watch.source,
             watch.name,
             key or watch.key,
-            columns or watch.columns,
+            columns or watch.columns_to_look,
             version=version or watch.version,
             deleted=deleted or watch.deleted,
         )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gevent.event import Event
 
+from poller.delivery.bound import bounded
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
 from poller.wire import event_id, notices
@@ -26,8 +27,9 @@ class Asked(NamedTuple):
     unsure: bool = False
 
 
-def asked(event_log: EventLog, last_event_id: str | None) -> Asked:
-    """What the client asks of this log, which is ready."""
+def asked(event_log: EventLog, last_event_id: str | None, replay: int | None = None) -> Asked:
+    """What the client asks of this log, which is ready. `replay` is how many of the newest rows it
+    may ask for, None for all."""
     try:
         resume = event_id.parse_last_event_id(last_event_id)
     except ValueError:
@@ -38,18 +40,34 @@ def asked(event_log: EventLog, last_event_id: str | None) -> Asked:
         return Asked(None, notices.UNKNOWN_HISTORY, unsure=True)
     if resume.cursor.position > event_log.counter:
         return Asked(None, notices.AHEAD_OF_TABLE, unsure=True)
+    if replay is not None and (resume := bounded(event_log, resume, replay)) is None:
+        return Asked(None, notices.BEYOND_REPLAY)
     return Asked(resume)
 
 
 class Resuming:
     """One client's request, until it is answered. `signal` is the stream's."""
 
-    __slots__ = ("_begun_before", "_first_asked_at", "_last_event_id", "_log", "_signal")
+    __slots__ = (
+        "_begun_before",
+        "_first_asked_at",
+        "_last_event_id",
+        "_log",
+        "_replay",
+        "_signal",
+    )
 
-    def __init__(self, event_log: EventLog, last_event_id: str | None, signal: Event) -> None:
+    def __init__(
+        self,
+        event_log: EventLog,
+        last_event_id: str | None,
+        signal: Event,
+        replay: int | None = None,
+    ) -> None:
         self._log = event_log
         self._last_event_id = last_event_id
         self._signal = signal
+        self._replay = replay
         self._first_asked_at: int | None = None
         self._begun_before: int | None = None
 
@@ -61,7 +79,7 @@ class Resuming:
     def asked(self) -> Asked | None:
         """What the client asks for; None while only another pass can tell. The signal is set after
         each."""
-        answer = asked(self._log, self._last_event_id)
+        answer = asked(self._log, self._last_event_id, self._replay)
         if answer.unsure and not self._table_was_read_since():
             self._log.await_pass(self._signal)
             return None

@@ -47,8 +47,8 @@ class Subscriber:
 
     `last_event_id` is what the client sent, None for "from now". `why_waiting()` says why the feed
     is not ready. `pause(seconds)` waits while the database is away. `turn` is held for each step of
-    a catch-up: see `access/turns.py`. `rows` counts what was sent. Once the stream is `stopped`,
-    nothing more is done for its client.
+    a catch-up: see `access/turns.py`. `replay` bounds how far back it may ask: see `bound.py`.
+    `rows` counts what was sent. Once the stream is `stopped`, nothing more is done for its client.
     """
 
     _feed: str
@@ -59,6 +59,7 @@ class Subscriber:
     _why_waiting: Callable[[], str]
     _pause: Callable[[float], object] = gevent.sleep
     _turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    _replay: int | None = None
     rows: int = 0
     stopped: bool = False
     _place: Place = field(init=False)
@@ -69,7 +70,7 @@ class Subscriber:
 
     def __post_init__(self, last_event_id: str | None, signal: Event) -> None:
         self._place = Place(self._log)
-        self._resuming = Resuming(self._log, last_event_id, signal)
+        self._resuming = Resuming(self._log, last_event_id, signal, self._replay)
 
     @property
     def is_live(self) -> bool:

@@ -15,10 +15,11 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError, SAWarning
 from sqlalchemy.types import NullType
 
 from poller.reading.changes import ChangingColumns
-from poller.reading.chosen import Choose
+from poller.reading.chosen import Chosen, Said
 from poller.reading.database import is_refused
 from poller.reading.dialects.postgresql_values import base_type
 from poller.reading.filterable import ALLOWED, Filterable, filterable
+from poller.reading.frozen import FrozenError
 from poller.reading.naming import parts, source_name, table_of
 from poller.reading.values import Columns, values_of
 from poller.runtime.settings import MAX_VALUE_BYTES
@@ -31,7 +32,12 @@ Key = str | Sequence[str] | None
 
 
 class TableError(Exception):
-    """The table cannot be watched as it is; the text says what to do."""
+    """The table cannot be watched as it is; the text says what to do. A `hint` may name what is not
+    for strangers, such as another column; `bare` is the text without it."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text + hint)
+        self.bare = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Wanted:
     """What is to be read of a source: see `Table`."""
 
     key: Key = None
-    columns: Sequence[str] | Choose | None = None
+    columns: Said = None
     version: str | None = None
     deleted: str | None = None
     max_value_bytes: int = MAX_VALUE_BYTES
@@ -65,7 +71,7 @@ class Describer:
         self.name = source_name(source)
         self._source = source
         self._wanted = wanted
-        self._first_columns: list[str] = []
+        self._chosen = Chosen(wanted.columns)
 
     def describe(self, connection: Connection) -> Description:
         """The table as it is now. Raises TableError if it cannot be watched."""
@@ -92,6 +98,8 @@ class Describer:
             yield
         except NoSuchTableError:
             raise TableError(_not_there(str(table_of(self._source)))) from None
+        except FrozenError as error:
+            raise TableError(str(error)) from None
         except DBAPIError as error:
             if is_refused(error):
                 raise TableError(refused(self.name)) from None
@@ -108,14 +116,14 @@ class Describer:
     def _columns(
         self, table: sa.Table, key: sa.Column[Any], row_key: Sequence[str], dialect: str
     ) -> Columns:
-        names = self._names(table, table.c[row_key[0]] if row_key else key)
+        names = self._chosen.names(table, table.c[row_key[0]] if row_key else key)
         names = [*(name for name in row_key if name not in names), *names]
         read = [*names, *(name for name in self._wanted.filters if name not in names)]
         self._check_names(table, read)
         reflected = not isinstance(table_of(self._source), sa.Table)
         columns = [table.c[name] for name in read]
         values = values_of(columns, key, dialect, reflected=reflected)
-        gone = [name for name in self._first_columns if name not in table.c]
+        gone = self._chosen.gone(table)
         filters = [self._filterable(table.c[name], dialect) for name in self._wanted.filters]
         found = values, self._wanted.max_value_bytes, gone, filters, names
         if not row_key:
@@ -129,7 +137,7 @@ class Describer:
             if name not in table.c:
                 nearest = difflib.get_close_matches(name, [*table.c.keys()], n=1)
                 hint = f"; did you mean {nearest[0]}?" if nearest else ""
-                raise TableError(f"{self.name} has no column {name}{hint}")
+                raise TableError(f"{self.name} has no column {name}", hint)
         for name in RESERVED.intersection(names):
             raise TableError(
                 f"{self.name} has a column {name}, a name that Rowcast's own answers use: leave it "
@@ -143,17 +151,6 @@ class Describer:
                 f"{self.name}.{column.name} cannot be a filter: its type is {kind}; {ALLOWED}"
             )
         return found
-
-    def _names(self, table: sa.Table, key: sa.Column[Any]) -> Sequence[str]:
-        """What was asked for, or what the table had when it was first looked at, as far as it is
-        there: a column that is added later may be nobody's business."""
-        if callable(self._wanted.columns):
-            return self._wanted.columns(table, key)
-        if self._wanted.columns is not None:
-            return self._wanted.columns
-        if not self._first_columns:
-            self._first_columns = [column.name for column in table.columns]
-        return [name for name in self._first_columns if name in table.c]
 
 
 def key_of(table: sa.Table, name: str | None) -> sa.Column[Any]:

@@ -22,7 +22,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from poller.ids.cursor import Cursor
 from poller.ids.ranges import MAX_ID, Range
 from poller.reading.batch import Batches
-from poller.reading.chosen import Choose
+from poller.reading.chosen import Said
 from poller.reading.description import (
     Describer,
     Description,
@@ -66,7 +66,7 @@ class Table:
         source: object,
         *,
         key: Key = None,
-        columns: Sequence[str] | Choose | None = None,
+        columns: Said = None,
         version: str | None = None,
         deleted: str | None = None,
         grace_s: float = GAP_GRACE_S,

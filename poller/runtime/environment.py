@@ -19,7 +19,12 @@ OF_THE_WALL = {
     "app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1)",
     "ROWCAST_TRUSTED_HOSTS": 'set app.config["TRUSTED_HOSTS"]',
 }
-SECRET = ("DATABASE_URL", "SECRET_KEY")  # never in a text: a URL may hold a password
+SECRET = (
+    "DATABASE_URL",
+    "SECRET_KEY",
+    "ROWCAST_OPERATOR_TOKEN",
+    "OPERATOR_TOKEN",
+)  # never in a text: a URL may hold a password
 
 
 def without_wall_settings(environ: Mapping[str, str]) -> dict[str, str]:

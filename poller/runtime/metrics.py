@@ -8,11 +8,11 @@ worst counts. Counters of a worker that ended stay in the sum.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
-    REGISTRY,
     CollectorRegistry,
     Counter,
     Gauge,
@@ -20,7 +20,11 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
+PREFIX = "rowcast_"
 FEED = ["feed"]
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -88,14 +92,39 @@ resets = Counter("rowcast_resets", "Resets sent to streams, by reason.", [*FEED,
 rejections = Counter("rowcast_rejections", "Streams turned away.", [*FEED, "reason"])
 
 
-def expose() -> tuple[bytes, str]:
-    """The text of all metrics of all workers, and its content type."""
-    registry = REGISTRY
+# A collector of the application's that fails is none of our business.
+OURS = CollectorRegistry()
+for _metric in [one for one in globals().values() if isinstance(one, MetricWrapperBase)]:
+    OURS.register(_metric)
+
+
+class _Of(Collector):
+    """Our own metrics of these feeds. What else the application counts, or another notifier, is
+    not for those who may read this one's."""
+
+    def __init__(self, registry: Collector, feeds: Collection[str]) -> None:
+        self._registry = registry
+        self._feeds = feeds
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            if metric.name.startswith(PREFIX):
+                metric.samples = [
+                    one for one in metric.samples if one.labels.get("feed") in self._feeds
+                ]
+                yield metric
+
+
+def expose(feeds: Collection[str]) -> tuple[bytes, str]:
+    """The text of the metrics of all workers for these feeds, and its content type."""
+    registry = OURS
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         _forget_the_dead(Path(folder))
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+    ours = CollectorRegistry(auto_describe=False)
+    ours.register(_Of(registry, feeds))
+    return generate_latest(ours), CONTENT_TYPE_LATEST
 
 
 def _forget_the_dead(folder: Path) -> None:

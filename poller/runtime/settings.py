@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -21,6 +21,7 @@ MAX_STREAMS = 20_000  # per worker; beyond it, add workers
 GAP_GRACE_S = 5.0
 MAX_VALUE_BYTES = 256 * 1024  # what the kernel takes for a client at once
 QUERY_TIMEOUT_S = 10.0
+SHORTEST_TOKEN = 16  # characters; below that it can be guessed
 
 
 class SettingsError(ValueError):
@@ -163,6 +164,14 @@ class Settings(BaseModel):
         description="Seconds after which a query is given up and its connection closed.",
     )
 
+    operator_token: SecretStr | None = Field(
+        None,
+        validation_alias="ROWCAST_OPERATOR_TOKEN",
+        min_length=SHORTEST_TOKEN,
+        description="Who sends it as a bearer token may read `/metrics` and the details of "
+        "`/readyz`; at least 16 characters. Unset: who may is the application's to say "
+        "([More](operations.md#who-may-read-them)).",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
         validation_alias="ROWCAST_LOG_LEVEL",

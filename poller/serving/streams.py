@@ -59,7 +59,8 @@ class StreamRequest(NamedTuple):
 
 class Streams:
     """Those of one feed in one worker. `on_first()` is called when one listens and none did;
-    `why_waiting()` says why the feed is not ready, empty if it is."""
+    `why_waiting()` says why the feed is not ready, empty if it is. `replay` bounds how far back
+    clients may ask: see `delivery/bound.py`."""
 
     def __init__(
         self,
@@ -69,8 +70,10 @@ class Streams:
         settings: Settings,
         on_first: Callable[[], None],
         why_waiting: Callable[[], str],
+        replay: int | None = None,
     ) -> None:
         self._feed = feed
+        self.replay = replay
         self._page_of_table = read_page
         self._metric_pages = metrics.pages.labels(feed)
         self._log = event_log
@@ -203,6 +206,7 @@ class Streams:
             self._why_waiting,
             pause,
             asked.turn,
+            self.replay,
         )
 
     def _listen(self) -> None:

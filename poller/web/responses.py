@@ -23,12 +23,10 @@ if TYPE_CHECKING:
 FULL_RETRY_MS = (5_000, 15_000)  # over a cap: come back somewhere in between
 DRAINING_RETRY_MS = (1_000, 2_000)  # this process ends: soon another one answers
 JSON = "application/json"
-NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 HEADERS = {
     # `no-transform` keeps compressing middleware from holding rows back.
     "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",  # nginx passes each frame on at once
-    **NOSNIFF,
 }
 
 
@@ -106,7 +104,7 @@ def _as_lines(stream: WsgiStream) -> Iterator[bytes]:
 
 def error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """Why there are no rows, in words."""
-    unkept = {"Cache-Control": "no-store", **NOSNIFF, **(headers or {})}
+    unkept = {"Cache-Control": "no-store", **(headers or {})}
     return Response(json_body({"error": text}), status, unkept, content_type=JSON)
 
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from poller.feed import Feed
 from poller.runtime import metrics
 from poller.service import Service
-from poller.web import asked, health, rows, script
+from poller.web import asked, headers, health, rows, script
 from poller.web.current import current_service, ensure_started
 from poller.web.responses import (
     DRAINING_RETRY_MS,
@@ -31,6 +31,7 @@ def blueprint(name: str, *, with_default: bool = False) -> Blueprint:
         of = {"name": None}
         routes.add_url_rule("/stream", view_func=stream, defaults=of, strict_slashes=False)
     routes.add_url_rule("/stream/<name>", view_func=stream, strict_slashes=False)
+    routes.after_request(headers.protect)
     rows.add_to(routes)
     health.add_to(routes)
     script.add_to(routes)

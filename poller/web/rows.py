@@ -13,6 +13,7 @@ How long an answer may be kept, see `serving/long_poll.py` for why:
 | full, `after` a token | for as long as a row that was deleted may still be shown |
 | rows of the tip, none, a reset | for a second |
 | full, from the beginning (`after=0`) | for a second: the history could be another one by then |
+| any of a feed with `replay=` | for a second: it could be too old by then |
 | where nobody can tell yet, an error | not at all |
 """
 
@@ -32,7 +33,7 @@ from poller.serving.long_poll import Answer
 from poller.serving.streams import StreamRequest, Streams
 from poller.web import asked
 from poller.web.current import current_service, ensure_started
-from poller.web.responses import JSON, NOSNIFF, busy, client_of, error, json_body
+from poller.web.responses import JSON, busy, client_of, error, json_body
 from poller.wire import notices, row
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class RowsResponse(Response):
     def __init__(
         self, streams: Streams, wanted: StreamRequest, query: Query, wait_s: float
     ) -> None:
-        super().__init__(content_type=JSON, headers=NOSNIFF)
+        super().__init__(content_type=JSON)
         self._streams = streams
         self._wanted = wanted
         self._query = query
@@ -152,7 +153,8 @@ class RowsResponse(Response):
     def _kept(self, answer: Answer) -> str:
         if not answer.next:
             return "no-store"
-        if answer.full and self._query.after != BEGINNING:
+        # What is too old to be read again must not be had from a cache for another day.
+        if answer.full and self._query.after != BEGINNING and self._streams.replay is None:
             return f"{self._scope}, max-age={FULL_KEPT_S}, immutable"
         return f"{self._scope}, max-age={TIP_KEPT_S}"
 

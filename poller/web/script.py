@@ -49,7 +49,8 @@ def script(version: str | None, kind: str) -> Response:
     from another worker than its script. Such an answer is not kept."""
     response = Response(TEXTS[kind], content_type="text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = KEPT if version == VERSION else ASKED_FOR_AGAIN
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    # Anybody may have it: a page elsewhere that reads a stream here may well load it from here.
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.add_etag()
     response.make_conditional(request)
     return response

@@ -22,6 +22,7 @@ IDS_RESTARTED = "ids-restarted"
 MALFORMED_ID = "malformed-id"  # the rest is about what the client sent
 UNKNOWN_HISTORY = "unknown-history"
 AHEAD_OF_TABLE = "ahead-of-table"
+BEYOND_REPLAY = "beyond-replay"  # the client lacks rows that are older than what may be read again
 NOT_PROVEN = "not-proven"  # too many ids of which nobody can say yet whether they will appear
 
 LIVE = sse.fields("{}", event=LIVE_EVENT)

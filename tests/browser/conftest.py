@@ -15,7 +15,7 @@ from tests.harness.gunicorn import WALL, Gunicorn
 from tests.harness.process import wait_until
 from tests.harness.sql import execute, insert_posts
 
-EXPECT_MS = 20_000
+EXPECT_MS = 30_000
 FAST = {"ROWCAST_RETRY": "200", "ROWCAST_IDLE_INTERVAL": "0.1"}
 
 expect.set_options(timeout=EXPECT_MS)
@@ -42,7 +42,7 @@ class Wall:
             cursor = re.search(r'data-cursor="([^"]+)"', self.server.get("/").text)
             return cursor is not None and "!" not in cursor[1]
 
-        wait_until(known, 10, "the poller has caught up")
+        wait_until(known, 60, "the poller has caught up")
 
     def execute(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         return execute(self.database_url, sql, parameters)
@@ -111,7 +111,7 @@ def stream_of(*frames: str) -> dict[str, Any]:
     return {"status": 200, "content_type": "text/event-stream", "body": "".join(frames)}
 
 
-def until(page: Page, fact: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:
+def until(page: Page, fact: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
     """Waits while the page goes on; the browser's events are only delivered in its calls."""
 
     def look() -> bool:

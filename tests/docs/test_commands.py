@@ -18,7 +18,7 @@ from tests.docs.pages import BLOCKS, PAGES, PROJECT, Block, blocks, of
 from tests.docs.session import Session, commands, matches
 
 LANGUAGES = {"console", "python", "javascript", "sql", "ini", "dockerfile", "text"}
-LANGUAGES |= {"nginx", "caddyfile", "haproxy", "apache"}  # test_deploy.py
+LANGUAGES |= {"nginx", "caddyfile", "haproxy", "apache", "yaml"}  # test_deploy.py
 LANGUAGES |= {"html", "jsx"}  # tests/recipes
 OPTIONS = {
     "console": {"serve", "open", "more", "status", "in"},

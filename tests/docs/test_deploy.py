@@ -11,6 +11,7 @@ FILES = {
     "caddyfile": "Caddyfile",
     "haproxy": "haproxy.cfg",
     "apache": "apache.conf",
+    "yaml": "prometheus.yml",
 }
 DEPLOY = PROJECT / "deploy"
 

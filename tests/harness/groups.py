@@ -1,8 +1,9 @@
 """Which tests run in one process when there are several (pytest-xdist).
 
 A group stays together: one for each database server, so that it is started once; one for each file,
-so that a wall which its tests share is started once. Of the campaigns each test is a group: it
-takes long and shares nothing. Long groups begin first, so that the processes end about together.
+so that a wall which its tests share is started once; one for the installed package, so that its
+environment is made once. Of the campaigns each test is a group: it takes long and shares nothing.
+Long groups begin first, so that the processes end about together.
 
 The scheduler knows the ids of tests only, so a test that names its server nowhere in its id goes
 with its file: then that server is started in both processes, and nothing else happens.
@@ -14,8 +15,19 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 SERVERS = ("postgresql", "mariadb")
-# The other folders' tests are short.
-LONG = ("campaigns", "serving", "proxies", "clients", "browser", "recipes")
+PACKAGE = "tests/package/"
+# In this order. What is not here is short.
+LONG = (
+    PACKAGE,
+    "tests/campaigns/",
+    "tests/proxies/",
+    "tests/serving/",
+    "tests/browser/",
+    "tests/docs/",
+    "tests/clients/",
+    "tests/test_benchmarks",
+    "tests/poller/reading/",
+)
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
@@ -35,6 +47,8 @@ def group_of(nodeid: str) -> str:
     for server in SERVERS:
         if server in name:
             return server
+    if file.startswith(PACKAGE):
+        return PACKAGE
     return nodeid if "campaigns" in file else file
 
 
@@ -44,5 +58,5 @@ def long_first(items: list[pytest.Item]) -> None:
 
 
 def _rank(nodeid: str) -> tuple[bool, int]:
-    folders = [f"/{name}/" in nodeid for name in LONG]
-    return group_of(nodeid) not in SERVERS, folders.index(True) if True in folders else len(LONG)
+    places = [place for place, part in enumerate(LONG) if nodeid.startswith(part)]
+    return group_of(nodeid) not in SERVERS, min(places, default=len(LONG))

@@ -112,6 +112,7 @@ class Child:
         # Run by the user itself: the kernel forgets the wish when credentials change.
         wish = [SETPRIV, "--pdeathsig", death_signal.name.removeprefix("SIG")] if SETPRIV else []
         self.log_path = log_path
+        self._frozen = False
         with log_path.open("ab") as log:
             self._popen = subprocess.Popen(
                 [str(part) for part in (*wish, *command)],
@@ -165,12 +166,16 @@ class Child:
 
     def freeze(self) -> None:
         """SIGSTOP to all of it; the parent first, so that it makes no child meanwhile."""
+        self._frozen = True
         self.signal(signal.SIGSTOP)
         for process in self.descendants():
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
 
     def thaw(self) -> None:
+        if not self._frozen:  # as nearly always; a look at all processes would take milliseconds
+            return
+        self._frozen = False
         for process in self.descendants():
             with suppress(psutil.NoSuchProcess):
                 process.resume()
@@ -185,8 +190,8 @@ class Child:
         for process in children:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        self._popen.wait(10)
-        wait_until(lambda: all(map(has_ended, children)), 10, f"the end of {children}")
+        self._popen.wait(30)
+        wait_until(lambda: all(map(has_ended, children)), 30, f"the end of {children}")
 
 
 def _as_user(user: str | None) -> dict[str, Any]:

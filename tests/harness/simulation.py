@@ -173,6 +173,7 @@ class Worker:
     make_log: ClassVar[type[EventLog]] = EventLog
 
     def __init__(self, table: SimulatedTable, **changes: object) -> None:
+        self.replay: int | None = None  # rows
         self.settings = settings(**changes)
         self.source = self.make_source(table, self.settings.history_rows)
         self.log = self.make_log(self.settings.log_capacity_rows, self.settings.log_capacity_bytes)
@@ -229,7 +230,8 @@ class Worker:
         self, last_event_id: str | None, signal: Event, pause: Callable[[float], object]
     ) -> Subscriber:
         why = lambda: self.problem  # noqa: E731
-        return Subscriber("test", self.log, self.backfill, last_event_id, signal, why, pause)
+        asked = self.log, self.backfill, last_event_id, signal, why, pause
+        return Subscriber("test", *asked, _replay=self.replay)
 
 
 class Client:
@@ -371,7 +373,7 @@ class SocketClient(Client):
         if self._socket is None:
             return
         taken, last = 0, b""
-        with gevent.Timeout(10):
+        with gevent.Timeout(60):
             while taken < chunks and not last.endswith(2 * SILENCE):
                 gevent.sleep(0)
                 new = self._read(BYTES_AT_ONCE)

@@ -22,7 +22,7 @@ from tests.harness.greenlets import unpatched, until
 from tests.harness.logged import logged
 
 TABLE = "CREATE TABLE {} (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
-BOUND_S = 10
+BOUND_S = 60
 
 MakeApp = Callable[..., Flask]
 
@@ -59,6 +59,8 @@ def make_app(database: Database) -> Iterator[MakeApp]:
             settings=settings,
             url_prefix=prefix,
             default_feed=tables[0],
+            metrics="public",
+            health="public",
         )
         app.extensions["test.notifier"] = extension
         apps.append(app)
@@ -301,7 +303,7 @@ def test_readyz_names_no_sql_path_or_password(tmp_path: "object") -> None:
     app, extension = Flask("test"), Notifier()
     extension.watch("notes", columns=["id"], authorize="public")
     database = Database(f"sqlite:///{tmp_path}/secret-folder/missing/db.sqlite")
-    extension.init_app(app, database=database, settings=Settings())
+    extension.init_app(app, database=database, settings=Settings(), health="public")
     client = app.test_client()
     until(lambda: "not been read yet" not in client.get("/readyz").text, "a failed poll")
     answer = client.get("/readyz")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from flask import Flask
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from poller import Access, Database, Notifier, Settings, testing
+from poller.watch import Watch
 from tests.harness import sql
 
 
@@ -128,6 +130,38 @@ def test_what_says_nothing_of_who_may_read_is_refused(authorize: Any) -> None:
     ):
         with pytest.raises(ValueError, match='"public"'):
             say()
+
+
+# -- how far back -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("replay", [-1, True, "9", 1.5, 1_000_001, timedelta(hours=1)])
+def test_what_is_no_number_of_rows_is_refused(replay: Any) -> None:
+    with pytest.raises(ValueError, match=r"no number of rows .* cannot be a time"):
+        Notifier().watch("accounts", columns=["id"], replay=replay)
+
+
+def test_the_log_has_room_for_all_that_may_be_read_again() -> None:
+    watch = Watch("accounts", "accounts", settings={"history_rows": 5}, replay=20_000)
+    assert watch.with_room(Settings()) == {"history_rows": 20_000, "log_capacity_rows": 20_000}
+    few = Watch("accounts", "accounts", settings={"history_rows": 5}, replay=0)
+    assert few.with_room(Settings()) == {"history_rows": 5, "log_capacity_rows": 10_000}
+    assert Watch("accounts", "accounts").with_room(Settings()) == {}
+
+
+def test_a_stranger_reads_the_newest_rows_and_no_older_one(sqlite_url: str) -> None:
+    sql.execute(sqlite_url, TABLE)
+    for _ in range(9):
+        sql.execute(sqlite_url, INSERT)
+    app, notifier = Flask("test"), Notifier(authorize="public")
+    notifier.watch("accounts", columns=["id"], replay=2)
+    notifier.init_app(app, database=sqlite_url)
+    with testing.feed(app) as feed:
+        assert feed.open("0").rows() == [{"id": 8}, {"id": 9}]
+        epoch = feed.stream.frames()[0].id.partition(".")[0]
+        for asks in (f"{epoch}.3", f"{epoch}.9!1,5"):
+            assert [one.event for one in feed.open(asks).frames()] == ["start", "reset", "live"]
+        assert feed.open(f"{epoch}.7").rows() == [{"id": 8}, {"id": 9}]
 
 
 # -- the alias ----------------------------------------------------------------------------------

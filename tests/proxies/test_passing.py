@@ -72,7 +72,7 @@ def test_the_host_that_was_asked_for_counts(silent: Behind) -> None:
 
 def test_pages_by_tls_are_known_as_such(silent: Behind) -> None:
     trusting = ssl.create_default_context(cafile=str(silent.proxy.folder / "cert.pem"))
-    with urllib.request.urlopen(silent.proxy.tls_url, context=trusting, timeout=15) as page:
+    with urllib.request.urlopen(silent.proxy.tls_url, context=trusting, timeout=30) as page:
         assert "Secure" in page.headers["Set-Cookie"]
     assert "Secure" not in request(silent.proxy.url).headers["set-cookie"]
 
@@ -111,7 +111,7 @@ def test_a_client_that_reads_nothing_fills_neither_the_proxy_nor_rowcast(
     server = start_gunicorn(env).wait_ready()
     proxy = start_proxy(server.port)
     open_stream(f"{proxy.url}/stream", receive_buffer_bytes=4096)
-    wait_until(lambda: server.metric("rowcast_streams_open"), 15, "the stream is open")
+    wait_until(lambda: server.metric("rowcast_streams_open"), 30, "the stream is open")
     before = proxy.memory_bytes()
     for _ in range(BATCHES):
         sql.insert_posts(sqlite_url, [ROW] * BATCH_ROWS)

@@ -94,5 +94,5 @@ def stream_of_old_rows(wall: Gunicorn, open_stream: OpenStream, url: str) -> Str
 def second_is_over(url: str) -> bool:
     """MariaDB knows a table by the second in which it was made."""
     name = url.rsplit("/", 1)[1]
-    query = "SELECT MAX(create_time) < NOW() - INTERVAL 1 SECOND FROM information_schema.tables"
+    query = "SELECT MAX(create_time) < NOW() FROM information_schema.tables"
     return bool(sql.execute(url, f"{query} WHERE table_schema = %s", [name])[0][0])

@@ -15,7 +15,7 @@ from tests.serving.helpers import OpenStream
 
 pytestmark = pytest.mark.serving
 
-SOON_S = 10.0
+SOON_S = 30.0
 
 
 def test_an_address_at_its_cap_is_told_to_come_back(

@@ -16,7 +16,7 @@ from tests.serving.helpers import BOTH_PATHS, OpenStream
 
 pytestmark = pytest.mark.serving
 
-SETTLED_S = 20.0
+SETTLED_S = 30.0
 FEW = 700  # descriptors of a worker
 PLACES = Capacity.within(FEW).streams
 FLOOD = FEW - PLACES  # connections that say nothing: with the streams, more than descriptors

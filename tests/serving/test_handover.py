@@ -55,7 +55,7 @@ def test_the_access_log_has_one_line_for_a_stream_and_ours_has_two(
     wall.post("a row")
     stream.wait_for_body("a row")
     stream.close()
-    wait_until(lambda: " stream closed feed=" in wall.log(), 10, "the stream's last line")
+    wait_until(lambda: " stream closed feed=" in wall.log(), 30, "the stream's last line")
     lines = wall.log().splitlines()
     assert len([line for line in lines if '"GET /stream HTTP/1.1" 200' in line]) == 1
     assert len([line for line in lines if " stream opened feed=" in line]) == 1

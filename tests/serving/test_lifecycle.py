@@ -89,9 +89,9 @@ def test_killed_worker_is_replaced_and_its_streams_leave_the_count(
     assert wall.metric("rowcast_streams_open") == 2
     victim, survivor = streams
     wall.kill_worker(victim)
-    wait_until(lambda: victim not in wall.worker_pids(), 10, "the killed worker is gone")
-    wait_until(lambda: len(wall.worker_pids()) == 2, 20, "a new worker took its place")
-    wait_until(lambda: wall.metric("rowcast_streams_open") == 1, 10, "its stream left the count")
+    wait_until(lambda: victim not in wall.worker_pids(), 30, "the killed worker is gone")
+    wait_until(lambda: len(wall.worker_pids()) == 2, 30, "a new worker took its place")
+    wait_until(lambda: wall.metric("rowcast_streams_open") == 1, 30, "its stream left the count")
     streams[victim].wait_for_end()
     post_id = wall.post("still here")
     assert streams[survivor].wait_for_rows(1) == [post_id]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.serving
 ServerOf = Callable[[str], Postgres | MariaDB]
 OtherProgram = Callable[[str, str], None]
 RECOVERY_S = 40.0  # the backoff's cap, and time to start
-NOTICED_S = 15.0
+NOTICED_S = 30.0
 
 
 def assert_goes_on(stream: Stream, url: str, rows: int) -> None:

@@ -9,7 +9,7 @@ from tests.harness.process import wait_until
 from tests.harness.sse import Stream
 from tests.serving.helpers import OpenStream
 
-SETTLED_S = 15.0
+SETTLED_S = 30.0
 
 
 @dataclass

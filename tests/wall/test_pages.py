@@ -390,9 +390,7 @@ def test_the_token_of_another_browser_is_refused(app: Flask) -> None:
 # -- headers, hosts, cookies, errors ------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/posts/1", "/nothing", "/static/wall.css", "/healthz", "/readyz"]
-)
+@pytest.mark.parametrize("path", ["/", "/posts/1", "/nothing", "/static/wall.css"])
 def test_every_answer_is_protected(client: FlaskClient, path: str) -> None:
     with client.get(path) as answer:
         headers = answer.headers

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, event
 
 from models import post, upgrade
 from models.post import create_tables
-from poller import Database, DatabaseTimeout, TableError
+from poller import Database, DatabaseTimeout, Settings, TableError
+from poller.doctor import diagnose
 from tests.harness.sql import dialect_of, execute, insert_posts, run_script
 
 # As the version before made it.
@@ -117,6 +118,17 @@ def test_posts_from_before_get_versions_in_their_order(former: str) -> None:
     prepare(former)
     assert [version for _, version in versions(former)] == [1, 2, 3]
     check_whole(former)
+
+
+def test_the_doctor_finds_each_change_numbered(former: str) -> None:
+    """How much is promised beyond that is the database's own: which locks it shows."""
+    prepare(former)
+    report = diagnose(former, "posts", Settings(), version="version", deleted="deleted_at")
+    assert not report.problem
+    triggers = "posts_changed" if dialect_of(former) == "postgresql" else "posts_inserted"
+    told = [finding.fact for finding in report.findings]
+    assert f"each INSERT numbers posts.version by the trigger {triggers}" in told
+    assert not [one for one in report.exceptions if "version" in one.fact]
 
 
 def test_what_is_up_to_date_is_left_alone(former: str) -> None:
@@ -259,7 +271,7 @@ def writer(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
 
 def test_a_user_that_may_not_is_told_what_to_do(writer: tuple[str, str]) -> None:
     owner, user = writer
-    with pytest.raises(TableError, match="start the wall once with the DATABASE_URL of one that"):
+    with pytest.raises(TableError, match="start the wall once as its owner"):
         prepare(user)
     prepare(owner)
     prepare(user)  # nothing to do

@@ -42,7 +42,7 @@ class NetworkPath:
     def _start(self) -> Child:
         lines = self._lines()
         child = Child(self._command, self._log_path, cwd=Path(__file__).parents[3])
-        wait_until(lambda: self._lines() > lines, 10, "the proxy listens")
+        wait_until(lambda: self._lines() > lines, 30, "the proxy listens")
         return child
 
     def _lines(self) -> int:

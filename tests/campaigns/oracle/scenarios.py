@@ -20,7 +20,7 @@ from tests.harness.process import wait_until
 
 AUTHOR = "scenario"
 SERVED_APP = "tests.campaigns.oracle.served_app:app"
-RECEIVED_WITHIN_S = 20.0
+RECEIVED_WITHIN_S = 30.0
 STEP_S = 0.02
 RING_ROWS = 20
 SETTINGS = {

@@ -20,7 +20,7 @@ LOG_ROWS = 500
 OLD_ROWS = 10_000
 # Within some minutes a worker takes its last 2 or 3 MB at one go, and stays there.
 WARM_UP_S = 300.0
-SETTLED_S = 20.0
+SETTLED_S = 60.0
 ENDING_S = 0.2
 # What a client lacks up to id 200, as runs downwards: a few ids, a wide range, both, and the same
 # with two ranges. And how many rows that is.

@@ -11,7 +11,7 @@ import pytest
 from poller.access import turns
 from poller.access.turns import AT_ONCE, Turns
 
-BOUND_S = 10
+BOUND_S = 60
 ANN, BEN, CYD = "198.51.100.1", "198.51.100.2", "2001:db8::1"
 
 

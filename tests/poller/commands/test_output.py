@@ -14,7 +14,7 @@ import pytest
 
 from poller.commands.output import Output, ReaderLeft
 
-BOUND_S = 30
+BOUND_S = 60
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from poller.wire import row
 from poller.wire.row import Problem, Row
 from tests.harness.simulation import Client, SimulatedTable, Worker
 
-BOUND_S = 10
+BOUND_S = 60
 STEP_S = 0.005
 NOW = (1, 0)  # generation, floor
 EPOCH = "abcd"

@@ -19,7 +19,7 @@ from tests.harness.simulation import Client, Worker, table_with
 
 ROWS = 6_000
 GAPS = 2_500
-BOUND_S = 20
+BOUND_S = 60
 
 
 def forged(top: int = ROWS) -> str:

@@ -493,7 +493,7 @@ def test_a_row_that_comes_between_the_look_and_the_wait_is_not_missed(
         return found
 
     monkeypatch.setattr(Subscriber, "next_chunk", look_then_a_row_comes)
-    with gevent.Timeout(10):
+    with gevent.Timeout(60):
         assert b'"id":2' in next(stream)
 
 

@@ -70,28 +70,47 @@ SETTINGS = {
 
 @pytest.fixture
 def notes(postgresql_url: str) -> str:
-    sql.execute(postgresql_url, NOTES)
-    sql.execute(postgresql_url, NOTE)
-    return postgresql_url
+    return with_a_note(postgresql_url)
+
+
+@pytest.fixture(scope="module")
+def shared_notes(shared_postgresql_url: str) -> str:
+    return with_a_note(shared_postgresql_url)
+
+
+def with_a_note(url: str) -> str:
+    sql.execute(url, NOTES)
+    sql.execute(url, NOTE)
+    return url
+
+
+@contextmanager
+def database_says(url: str, name: str, value: str) -> Iterator[None]:
+    """A setting of the database, for sessions that begin inside."""
+    database = f"ALTER DATABASE {urlsplit(url).path[1:]}"
+    sql.execute(url, f"{database} SET {name} TO '{value}'")
+    try:
+        yield
+    finally:
+        sql.execute(url, f"{database} RESET {name}")
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name in SETTINGS for value in SETTINGS[name]]
 )
 def test_no_setting_of_the_database_changes_a_value(
-    notes: str, way: Pooled, name: str, value: str
+    shared_notes: str, way: Pooled, name: str, value: str
 ) -> None:
-    before = rows(notes)
-    sql.execute(notes, f"ALTER DATABASE {urlsplit(notes).path[1:]} SET {name} TO '{value}'")
-    assert rows(way(notes)) == before
+    before = rows(shared_notes)
+    with database_says(shared_notes, name, value):
+        assert rows(way(shared_notes)) == before
     assert before[0] is not None
     assert before[0]["ratio"] == 0.1 + 0.2
 
 
-def test_reads_do_not_make_writers_fail(notes: str, way: Pooled) -> None:
-    name = urlsplit(notes).path[1:]
-    sql.execute(notes, f"ALTER DATABASE {name} SET default_transaction_isolation TO serializable")
-    assert asked(way(notes), "SHOW transaction_isolation") == "read committed"
+def test_reads_do_not_make_writers_fail(shared_notes: str, way: Pooled) -> None:
+    with database_says(shared_notes, "default_transaction_isolation", "serializable"):
+        assert asked(way(shared_notes), "SHOW transaction_isolation") == "read committed"
 
 
 def test_a_database_without_an_encoding_is_read(postgresql_url: str, way: Pooled) -> None:
@@ -179,9 +198,9 @@ def test_the_search_path_of_the_url_is_used(postgresql_url: str, way: Pooled, ho
     ],
 )
 def test_other_options_of_the_url_are_used(
-    postgresql_url: str, way: Pooled, query: str, shown: str, value: str
+    shared_postgresql_url: str, way: Pooled, query: str, shown: str, value: str
 ) -> None:
-    assert asked(f"{way(postgresql_url)}?{query}", f"SHOW {shown}") == value
+    assert asked(f"{way(shared_postgresql_url)}?{query}", f"SHOW {shown}") == value
 
 
 def test_a_write_through_a_pooler_is_one_transaction(notes: str, way: Pooled) -> None:

@@ -79,15 +79,21 @@ def assert_arrives(case: Case, arrived: list[object]) -> None:
     assert json.dumps(arrived) == json.dumps(list(case.values.values()))
 
 
+@pytest.fixture
+def empty_schema(shared_postgresql_url: str) -> str:
+    """A database without any table or type of the case before."""
+    sql.execute(shared_postgresql_url, "DROP SCHEMA public CASCADE")
+    sql.execute(shared_postgresql_url, "CREATE SCHEMA public")
+    return shared_postgresql_url
+
+
 @cases("postgresql")
-def test_postgresql_values_arrive(
-    case: Case, postgresql_url: str, postgres_server: Postgres
-) -> None:
-    fill(postgresql_url, case)
-    arrived = received(postgresql_url)
+def test_postgresql_values_arrive(case: Case, empty_schema: str, postgres_server: Postgres) -> None:
+    fill(empty_schema, case)
+    arrived = received(empty_schema)
     assert_arrives(case, arrived)
     if case.is_shown:
-        assert arrived == shown_by_psql(postgres_server, postgresql_url)
+        assert arrived == shown_by_psql(postgres_server, empty_schema)
 
 
 @cases("mariadb")

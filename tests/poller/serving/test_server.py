@@ -31,7 +31,13 @@ def notifier(sqlite_url: str) -> Notifier:
 @pytest.fixture
 def app(notifier: Notifier, sqlite_url: str) -> Flask:
     app = Flask("test")
-    notifier.init_app(app, database=Database(sqlite_url), settings=Settings(), default_feed="notes")
+    notifier.init_app(
+        app,
+        database=Database(sqlite_url),
+        settings=Settings(),
+        default_feed="notes",
+        metrics="public",
+    )
     return app
 
 

@@ -38,6 +38,8 @@ class Shop:
             database=self.database,
             settings=Settings.model_validate(values),
             default_feed="notes",
+            metrics="public",
+            health="public",
         )
 
     @property

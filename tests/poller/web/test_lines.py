@@ -37,7 +37,7 @@ def test_a_line_says_what_it_is_and_where_to_go_on(shop: Shop) -> None:
         None,  # a heartbeat
     ]
     shop.insert("two")
-    with gevent.Timeout(30):
+    with gevent.Timeout(60):
         row = next(line for line in lines if line)
     assert row == {"row": {"id": 2, "body": "two"}, "next": f"{epoch}.2"}
     response.close()
@@ -62,7 +62,7 @@ def test_a_drain_tells_when_to_come_back_and_ends(shop: Shop) -> None:
     lines = said(response)
     assert "start" in [next(lines) for _ in range(2)][-1]
     service_of(shop.app).drain()
-    with gevent.Timeout(30):
+    with gevent.Timeout(60):
         *_, last = (line for line in lines if line)
     assert last.keys() == {"retry"}
     response.close()
