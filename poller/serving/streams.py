@@ -92,6 +92,11 @@ class Streams:
         self._metric_requests = metrics.rows_requests.labels(feed)
         self._metric_rows = metrics.rows_delivered.labels(feed)
 
+    @property
+    def rows_change(self) -> bool:
+        """Whether a row that was sent may be another by now, or gone."""
+        return bool(self._log.key)
+
     def __len__(self) -> int:
         return len(self._open)
 

@@ -14,6 +14,7 @@ How long an answer may be kept, see `serving/long_poll.py` for why:
 | rows of the tip, none, a reset | for a second |
 | full, from the beginning (`after=0`) | for a second: the history could be another one by then |
 | any of a feed with `replay=` | for a second: it could be too old by then |
+| any of a feed whose rows change | for a second: what was removed must not be had from a cache |
 | where nobody can tell yet, an error | not at all |
 """
 
@@ -153,8 +154,10 @@ class RowsResponse(Response):
     def _kept(self, answer: Answer) -> str:
         if not answer.next:
             return "no-store"
-        # What is too old to be read again must not be had from a cache for another day.
-        if answer.full and self._query.after != BEGINNING and self._streams.replay is None:
+        # What is too old to be read again, or was changed or removed, must not be had from a cache
+        # for another day.
+        passing = self._streams.replay is not None or self._streams.rows_change
+        if answer.full and self._query.after != BEGINNING and not passing:
             return f"{self._scope}, max-age={FULL_KEPT_S}, immutable"
         return f"{self._scope}, max-age={TIP_KEPT_S}"
 

@@ -326,6 +326,8 @@ def test_a_removed_post_comes_from_no_ring_page_or_token(
         rows: Any = wall.server.get(f"/rows/posts?after={after}").json
         assert "SECRET" not in str(rows)
         assert rows["next"]
+    kept = wall.server.get(f"/rows/posts?after={token[1]}&limit=1").headers["cache-control"]
+    assert kept == "public, max-age=1"  # nor from a cache, tomorrow
     fresh = live(open_held(wall.url))
     assert "SECRET" not in fresh.content()
     late = open_held(f"{wall.url}/?before=9")
