@@ -1,82 +1,34 @@
-"""`Post`: one message on the wall, its table and its few queries.
-
-The table is made for writers that know nothing of this program: `INSERT INTO posts (author, body)`
-is a whole post, from any tool, because id and time come from the database and the lengths are
-checked there. Queries return plain rows, never mapped objects that still hang on a connection.
+"""The queries of the wall on its posts. They return plain rows, never mapped objects that still
+hang on a connection, and none shows a post that was removed, but for `hidden()`.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Connection,
-    Identity,
-    Integer,
-    Row,
-    Select,
-    String,
-    insert,
-    inspect,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from models.types import UTCDateTime, utc_now
+from models.table import AUTHOR_LENGTH, BODY_LENGTH, WAY_LENGTH, Post
+from models.types import utc_now
+from models.upgrade import create_tables
 from poller import Database
 
-AUTHOR_LENGTH = 80  # characters: a name, not a text
-BODY_LENGTH = 2000  # characters: what one reads in a minute
+__all__ = ["AUTHOR_LENGTH", "BODY_LENGTH", "WAY_LENGTH", "Post", "PostRow", "create_tables"]
 
-
-class Base(DeclarativeBase):
-    """Holds the wall's tables."""
-
-
-def _length(column: str, longest: int) -> list[CheckConstraint]:
-    """1..longest characters. SQLite ignores VARCHAR(n); MariaDB's length() counts bytes."""
-    name = f"posts_{column}_length"
-    functions = {
-        "sqlite": "length",
-        "postgresql": "char_length",
-        "mysql": "char_length",
-        "mariadb": "char_length",
-    }
-    checks = {
-        dialect: CheckConstraint(f"{function}({column}) BETWEEN 1 AND {longest}", name=name)
-        for dialect, function in functions.items()
-    }
-    return [check.ddl_if(dialect=dialect) for dialect, check in checks.items()]
-
-
-class Post(Base):
-    """AUTOINCREMENT on SQLite, so that the id of a deleted post is never given again."""
-
-    __tablename__ = "posts"
-    __table_args__ = (
-        *_length("author", AUTHOR_LENGTH),
-        *_length("body", BODY_LENGTH),
-        {
-            "sqlite_autoincrement": True,
-            "mysql_engine": "InnoDB",
-            "mysql_charset": "utf8mb4",
-            "mariadb_engine": "InnoDB",
-            "mariadb_charset": "utf8mb4",
-        },
-    )
-
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True
-    )
-    author: Mapped[str] = mapped_column(String(AUTHOR_LENGTH))
-    body: Mapped[str] = mapped_column(String(BODY_LENGTH))
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=utc_now())
+BY_AUTHOR, BY_MODERATOR = "author", "moderator"
+BLANK = "(deleted)"  # in place of name and text: the table takes no empty ones
+SHOWN = (
+    Post.id,
+    Post.author,
+    Post.body,
+    Post.created_at,
+    Post.via,
+    Post.edited_at,
+    Post.version,
+)
 
 
 class PostRow(NamedTuple):
@@ -86,26 +38,10 @@ class PostRow(NamedTuple):
     author: str
     body: str
     created_at: datetime
+    via: str | None = None
+    edited_at: datetime | None = None
+    version: int = 0
     readable: bool = True
-
-
-def create_tables(database: Database) -> None:
-    """Makes the table where it is missing; of several workers that try at once, one does.
-
-    Raises SQLAlchemyError when the table is not there afterwards.
-    """
-    try:
-        database.write(_create)
-    except SQLAlchemyError:
-        if not database.read(lambda connection: inspect(connection).has_table("posts")):
-            raise
-
-
-def _create(connection: Connection) -> None:
-    """A new SQLite file gets a number of its own: its successor, if there is one, has another."""
-    if connection.dialect.name == "sqlite" and not inspect(connection).has_table("posts"):
-        connection.exec_driver_sql(f"PRAGMA application_id = {1 + secrets.randbelow(2**31 - 1)}")
-    Base.metadata.create_all(connection)
 
 
 def newest(database: Database, limit: int) -> list[PostRow]:
@@ -119,6 +55,12 @@ def before(database: Database, post_id: int, limit: int) -> list[PostRow]:
     return database.read(lambda connection: _page(connection, older))
 
 
+def hidden(database: Database, limit: int) -> list[PostRow]:
+    """What a moderator has hidden, newest first."""
+    query = _rows().where(Post.deleted_at.is_not(None), Post.deleted_by == BY_MODERATOR)
+    return database.read(lambda connection: _page(connection, query.limit(limit)))
+
+
 def get(database: Database, post_id: int) -> PostRow | None:
     """One post, or None."""
     one = _newest_first(1).where(Post.id == post_id)
@@ -126,23 +68,65 @@ def get(database: Database, post_id: int) -> PostRow | None:
     return found[0] if found else None
 
 
-def add(database: Database, author: str, body: str) -> PostRow:
-    """Inserts a post; returns it with the id and the time that the database gave it."""
+def add(database: Database, author: str, body: str, via: str = "form") -> PostRow:
+    """Inserts a post; returns it with the id, the time and the version that the database gave."""
 
     def work(connection: Connection) -> PostRow:
-        result = connection.execute(insert(Post).values(author=author, body=body))
+        result = connection.execute(insert(Post).values(author=author, body=body, via=via))
         (post_id,) = result.inserted_primary_key or (None,)
-        return _plain(connection.execute(_newest_first(1).where(Post.id == post_id)).one())
+        return _plain(connection.execute(_rows().where(Post.id == post_id)).one())
 
     return database.write(work)
 
 
-def _newest_first(limit: int) -> Select[int, str, str, datetime]:
-    columns = select(Post.id, Post.author, Post.body, Post.created_at)
-    return columns.order_by(Post.id.desc()).limit(limit)
+def edit(database: Database, post_id: int, body: str) -> PostRow | None:
+    """Changes the text; the post as it is then, or None where there is none (any more)."""
+    return _change(database, post_id, Post.deleted_at.is_(None), body=body)
 
 
-def _page(connection: Connection, query: Select[int, str, str, datetime]) -> list[PostRow]:
+def delete(database: Database, post_id: int) -> bool:
+    """As its author: for good, with its text. Whether there was such a post."""
+    blank = {"author": BLANK, "body": BLANK, "deleted_at": utc_now(), "deleted_by": BY_AUTHOR}
+    return _change(database, post_id, Post.deleted_at.is_(None), **blank) is not None
+
+
+def hide(database: Database, post_id: int) -> bool:
+    """As a moderator: until it is shown again. Whether there was such a post."""
+    mark = {"deleted_at": utc_now(), "deleted_by": BY_MODERATOR}
+    return _change(database, post_id, Post.deleted_at.is_(None), **mark) is not None
+
+
+def show_again(database: Database, post_id: int) -> PostRow | None:
+    """What a moderator has hidden, no other. The post, or None."""
+    return _change(
+        database, post_id, Post.deleted_by == BY_MODERATOR, deleted_at=None, deleted_by=None
+    )
+
+
+def _change(
+    database: Database, post_id: int, only_if: ColumnElement[bool], **values: Any
+) -> PostRow | None:
+    def work(connection: Connection) -> PostRow | None:
+        changed = connection.execute(
+            update(Post).where(Post.id == post_id, only_if).values(**values)
+        )
+        if not changed.rowcount:
+            return None
+        return _plain(connection.execute(_rows().where(Post.id == post_id)).one())
+
+    return database.write(work)
+
+
+def _rows() -> Select[*tuple[Any, ...]]:
+    columns: Select[*tuple[Any, ...]] = select(*SHOWN)
+    return columns.order_by(Post.id.desc())
+
+
+def _newest_first(limit: int) -> Select[*tuple[Any, ...]]:
+    return _rows().where(Post.deleted_at.is_(None)).limit(limit)
+
+
+def _page(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[PostRow]:
     """Runs `query`. One row that cannot be decoded fails the whole fetch: then row by row."""
     try:
         return [_plain(row) for row in connection.execute(query).all()]
@@ -154,15 +138,17 @@ def _page(connection: Connection, query: Select[int, str, str, datetime]) -> lis
 
 def _one(connection: Connection, post_id: int) -> PostRow:
     try:
-        return _plain(connection.execute(_newest_first(1).where(Post.id == post_id)).one())
+        return _plain(connection.execute(_rows().where(Post.id == post_id)).one())
     except (SQLAlchemyError, ValueError, TypeError) as error:
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             raise  # it is the database that went, not the row
-        return PostRow(post_id, "", "", datetime.fromtimestamp(0, UTC), readable=False)
+        nothing = datetime.fromtimestamp(0, UTC)
+        version = connection.scalars(select(Post.version).where(Post.id == post_id)).one()
+        return PostRow(post_id, "", "", nothing, version=version, readable=False)
 
 
-def _plain(row: Row[int, str, str, datetime]) -> PostRow:
+def _plain(row: Row[Any]) -> PostRow:
     # SQLite keeps whatever it is given, also bytes in a text column.
     if not (isinstance(row.author, str) and isinstance(row.body, str) and row.created_at):
         raise TypeError("not a post")
-    return PostRow(row.id, row.author, row.body, row.created_at)
+    return PostRow(*tuple(row))

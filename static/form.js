@@ -5,9 +5,9 @@
  * also kept in the tab's storage, so that a reload does not lose it.
  */
 
-import { fill } from "./posts.js";
+import { fill } from "./article.js";
 
-const ANSWER_WITHIN_MS = 20_000;
+export const ANSWER_WITHIN_MS = 20_000;
 const AUTHOR_KEY = "rowcast.author";
 const DRAFT_KEY = "rowcast.draft";
 
@@ -123,12 +123,8 @@ export class Form {
     this.body.value ||= recalled(sessionStorage, DRAFT_KEY);
   }
 
-  /* In characters as the server counts them: an emoji is one or a few, never half of one. */
   count() {
-    const left = this.longest - [...this.body.value.normalize("NFC").trim()].length;
-    const counter = this.form.querySelector("#counter");
-    counter.textContent = left < 0 ? `${-left} too many` : `${left.toLocaleString("en")} left`;
-    counter.classList.toggle("over", left < 0);
+    countLeft(this.form.querySelector("#counter"), this.longest, this.body.value);
   }
 
   shortcut(event) {
@@ -179,8 +175,15 @@ export class Form {
   }
 }
 
+/* In characters as the server counts them: an emoji is one or a few, never half of one. */
+export function countLeft(counter, longest, text) {
+  const left = longest - [...text.normalize("NFC").trim()].length;
+  counter.textContent = left < 0 ? `${-left} too many` : `${left.toLocaleString("en")} left`;
+  counter.classList.toggle("over", left < 0);
+}
+
 /* What a refusing answer says; a proxy's error page says nothing of use. */
-async function refusal(response) {
+export async function refusal(response) {
   const answer = await response.json().catch(() => ({}));
   const unsure = response.status >= 500; // it may have been taken before that went wrong
   if (answer.error) return { ...answer, unsure };
@@ -188,7 +191,7 @@ async function refusal(response) {
   return { error, unsure };
 }
 
-function unanswered(error) {
+export function unanswered(error) {
   if (error.name === "TimeoutError") {
     return { error: "No answer yet. Your post may still appear; your text is kept.", unsure: true };
   }

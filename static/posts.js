@@ -1,23 +1,27 @@
 /* The posts on the page: sorted by id with the newest on top, each at most once, bounded.
  *
- * Invariant: the feed holds the articles of `this.entries` in the same order, and nothing else.
+ * Invariant: the feed holds the articles of `this.entries` in the same order, and nothing else. One
+ * that was removed keeps its place for a while, without its text.
  * Ids are strings outside (a table may count beyond 2^53) and BigInt where they are compared.
  * Rows come in bursts, so they wait in `this.waiting` and go in together, once per frame.
- * What a post says becomes text nodes only.
  */
 
-import { showTime } from "./times.js";
+import { isOlder, newArticle, show, showRemoved, takeOver } from "./article.js";
 
 const MOST_ARTICLES = 1000; // beyond, the oldest go; they are still below "older posts"
 const HIDDEN_FLUSH_MS = 200; // a hidden tab has no frames
-const HUES = 12;
+const REMOVED_SHOWN_MS = 10_000;
 
 export class Posts {
-  constructor({ feed, template, olderNav, home, onInserted = () => {} }) {
-    Object.assign(this, { feed, template, olderNav, home, onInserted });
+  constructor({ feed, template, olderNav, home }) {
+    Object.assign(this, { feed, template, olderNav, home });
+    this.onChanged = () => {}; // ({ added: [row], edited: [row], removed: [id] }, where the feed began)
+    this.onArticle = () => {}; // (element): it was made, or its content is another's
     this.entries = []; // {id: BigInt, element}, newest first
-    this.known = new Set();
-    this.waiting = new Map();
+    this.known = new Map(); // id: element
+    this.waiting = new Map(); // id: row, or null for one that was removed
+    this.gone = new Set(); // ids that were removed: a page that was read before may still have them
+    this.isHeld = () => false; // (element): somebody works in it
     this.olderLoading = false;
     this.frame = 0;
     this.timer = 0;
@@ -34,11 +38,25 @@ export class Posts {
     return this.known.has(String(id)) || this.waiting.has(String(id));
   }
 
-  /* A row {id, author, body, created_at}, or {id, unreadable: true}. Throws where the id is none:
-   * here, and not later, where the rows that came with it would be lost as well. */
-  add(row) {
-    if (this.has(BigInt(row.id)) || this.isBelow(BigInt(row.id))) return;
-    this.waiting.set(String(row.id), row);
+  /* A row as it is now. Throws where the id is none: here, and not later, where the rows that came
+   * with it would be lost as well. */
+  put(row) {
+    const id = String(row.id);
+    const element = this.known.get(id);
+    this.gone.delete(id);
+    if (element ? !isOlder(element, row.version) : this.isBelow(BigInt(row.id))) return;
+    const waiting = this.waiting.get(id);
+    if (waiting && BigInt(waiting.version ?? 0) > BigInt(row.version ?? 0)) return;
+    this.waiting.set(id, row);
+    this.schedule();
+  }
+
+  /* It was deleted or hidden. */
+  remove(postId) {
+    const id = String(postId);
+    this.gone.add(id);
+    if (!this.known.has(id)) return void this.waiting.delete(id);
+    this.waiting.set(id, null);
     this.schedule();
   }
 
@@ -59,36 +77,100 @@ export class Posts {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.timer);
     if (this.waiting.size === 0) return;
-    const rows = [...this.waiting.values()];
+    const waiting = [...this.waiting];
     this.waiting.clear();
+    const changed = { added: [], edited: [], removed: [] };
+    for (const [id, row] of waiting) {
+      if (!this.known.has(id)) row && changed.added.push(row);
+      else if (row) changed.edited.push(row);
+      else changed.removed.push(id);
+    }
+    const top = this.feed.getBoundingClientRect().top;
+    this.keepInView(() => {
+      changed.edited = changed.edited.filter((row) => this.edit(row));
+      changed.removed.forEach((id) => this.empty(id));
+      if (changed.added.length) this.insert(changed.added);
+    });
+    this.onChanged(changed, top);
+  }
+
+  insert(rows) {
     const fresh = rows.map((row) => ({ id: BigInt(row.id), row })).sort(newestFirst);
     // What would be cut off again below need not be built.
     if (fresh.length > MOST_ARTICLES) this.cutBelow(fresh.splice(MOST_ARTICLES)[0].id + 1n);
-    const entries = fresh.map(({ id, row }) => ({ id, element: this.article(row), isNew: true }));
-    const top = this.feed.getBoundingClientRect().top;
-    this.keepInView(() => this.merge(entries));
-    this.onInserted(rows, top);
+    this.merge(fresh.map(({ id, row }) => ({ id, element: this.article(row) })));
+  }
+
+  /* Whether anybody sees a difference. */
+  edit(row) {
+    const element = this.known.get(String(row.id));
+    if (element.classList.contains("removed")) {
+      element.replaceWith(this.article(row)); // it is shown again
+      this.adopt();
+      this.number();
+      return true;
+    }
+    if (!show(element, row)) return false;
+    // The same animation under two names: the other one begins anew.
+    const again = element.classList.contains("changed");
+    element.classList.remove("new", "changed", "changed-again");
+    element.classList.add(again ? "changed-again" : "changed");
+    return true;
+  }
+
+  /* Its text goes at once, its place after a while: nothing jumps under the eyes of a reader. */
+  empty(id) {
+    const element = this.known.get(id);
+    if (element.classList.contains("removed") || this.isHeld(element, { removed: true })) return;
+    const had = element.contains(document.activeElement);
+    showRemoved(element);
+    if (had) element.focus({ preventScroll: true });
+    setTimeout(() => this.takeOut(element), REMOVED_SHOWN_MS);
+  }
+
+  takeOut(element) {
+    const at = this.entries.findIndex((entry) => entry.element === element);
+    if (at < 0 || !element.classList.contains("removed")) return;
+    const next = (this.entries[at + 1] ?? this.entries[at - 1])?.element;
+    if (element === document.activeElement) next?.focus({ preventScroll: true });
+    this.keepInView(() => {
+      this.entries.splice(at, 1);
+      this.known.delete(element.dataset.id);
+      element.remove();
+      this.number();
+    }, element);
+    this.onChanged({ added: [], edited: [], removed: [] }, 0);
   }
 
   /* Articles of an older page. */
   append(articles, older) {
     const entries = articles
-      .filter((element) => !this.has(element.dataset.id))
+      .filter(({ dataset: { id } }) => !this.has(id) && !this.gone.has(id))
       .map((element) => ({ id: BigInt(element.dataset.id), element }));
     this.setOlder(older); // before merge(), which may have to cut off some again
     this.merge(entries);
+    entries.forEach(({ element }) => this.onArticle(element));
   }
 
   /* After a reset: what the server shows now, and what the stream brought since. In place: an
    * article that stays is the same element, with its focus. */
   replace(articles, older, since) {
-    const fresh = new Set([...articles.map((element) => element.dataset.id), ...since]);
-    for (const { element } of this.entries) {
-      if (!fresh.has(element.dataset.id)) element.remove();
-    }
-    this.entries = this.entries.filter(({ element }) => fresh.has(element.dataset.id));
-    this.known = new Set(this.entries.map(({ element }) => element.dataset.id));
-    this.keepInView(() => this.append(articles, older));
+    const fresh = new Map(articles.map((element) => [element.dataset.id, element]));
+    this.keepInView(() => {
+      for (const { element } of this.entries) {
+        const { id } = element.dataset;
+        const now = this.gone.has(id) ? null : fresh.get(id);
+        if (this.isHeld(element)) continue;
+        if (now && (isOlder(element, now.dataset.version) || element.matches(".removed"))) {
+          takeOver(element, now);
+          this.onArticle(element);
+        } else if (!now && !since.has(id)) element.remove();
+      }
+      this.entries = [];
+      this.known.clear();
+      this.adopt();
+      this.append(articles, older);
+    });
   }
 
   merge(entries) {
@@ -96,7 +178,7 @@ export class Posts {
       const at = this.position(entry.id);
       this.feed.insertBefore(entry.element, this.entries[at]?.element ?? null);
       this.entries.splice(at, 0, entry);
-      this.known.add(entry.element.dataset.id);
+      this.known.set(entry.element.dataset.id, entry.element);
     }
     this.trim();
     this.number();
@@ -148,8 +230,8 @@ export class Posts {
 
   /* Somebody who scrolled down to read keeps the line under the eyes. By hand, since not every
    * browser has scroll anchoring, and those that have it do not at the very top. */
-  keepInView(change) {
-    const anchor = this.firstInView();
+  keepInView(change, leaving = null) {
+    const anchor = this.firstInView(leaving);
     const before = anchor?.getBoundingClientRect().top;
     change();
     if (!anchor?.isConnected) return;
@@ -158,9 +240,10 @@ export class Posts {
   }
 
   /* The article at the upper edge of the window; none while the top of the feed is in view. */
-  firstInView() {
+  firstInView(leaving) {
     if (this.feed.getBoundingClientRect().top >= 0) return null;
-    return this.entries.find(({ element }) => element.getBoundingClientRect().bottom > 0)?.element;
+    const inView = ({ element }) => element !== leaving && element.getBoundingClientRect().bottom > 0;
+    return this.entries.find(inView)?.element;
   }
 
   number() {
@@ -172,25 +255,20 @@ export class Posts {
   }
 
   article(row) {
-    const element = this.template.content.firstElementChild.cloneNode(true);
-    const id = String(row.id);
-    element.id = `post-${id}`;
-    element.dataset.id = id;
+    const href = new URL(`posts/${row.id}`, this.home).pathname;
+    const element = newArticle(this.template, row, href);
     element.classList.add("new");
-    name(element, ".author", "aria-labelledby", `author-${id}`);
-    name(element, ".body", "aria-describedby", `body-${id}`);
-    element.querySelector(".when").href = new URL(`posts/${id}`, this.home).pathname;
-    if (row.unreadable || row._withheld) return unreadable(element, id);
-    fill(element, row);
+    this.onArticle(element);
     return element;
   }
 
-  /* The server's articles, from the first page. */
+  /* What the feed holds: the server's articles, from the first page. */
   adopt() {
-    for (const element of this.feed.querySelectorAll(":scope > article")) {
-      this.entries.push({ id: BigInt(element.dataset.id), element });
-      this.known.add(element.dataset.id);
-    }
+    this.entries = [...this.feed.querySelectorAll(":scope > article")].map((element) => ({
+      id: BigInt(element.dataset.id),
+      element,
+    }));
+    this.known = new Map(this.entries.map(({ element }) => [element.dataset.id, element]));
   }
 
   /* Page Down and Page Up go from article to article, as the ARIA practice for feeds has it. */
@@ -204,38 +282,6 @@ export class Posts {
     event.preventDefault();
     next.focus();
   }
-}
-
-/* Author, body and time into an empty article; also for the card of a post under way. */
-export function fill(element, { author, body, created_at }) {
-  const name = String(author ?? "");
-  element.querySelector(".author bdi").textContent = name;
-  element.querySelector(".body bdi").textContent = String(body ?? "");
-  const disc = element.querySelector(".disc");
-  disc.textContent = ([...name][0] ?? "").toUpperCase();
-  disc.className = `disc hue-${hue(name)}`;
-  const time = element.querySelector("time");
-  time.dateTime = created_at;
-  showTime(time);
-}
-
-/* wall.hue() in Python counts the same. */
-function hue(author) {
-  return [...author].reduce((sum, char) => sum + char.codePointAt(0), 0) % HUES;
-}
-
-function unreadable(element, id) {
-  element.classList.add("unreadable");
-  element.querySelector(".author bdi").textContent = "Unreadable row";
-  element.querySelector(".when").textContent = `#${id}`;
-  element.querySelector(".body bdi").textContent =
-    "This row is in the table, but its text could not be read.";
-  return element;
-}
-
-function name(article, selector, attribute, id) {
-  article.querySelector(selector).id = id;
-  article.setAttribute(attribute, id);
 }
 
 function newestFirst(one, other) {

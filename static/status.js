@@ -69,27 +69,36 @@ export function speaker(element) {
 }
 
 /* Counts what nobody has seen yet: in the title while the tab is hidden, on the pill while the
- * newest posts are above the window. */
-export class Unread {
+ * newest posts are above the window. What was edited or removed is spoken only: it is in its place. */
+export class News {
   constructor({ pill, feed, speak }) {
-    Object.assign(this, { pill, feed, speak, above: 0, hidden: 0, unspoken: 0 });
+    Object.assign(this, { pill, feed, speak, above: 0, hidden: 0 });
+    this.unspoken = { added: 0, edited: 0, removed: 0 };
     this.title = document.title;
     pill.addEventListener("click", () => this.toTop());
     addEventListener("scroll", () => this.above && this.seen(), { passive: true });
     document.addEventListener("visibilitychange", () => this.seen());
   }
 
-  /* `top`: where the feed began, in the window, when the posts came. */
-  add(count, top) {
-    if (document.hidden) this.hidden += count;
-    if (top < 0) this.above += count;
-    this.unspoken += count;
-    this.speak(() => {
-      const told = this.unspoken;
-      this.unspoken = 0;
-      return newPosts(told);
-    });
+  /* How many. `top`: where the feed began, in the window, when the posts came. */
+  add(counts, top) {
+    if (!counts.added && !counts.edited && !counts.removed) return;
+    if (document.hidden) this.hidden += counts.added;
+    if (top < 0) this.above += counts.added;
+    for (const what of Object.keys(this.unspoken)) this.unspoken[what] += counts[what];
+    this.speak(() => this.spoken());
     this.show();
+  }
+
+  spoken() {
+    const { added, edited, removed } = this.unspoken;
+    this.unspoken = { added: 0, edited: 0, removed: 0 };
+    const parts = [
+      added && newPosts(added),
+      edited && `${posts(edited)} edited`,
+      removed && `${posts(removed)} removed`,
+    ];
+    return parts.filter(Boolean).join(", ");
   }
 
   seen() {
@@ -114,4 +123,8 @@ export class Unread {
 
 function newPosts(count) {
   return `${count} new ${count === 1 ? "post" : "posts"}`;
+}
+
+function posts(count) {
+  return `${count} ${count === 1 ? "post" : "posts"}`;
 }

@@ -33,8 +33,15 @@ export function showTime(time) {
   time.title = absolute.format(ms);
 }
 
+/* When a post was edited, in the title of the mark that says so. */
+export function showMoment(mark) {
+  const ms = Date.parse(mark.dataset.at);
+  if (!Number.isNaN(ms)) mark.title = `Edited ${absolute.format(ms)}`;
+}
+
 export function showTimes(root = document) {
   root.querySelectorAll("time[datetime]").forEach(showTime);
+  root.querySelectorAll(".edited[data-at]").forEach(showMoment);
 }
 
 showTimes();

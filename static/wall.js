@@ -1,9 +1,10 @@
 /* The wall in a browser: puts the parts together. Without this script the page still works. The
  * stream is read by Rowcast's own script, which the page loads before this one. */
 
+import { Changes } from "./changes.js";
 import { Form } from "./form.js";
 import { Posts } from "./posts.js";
-import { Chip, speaker, Unread } from "./status.js";
+import { Chip, News, speaker } from "./status.js";
 import { setServerTime, showTimes } from "./times.js";
 
 const { rowcast } = globalThis;
@@ -70,7 +71,7 @@ function installOlder() {
 
 function installLive() {
   const speak = speaker(at("status"));
-  const unread = new Unread({ pill: at("pill"), feed, speak });
+  const news = new News({ pill: at("pill"), feed, speak });
   const chip = new Chip(at("chip"), speak);
   const form = new Form({
     form: at("compose"),
@@ -79,24 +80,38 @@ function installLive() {
     onTaken(row) {
       if (!posts.has(row.id)) own.add(String(row.id));
       since?.add(String(row.id));
-      posts.add(row); // the stream brings it as well; by its id it shows once
+      posts.put(row); // the stream brings it as well; by its id it shows once
       posts.flush();
+      changes.wrote(row);
     },
+  });
+  const changes = new Changes({
+    feed,
+    posts,
+    speak,
+    controls: at("controls-template"),
+    editor: at("editor-template"),
+    longest: form.longest,
+    changeableMs: Number(feed.dataset.changeable) * 1000,
   });
   const own = new Set(); // ids of what this page posted: no news to who wrote it
 
-  posts.onInserted = (rows, top) => {
-    at("empty").classList.add("none");
-    const news = rows.filter((row) => !own.delete(String(row.id))).length;
-    if (news) unread.add(news, top);
+  posts.onChanged = ({ added, edited, removed }, top) => {
+    at("empty").classList.toggle("none", posts.size > 0 || Boolean(posts.older));
+    const others = added.filter((row) => !own.delete(String(row.id)));
+    news.add({ added: others.length, edited: edited.length, removed: removed.length }, top);
   };
   /* Since a reset: the ids that came, until the page has been read again. */
   let since = null;
   let reading = false;
   function receive(row) {
     since?.add(String(row.id));
-    if (form.echo(row)) own.add(String(row.id));
-    posts.add(row);
+    if (!posts.has(row.id) && form.echo(row)) own.add(String(row.id));
+    posts.put(row);
+  }
+  function forget(key) {
+    since?.delete(String(key.id));
+    posts.remove(key.id);
   }
   async function reload() {
     since = new Set(); // what came before may be gone
@@ -104,6 +119,7 @@ function installLive() {
     reading = true;
     while (since) {
       const mine = since;
+      posts.gone.clear();
       const page = await load(home).catch(() => null);
       if (page && mine === since) {
         posts.flush();
@@ -123,6 +139,7 @@ function installLive() {
     silenceMs: Number(feed.dataset.heartbeat) * 1000 * SILENT_HEARTBEATS,
     onRow: receive,
     onUnreadable: (row) => receive({ ...row, unreadable: true }),
+    onDelete: forget,
     onReset: reload,
     onState(state) {
       chip.show(state);

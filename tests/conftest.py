@@ -6,16 +6,19 @@ This process is not monkey-patched: what needs gevent's patches runs in a real g
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.harness import sql
 from tests.harness.chromium import running_chromium
 from tests.harness.exercised import Exercised
 from tests.harness.groups import ByGroup, long_first
@@ -24,12 +27,19 @@ from tests.harness.leaks import LeakCheck
 from tests.harness.mariadb import METADATA_LOCKS, MariaDB
 from tests.harness.pgbouncer import PgBouncer, PoolMode
 from tests.harness.postgres import Postgres
-from tests.harness.process import PartMissing
+from tests.harness.process import PartMissing, run
 from tests.harness.sse import Stream
 
 EXERCISED = Exercised()
 LEAKS = LeakCheck()
 DATABASES = ("sqlite", "postgresql", "mariadb")
+SQLITE_PROGRAM = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute(sys.argv[2])
+connection.commit()
+connection.close()
+"""
 
 # A busy machine takes as long for an example as it likes, and for making one up.
 hypothesis.settings.register_profile(
@@ -206,6 +216,36 @@ def start_pgbouncer(postgres_server: Postgres) -> Iterator[Callable[..., PgBounc
             return pooler
 
         yield start
+
+
+@pytest.fixture
+def server_of(running_servers: list[Postgres | MariaDB]) -> Callable[[str], Postgres | MariaDB]:
+    """server_of(url): the database server that a url leads to."""
+
+    def find(url: str) -> Postgres | MariaDB:
+        return next(one for one in running_servers if one.port == urlsplit(url).port)
+
+    return find
+
+
+@pytest.fixture
+def other_program(
+    server_of: Callable[[str], Postgres | MariaDB],
+) -> Callable[[str, str], None]:
+    """other_program(url, statement): executes it with the client program of the database."""
+
+    def execute(url: str, statement: str) -> None:
+        if sql.dialect_of(url) == "sqlite":
+            run([sys.executable, "-c", SQLITE_PROGRAM, sql.sqlite_path(url), statement])
+            return
+        server = server_of(url)
+        if isinstance(server, Postgres):
+            run([server.psql, "-X", "-d", url, "-c", statement])
+        else:
+            address = ["-h", "127.0.0.1", "-P", str(server.port), "-u", "root"]
+            run([server.client, "--no-defaults", *address, Path(url).name, "-e", statement])
+
+    return execute
 
 
 @pytest.fixture

@@ -13,13 +13,16 @@ from flask import Flask
 from models import Post
 from models.post import create_tables
 from poller import Database, Notifier
-from wall import errors, posts, security
-from wall.rate import limited_posts
+from wall import changes, errors, posts, rate, security
+from wall.current import Wall
+from wall.moderation import Moderation
 from wall.secret import read_or_make
 from wall.settings import PROJECT, WallSettings
 
 __all__ = ["create_app"]
 
+# Of a post, to everybody: what its page shows, and nothing else.
+SHOWN = ["id", "author", "body", "created_at", "via", "edited_at", "version"]
 HUES = 12  # colours of the authors' discs; as many as in static/wall.css
 
 
@@ -38,19 +41,34 @@ def create_app(settings: WallSettings | None = None) -> Flask:
     app.secret_key = settings.secret_key or read_or_make(settings.folder() / "secret_key")
     app.add_template_filter(hue)
     app.add_template_filter(iso)
+    app.add_template_filter(way)
     security.install(app, settings)
     errors.install(app)
 
     database = Database(settings.database(), query_timeout_s=settings.query_timeout_s)
     notifier = Notifier()
-    columns = ["id", "author", "body", "created_at"]
-    notifier.watch(Post, columns=columns, authorize="public", prepare=create_tables)
+    watch_posts(notifier)
     notifier.init_app(app, database=database, settings=settings, default_feed="posts")
 
-    count_post = limited_posts(settings.post_rate)
-    app.extensions["wall"] = posts.Wall(database, notifier, settings, count_post)
+    moderation = Moderation(settings.moderator_token, app.secret_key, rate.guesses())
+    app.extensions["wall"] = Wall(
+        database, notifier, settings, rate.posts(settings.post_rate), moderation
+    )
     app.register_blueprint(posts.blueprint)
+    app.register_blueprint(changes.blueprint)
     return app
+
+
+def watch_posts(notifier: Notifier) -> None:
+    """The feed of the wall: posts as they are now, and which were removed."""
+    notifier.watch(
+        Post,
+        columns=SHOWN,
+        authorize="public",
+        version="version",
+        deleted="deleted_at",
+        prepare=create_tables,
+    )
 
 
 def hue(author: str) -> int:
@@ -61,3 +79,9 @@ def hue(author: str) -> int:
 def iso(moment: datetime) -> str:
     """As <time datetime> and JSON have it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def way(via: str | None) -> str:
+    """The badge: by which way a post came, if not by the form. static/posts.js says the same."""
+    names = {None: "", "": "", "form": "", "sql": "via SQL", "api": "via API"}
+    return names.get(via, f"via {via}")

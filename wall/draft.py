@@ -1,10 +1,12 @@
-"""`Draft`: what somebody sent, from the form or as JSON, and the check before it is kept.
+"""`Draft` and `Change`: what somebody sent, by a form or as JSON, and the check before it is kept.
 
 Two steps on purpose: a draft that was read can be given back with the text kept, whatever then
 turns out to be wrong with it.
 """
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import gevent
 import msgspec
@@ -18,6 +20,7 @@ from wall.security import LARGEST_BODY_BYTES
 
 # The server reads a body for as long as it takes. At 64 KiB this is slower than any modem.
 BODY_DEADLINE_S = 10.0
+T = TypeVar("T")
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -28,10 +31,32 @@ class Draft(msgspec.Struct):
     body: str = ""
 
 
+class Change(msgspec.Struct):
+    """What a program wants of a post: another text, or that it is hidden or shown."""
+
+    body: str | msgspec.UnsetType = msgspec.UNSET
+    hidden: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 def read_draft() -> Draft:
     """The draft in the current request. Raises Refused(400, 408, 413, 415 or 422)."""
-    body = _whole_body()
-    return _sent_json(body) if request.is_json else _sent_form()
+    body = read_whole()
+    if not request.is_json:
+        return Draft(request.form.get("author", ""), request.form.get("body", ""))
+    example = '{"author": "Ada", "body": "Hello"}'
+    return _sent_json(body, Draft, f"Send an object like {example}, with text in both.")
+
+
+def read_change() -> Change:
+    """The change in the current request, as JSON. Raises Refused(400, 408, 413, 415 or 422)."""
+    body = read_whole()
+    if not request.is_json:
+        raise Refused(415, "Send JSON with the content type application/json.")
+    said = 'Send {"body": "Hello"} or {"hidden": true}, one of the two.'
+    change = _sent_json(body, Change, said)
+    if (change.body is msgspec.UNSET) == (change.hidden is msgspec.UNSET):
+        raise Refused(422, said)
+    return change
 
 
 def checked(draft: Draft) -> tuple[str, str]:
@@ -40,16 +65,28 @@ def checked(draft: Draft) -> tuple[str, str]:
         author=_far_too_long(draft.author, AUTHOR_LENGTH),
         body=_far_too_long(draft.body, BODY_LENGTH),
     )
-    try:
-        author, body = text.clean_line(draft.author), text.clean_text(draft.body)
-    except text.UnstorableTextError:
-        message = "There are characters in this text that cannot be kept: NUL, or half an emoji."
-        raise Refused(400, message) from None
+    author, body = _cleaned(draft)
     _refuse(
         author=_problem(author, "Who are you? A name is needed.", AUTHOR_LENGTH),
         body=_problem(body, "There is nothing to post yet.", BODY_LENGTH),
     )
     return author, body
+
+
+def checked_body(written: str) -> str:
+    """The body alone, as it is kept. Raises as `checked()`."""
+    _refuse(body=_far_too_long(written, BODY_LENGTH))
+    _, body = _cleaned(Draft(body=written))
+    _refuse(body=_problem(body, "There is no text left. To remove a post, delete it.", BODY_LENGTH))
+    return body
+
+
+def _cleaned(draft: Draft) -> tuple[str, str]:
+    try:
+        return text.clean_line(draft.author), text.clean_text(draft.body)
+    except text.UnstorableTextError:
+        message = "There are characters in this text that cannot be kept: NUL, or half an emoji."
+        raise Refused(400, message) from None
 
 
 def _refuse(**problems: str | None) -> None:
@@ -74,10 +111,10 @@ def _too_many(written: str, longest: int) -> str:
     return f"{over:,} character{'s' if over > 1 else ''} too many; {longest:,} fit."
 
 
-def _whole_body() -> bytes:
-    """What was sent. Raises Refused(400, 408), and 413 also where the length was not told
-    beforehand: Werkzeug then stops reading at the limit, but hands out what it has as if it were
-    all."""
+def read_whole() -> bytes:
+    """What was sent, as a form or JSON. Raises Refused(400, 408, 415), and 413 also where the
+    length was not told beforehand: Werkzeug then stops reading at the limit, but hands out what it
+    has as if it were all."""
     try:
         with gevent.Timeout(BODY_DEADLINE_S, Refused(408)):
             body = request.get_data()
@@ -87,20 +124,15 @@ def _whole_body() -> bytes:
         raise Refused(400, "Your post did not arrive whole. Please send it again.") from None
     if request.content_length is None and len(body) >= LARGEST_BODY_BYTES:
         raise Refused(413)
+    if not request.is_json and request.mimetype not in FORM_TYPES:
+        raise Refused(415)
     return body
 
 
-def _sent_form() -> Draft:
-    if request.mimetype not in FORM_TYPES:
-        raise Refused(415)
-    return Draft(request.form.get("author", ""), request.form.get("body", ""))
-
-
-def _sent_json(body: bytes) -> Draft:
+def _sent_json(body: bytes, kind: type[T], otherwise: str) -> T:
     try:
-        return msgspec.json.decode(body, type=Draft)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError:
-        message = 'Send an object like {"author": "Ada", "body": "Hello"}, with text in both.'
-        raise Refused(422, message) from None
+        raise Refused(422, otherwise) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused(400, "This is no JSON that could be read.") from None

@@ -99,6 +99,12 @@ def refuse_cross_site() -> None:
         raise Refused(403, "Posts are taken from the wall's own page only.")
 
 
+def from_browser() -> bool:
+    """Whether a page asks, which can only be ours (see above), and not a program."""
+    by_form = not request.is_json
+    return by_form or not {"Sec-Fetch-Site", "Origin"}.isdisjoint(request.headers.keys())
+
+
 def _host_of(origin: str) -> str:
     try:
         return urlsplit(origin).netloc

@@ -93,8 +93,15 @@ class WallSettings(Settings):
     post_rate: Annotated[str, AfterValidator(_rate)] = Field(
         "30 per minute",
         validation_alias="ROWCAST_POST_RATE",
-        description="Posts taken from one client address (IPv6: one /64) by each worker; kept in "
-        "the worker's memory, so n workers take up to n times as many.",
+        description="Posts, and changes of posts, taken from one client address (IPv6: one /64) by "
+        "each worker; kept in the worker's memory, so n workers take up to n times as many.",
+    )
+    moderator_token: str | None = Field(
+        None,
+        validation_alias="WALL_MODERATOR_TOKEN",
+        min_length=SHORTEST_SECRET,
+        description="Whoever has it may hide posts: at `/moderator`, or by `PATCH /posts/ID` with "
+        "`Authorization: Bearer`. Unset: nobody may. Another one signs every moderator out.",
     )
 
     def folder(self) -> Path:

@@ -14,6 +14,7 @@ How long an answer may be kept, see `serving/long_poll.py` for why:
 | rows of the tip, none, a reset | for a second |
 | full, from the beginning (`after=0`) | for a second: the history could be another one by then |
 | any of a feed with `replay=` | for a second: it could be too old by then |
+| any of a feed whose rows change | for a second: what was removed must not be had from a cache |
 | where nobody can tell yet, an error | not at all |
 | of a feed that is not public | not at all: the next user of this browser may be another one |
 """

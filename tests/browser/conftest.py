@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.harness.gunicorn import Gunicorn
+from tests.harness.gunicorn import WALL, Gunicorn
 from tests.harness.process import wait_until
 from tests.harness.sql import execute, insert_posts
 
@@ -53,7 +53,7 @@ def wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wall]:
     """One wall for all tests of a module, on two workers; what is on it is nobody's business."""
     folder = tmp_path_factory.mktemp("wall")
     url = f"sqlite:///{folder / 'rowcast.sqlite3'}"
-    with Gunicorn(folder, {"DATABASE_URL": url, **FAST}, workers=2) as server:
+    with Gunicorn(folder, {"DATABASE_URL": url, **FAST}, workers=2, app=WALL) as server:
         yield Wall(server.wait_ready(), url)
 
 
@@ -63,7 +63,7 @@ def start_wall(start_gunicorn: Callable[..., Gunicorn], tmp_path: Path) -> Calla
 
     def start(*, ready: bool = True, **env: str) -> Wall:
         url = env.pop("DATABASE_URL", f"sqlite:///{tmp_path / 'rowcast.sqlite3'}")
-        server = start_gunicorn({"DATABASE_URL": url, **FAST, **env})
+        server = start_gunicorn({"DATABASE_URL": url, **FAST, **env}, app=WALL)
         return Wall(server.wait_ready() if ready else server, url)
 
     return start

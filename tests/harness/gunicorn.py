@@ -1,5 +1,7 @@
 """The wall on a real gunicorn, started as a user would start it, in a process group of its own.
 
+Its feed is one of new rows, unless the test names the wall itself: see `inserts.py`.
+
 Settings come only from `env`; the database and the key are always given, so that no test reads
 those a developer has under `instance/`.
 """
@@ -20,6 +22,7 @@ from tests.harness.process import Child, has_ended, wait_until
 from tests.harness.sse import Stream
 
 PROJECT = Path(__file__).resolve().parents[2]
+INSERTS, WALL = "tests.harness.inserts:app", "app:app"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
 # A server that waits for its open streams at the end now waits for longer than any test does.
@@ -52,7 +55,7 @@ class Gunicorn:
         project: Path = PROJECT,
         port: int = 0,
         open_files: int | None = None,
-        app: str = "app:app",
+        app: str = INSERTS,
     ) -> None:
         self.port = port or free_port()
         self.workers = workers

@@ -1,30 +1,15 @@
 """Fixtures of the end-to-end tests: a wall that is ready, and other programs at its database."""
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
-from tests.harness.mariadb import MariaDB
-from tests.harness.postgres import Postgres
-from tests.harness.process import run
 from tests.serving.helpers import PATHS
 from tests.serving.watch import Site
 
 Wall = Callable[..., Gunicorn]
-
-SQLITE_PROGRAM = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1])
-connection.execute(sys.argv[2])
-connection.commit()
-connection.close()
-"""
 
 
 @pytest.fixture
@@ -79,33 +64,3 @@ def any_wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
     folder = tmp_path_factory.mktemp("any-wall")
     with Gunicorn(folder, {}) as server:
         yield server.wait_ready()
-
-
-@pytest.fixture
-def server_of(running_servers: list[Postgres | MariaDB]) -> Callable[[str], Postgres | MariaDB]:
-    """server_of(url): the database server that a url leads to."""
-
-    def find(url: str) -> Postgres | MariaDB:
-        return next(one for one in running_servers if one.port == urlsplit(url).port)
-
-    return find
-
-
-@pytest.fixture
-def other_program(
-    server_of: Callable[[str], Postgres | MariaDB],
-) -> Callable[[str, str], None]:
-    """other_program(url, statement): executes it with the client program of the database."""
-
-    def execute(url: str, statement: str) -> None:
-        if sql.dialect_of(url) == "sqlite":
-            run([sys.executable, "-c", SQLITE_PROGRAM, sql.sqlite_path(url), statement])
-            return
-        server = server_of(url)
-        if isinstance(server, Postgres):
-            run([server.psql, "-X", "-d", url, "-c", statement])
-        else:
-            address = ["-h", "127.0.0.1", "-P", str(server.port), "-u", "root"]
-            run([server.client, "--no-defaults", *address, Path(url).name, "-e", statement])
-
-    return execute

@@ -142,6 +142,8 @@ def test_recreated_mariadb_table_with_more_rows_is_a_reset(
     stream = stream_of_old_rows(wall, open_stream, mariadb_url)
     wait_until(lambda: second_is_over(mariadb_url), NOTICED_S, "the second of its creation")
     sql.execute(mariadb_url, "CREATE TABLE successor LIKE posts")
+    # Triggers are not copied, and no version is looked at here.
+    sql.execute(mariadb_url, "DROP INDEX posts_version_key ON successor")
     sql.execute(mariadb_url, "INSERT INTO successor (author, body) VALUES ('a', 'new')")
     for _ in range(3):
         again = "INSERT INTO successor (author, body) SELECT author, body FROM successor"

@@ -98,7 +98,7 @@ def test_posts_are_rendered_once_for_all_visitors(make_app: App) -> None:
 
     app.jinja_env.filters["hue"] = noted
     one, other = app.test_client(), app.test_client()
-    one.post("/posts", json={"author": "Ada", "body": "Hello"})
+    app.test_client().post("/posts", json={"author": "Ada", "body": "Hello"})
     first, second = one.get("/").text, other.get("/").text
     assert rendered == ["Ada"]
     token = 'name="csrf_token" value="'
