@@ -32,6 +32,11 @@ class Wall:
     def url(self) -> str:
         return self.server.url
 
+    @property
+    def blank(self) -> str:
+        """A page that may load scripts of the server, and has none."""
+        return f"{self.url}/nothing-here"
+
     def insert(self, *bodies: str, author: str = "outside") -> None:
         insert_posts(self.database_url, bodies, author=author)
 

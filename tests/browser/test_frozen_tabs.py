@@ -42,7 +42,7 @@ class Tabs:
         self.all = [self._open() for _ in range(TABS)]
 
     def _open(self) -> UndrivenTab:
-        tab = self._browser.new_tab(f"{self.wall.url}/healthz")
+        tab = self._browser.new_tab(self.wall.blank)
         tab.evaluate(START.format(ours=self._ours))
         self._browser.until(lambda: tab.evaluate("source.state.name") == "live")
         return tab

@@ -31,7 +31,7 @@ def any_page(chromium: Browser, wall: Wall) -> Iterator[Page]:
     """One for all tests here: the parser keeps nothing between them."""
     context = chromium.new_context()
     page = context.new_page()
-    page.goto(wall.url + "/healthz")
+    page.goto(wall.blank)
     yield page
     context.close()
 

@@ -34,7 +34,7 @@ def test_a_page_from_the_back_forward_cache_goes_on(
     page.goto(wall.url)
     live(page)
     page.evaluate("window.kept = true")
-    page.goto(wall.url + "/healthz")
+    page.goto(wall.blank)
     streams = "rowcast_streams_open"
     wait_until(lambda: wall.server.metric(streams) == 0, BOUND_S, "its connection has ended")
     wall.insert("while it was put aside")

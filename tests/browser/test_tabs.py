@@ -90,7 +90,7 @@ class Tabs:
         self._ours = f"test {next(numbers)}:"
 
     def open(self, how_many: int, start_at: str = "", silence_ms: int = LONG_MS) -> list[Tab]:
-        url, options = f"{self.wall.url}/healthz", (start_at, self._ours, silence_ms)
+        url, options = self.wall.blank, (start_at, self._ours, silence_ms)
         new = [Tab(self._context, url, *options) for _ in range(how_many)]
         self.all += new
         return new
@@ -307,7 +307,7 @@ def test_without_locks_each_tab_has_a_connection(wall: Wall, chromium: Browser) 
 def test_with_headers_of_its_own_a_tab_has_a_connection(wall: Wall, page: Page) -> None:
     """Another login may see other rows."""
     asked = answer_stream(page, **stream_of("retry: 60000\n", "event: live\ndata: {}\n\n"))
-    page.goto(f"{wall.url}/healthz")
+    page.goto(wall.blank)
     page.evaluate(
         """async () => {
             const { rowcast } = await import("/rowcast.mjs");
