@@ -54,11 +54,15 @@ class Wall:
 
 
 @pytest.fixture(scope="module")
-def wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wall]:
-    """One wall for all tests of a module, on two workers; what is on it is nobody's business."""
+def wall(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Wall]:
+    """One wall for all tests of a module, on two workers; what is on it is nobody's business. A
+    module whose `APP` is `INSERTS` has a feed of new posts."""
+    app = getattr(request.module, "APP", WALL)
     folder = tmp_path_factory.mktemp("wall")
     url = f"sqlite:///{folder / 'rowcast.sqlite3'}"
-    with Gunicorn(folder, {"DATABASE_URL": url, **FAST}, workers=2, app=WALL) as server:
+    with Gunicorn(folder, {"DATABASE_URL": url, **FAST}, workers=2, app=app) as server:
         yield Wall(server.wait_ready(), url)
 
 

@@ -10,9 +10,12 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import Wall
 from tests.browser.undriven import Undriven, UndrivenTab
+from tests.harness.gunicorn import INSERTS
 from tests.harness.process import wait_until
 
 pytestmark = pytest.mark.browser
+
+APP = INSERTS  # a tab from now on begins where the others are; of changes: test_tabs_changes.py
 
 TABS = 8
 SOON_S = 60.0

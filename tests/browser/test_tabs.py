@@ -13,9 +13,12 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Page, Request
 
 from tests.browser.conftest import Wall, answer_stream, stream_of, until
+from tests.harness.gunicorn import INSERTS
 from tests.harness.process import wait_until
 
 pytestmark = pytest.mark.browser
+
+APP = INSERTS  # a tab from now on begins where the others are; of changes: test_tabs_changes.py
 
 TABS = 8
 SOON_S = 60.0
