@@ -4,6 +4,7 @@ Most of what is tested with a wall around it is true of any feed, and told most 
 are only inserted. The wall's own feed is by version: `app:app`.
 """
 
+from flask import Flask
 from sqlalchemy import inspect
 
 import wall
@@ -22,5 +23,14 @@ def create_if_missing(database: Database) -> None:
         create_tables(database)
 
 
-wall.watch_posts = watch_posts
-app = wall.create_app()
+def create_app() -> Flask:
+    wall.watch_posts = watch_posts
+    return wall.create_app()
+
+
+def __getattr__(name: str) -> Flask:
+    """`app` is made when gunicorn asks for it, as that of app.py."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["app"] = app = create_app()
+    return app

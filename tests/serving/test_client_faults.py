@@ -40,7 +40,7 @@ def test_client_gone_without_a_word_is_noticed_before_any_write(
 def test_client_that_never_reads_is_dropped_and_harms_nobody(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:
-    wall = start_wall(sqlite_url, {"ROWCAST_WRITE_DEADLINE": "1"})
+    wall = start_wall(sqlite_url, {"ROWCAST_WRITE_DEADLINE": "5"})
     sql.insert_posts(sqlite_url, [HEAVY_BODY] * HEAVY_ROWS)
     wait_caught_up(wall, open_stream, HEAVY_ROWS)
     stuck = open_stream(wall.stream_url, "0", receive_buffer_bytes=4_096)
@@ -49,7 +49,7 @@ def test_client_that_never_reads_is_dropped_and_harms_nobody(
     for number in range(5):
         wall.post(str(number))
         reader.wait_for_body(str(number))
-    wait_until(lambda: wall.metric("rowcast_streams_open") == 1, 30, "the stuck one dropped")
+    wait_until(lambda: wall.metric("rowcast_streams_open") == 1, 60, "the stuck one dropped")
     wall.post("after the drop")
     reader.wait_for_body("after the drop")
     stuck.wait_for_end(30)

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from poller.delivery import backfill
-from poller.delivery.backfill import Backfill
+from poller.delivery import table_rows
+from poller.delivery.table_rows import TableRows
 from poller.reading.dialects import postgresql
 from poller.reading.dialects.facts import NOT_TOLD
 from poller.reading.fence import HolderFence, HoldersSeen
@@ -80,13 +80,13 @@ class _Everything(frozenset[str]):
 
 def history_unread_in_pages() -> None:
     def make(begin: Any) -> Any:
-        def made(self: Backfill, feed: str, read_page: Any, batch_rows: int, _: Any) -> None:
-            begin(self, feed, read_page, batch_rows, _Everything)
+        def made(self: TableRows, feed: str, read_page: Any, _: Any, filters: Any) -> None:
+            begin(self, feed, read_page, _Everything, filters)
 
         return made
 
-    patch(Backfill, "__init__", make)
-    patch(backfill, "_began_again", lambda _: lambda *_found: False)
+    patch(TableRows, "__init__", make)
+    patch(table_rows, "_began_again", lambda _: lambda *_found: False)
 
 
 def epoch_without_salt() -> None:

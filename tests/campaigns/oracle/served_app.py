@@ -1,4 +1,4 @@
-"""`gunicorn tests.campaigns.oracle.served_app:app`: the wall, as a test wants to have it.
+"""`gunicorn …oracle.served_app:app`: the wall with a feed of new posts, as a test wants it.
 
 The environment says what is planted: `MUTANT` names a mistake, `OBSERVED_IN` the folder for the
 journals of the workers. `/stop-and-start?pause=S` stops the polling of the worker that answers, for
@@ -14,7 +14,7 @@ from flask import Flask, request
 from poller.web.current import service_of
 from tests.campaigns.oracle import observer
 from tests.campaigns.oracle.mutants import MUTANTS, VARIABLE
-from wall import create_app
+from tests.harness.inserts import create_app
 
 
 def stop_and_start() -> str:

@@ -316,7 +316,9 @@ def test_on_mariadb_a_look_that_fails_leaves_its_level_to_nobody(
     sql.execute(mariadb_url, MARIADB_TABLE)
     notes = watch(mariadb_url)
     as_before = notes.database.read(lambda c: ground_of(c, sa.Table("notes", sa.MetaData()), "id"))
-    monkeypatch.setattr("poller.reading.dialects.mysql_fences.ground_of", lambda *_: as_before)
+    monkeypatch.setattr(
+        "poller.reading.dialects.mysql_fences.ground_of", lambda *_, **__: as_before
+    )
     sql.execute(mariadb_url, "RENAME TABLE notes TO away")
     with pytest.raises(DBAPIError):
         notes.look((1, 3))
