@@ -10,10 +10,10 @@ export type State =
   | { name: "catching-up" | "live"; clockAheadMs: number }
   | { name: "waiting" | "offline"; until: number };
 
-/** A row of which only the id could be read. */
+/** A row of which only the columns of the key could be read. */
 export interface Unreadable {
-  id: number | string;
   reason: string;
+  [column: string]: unknown;
 }
 
 export interface Options<Row> {

@@ -28,7 +28,7 @@ ROUTE: Mapping[str, Any] = {
 }
 # What clients that are no EventSource send; a preflight may ask for others.
 USUAL_HEADERS = ("Authorization", "Cache-Control", "Last-Event-ID")
-EXPOSED_HEADERS = "Link, Retry-After"
+EXPOSED_HEADERS = "Date, Link, Retry-After"
 PREFLIGHT_KEPT_S = 600
 MOST_ASKED = 20  # headers of one preflight
 

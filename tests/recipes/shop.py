@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from flask import Flask, Response, render_template_string, send_from_directory
+from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
 from poller import Notifier
 
@@ -15,12 +16,29 @@ LIST = """
 <ul>{% for customer, total in orders %}<li>{{ customer }}: {{ total }}</li>{% endfor %}</ul>
 """
 
+ORDERS = Table(
+    "orders",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("customer", String),
+    Column("total", Integer),
+    Column("deleted_at", String),
+)
+OPEN = select(ORDERS.c.id, ORDERS.c.customer, ORDERS.c.total).where(ORDERS.c.deleted_at.is_(None))
+
 notifier = Notifier()
 notifier.watch(
     "orders",
     columns=["id", "customer", "total"],
     version="version",
     deleted="deleted_at",
+    authorize="public",
+)
+notifier.watch(
+    OPEN.order_by(ORDERS.c.total.desc().nulls_last()),
+    name="largest",
+    key="id",
+    window=200,
     authorize="public",
 )
 app = Flask(__name__, static_folder=PAGES / "static")

@@ -20,7 +20,7 @@ const options: Options<Order> = {
   onDelete: ({ id }) => id?.toFixed(),
   onClear: () => undefined,
   onReset: (reason) => reason.length,
-  onUnreadable: ({ id, reason }) => `${id} ${reason}`,
+  onUnreadable: ({ id, reason }) => `${id} ${reason.length}`,
   onState(state) {
     states.push(state);
     if (state.name === "waiting" || state.name === "offline") new Date(state.until);

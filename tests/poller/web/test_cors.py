@@ -35,7 +35,7 @@ def test_a_listed_page_may_read_and_send_its_cookies(make_rooms: Make) -> None:
         assert answer.status_code == 200
         assert answer.headers["Access-Control-Allow-Origin"] == SHOP
         assert answer.headers["Access-Control-Allow-Credentials"] == "true"
-        assert answer.headers["Access-Control-Expose-Headers"] == "Link, Retry-After"
+        assert answer.headers["Access-Control-Expose-Headers"] == "Date, Link, Retry-After"
         assert "Origin" in answer.vary
         assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 

@@ -22,12 +22,17 @@ CHANGES = 60
 LIST = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
 <style>#box { height: 200px; overflow-y: auto } li { height: 30px }</style>
 <div id="box"><ul id="list"></ul></div>
-<row-cast src="/stream/orders" from="0" target="#list" order-by="total desc" limit="1000">
+<row-cast FEED target="#list" order-by="total desc">
   <template>
     <li><b data-field="customer"></b> <i data-field="total"></i> <button>ok</button></li>
   </template>
 </row-cast>
 <script src="/rowcast.js"></script>"""
+FEEDS = {
+    "version": 'src="/stream/orders" from="0"',
+    "window": 'src="/stream/largest"',
+    "window-from-0": 'src="/stream/largest" from="0"',
+}
 ALL = """SELECT customer || ' ' || total FROM orders WHERE deleted_at IS NULL
     ORDER BY total DESC, id DESC"""
 SHOWN = "[...document.querySelectorAll('#list li')].map((li) => li.innerText.replace(' ok', ''))"
@@ -35,6 +40,9 @@ SHOWN = "[...document.querySelectorAll('#list li')].map((li) => li.innerText.rep
 
 class Store(Shop):
     """The shop, and what its table says."""
+
+    def remove_all(self) -> None:
+        self._execute("UPDATE orders SET deleted_at = CURRENT_TIMESTAMP WHERE deleted_at IS NULL")
 
     def shown(self) -> list[str]:
         """What a page is to show of it."""
@@ -47,13 +55,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """On two workers, so that pages do not all ask the same one."""
     folder = tmp_path_factory.mktemp("versions")
     (folder / "pages").mkdir()
-    (folder / "pages" / "list.html").write_text(LIST, encoding="utf-8")
+    for name, feed in FEEDS.items():
+        page = LIST.replace("FEED", feed)
+        (folder / "pages" / f"{name}.html").write_text(page, encoding="utf-8")
     database = folder / "shop.sqlite3"
     create(database)
     env = {
         "DATABASE_URL": f"sqlite:///{database}",
         "RECIPES": str(folder / "pages"),
         "ROWCAST_IDLE_INTERVAL": "0.1",
+        "ROWCAST_WINDOW_INTERVAL": "0.2",
         "ROWCAST_RETRY": "200",
         "ROWCAST_POST_RATE": "",  # the wall's
     }
@@ -61,14 +72,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield Store(gunicorn.wait_ready(), database)
 
 
-@pytest.fixture
-def opened(chromium: Browser, server: Store) -> Iterator[Callable[[], Page]]:
-    """opened(): a tab of one browser. The first has the connection."""
+@pytest.fixture(params=FEEDS)
+def opened(
+    request: pytest.FixtureRequest, chromium: Browser, server: Store
+) -> Iterator[Callable[[], Page]]:
+    """opened(): a tab of one browser, over an empty list. The first has the connection."""
+    server.remove_all()
     context = chromium.new_context()
 
     def open_tab() -> Page:
         page = context.new_page()
-        page.goto(f"{server.server.url}/list.html")
+        page.goto(f"{server.server.url}/{request.param}.html")
         return page
 
     yield open_tab
