@@ -42,7 +42,7 @@ def test_a_late_row_below_the_shown_posts_waits_for_older_posts(
     start_wall: Callable[..., Wall], open_page: Open
 ) -> None:
     """A worker that has not polled yet owes the page every row it does not show."""
-    wall = start_wall(ROWCAST_IDLE_INTERVAL="3600", ROWCAST_POLL_INTERVAL="3600")
+    wall = start_wall(ROWCAST_IDLE_INTERVAL="3600")
     wall.insert(*(f"post {n}" for n in range(1, 131)))
     page = open_page(wall.url, viewport={"width": 800, "height": 400})
     live(page)
