@@ -190,7 +190,9 @@ class Identity:
             if value is not None and not any(_has(row, name, value) for row in company)
         }
         if not telling:
-            return not shared and len(before.columns) > 1
+            # Where the same columns cannot be read any more, they tell nothing.
+            renamed = before.columns.keys() != now.columns.keys()
+            return not shared and renamed and len(before.columns) > 1
         return not any(_has(now, name, value) for name, value in telling.items())
 
     def _note_time(self, second: int) -> None:

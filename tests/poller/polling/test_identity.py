@@ -207,6 +207,11 @@ def test_an_updated_row_is_compared_as_it_is_from_then_on() -> None:
         assert identity.reset_reason(Reading(OLD, 9, [new]), Cursor.at(7)) == ""
 
 
+def test_a_row_of_which_nothing_but_its_id_can_be_read_is_not_replaced() -> None:
+    large = Row(7, {"id": 7, "text": None}, withheld={"text": "it is too large"})
+    assert not reason(Table(large), large, beyond=[Row(8, {"id": 8, "text": "b"})])
+
+
 def test_late_rows_do_not_take_the_newest_out_of_sight() -> None:
     identity = identity_of(Table(row(50, "other")), row(50, "a"))
     identity.remember(row(i, f"late {i}") for i in range(1, 20))
