@@ -20,6 +20,7 @@ from poller.serving.client import ClientSocket
 from poller.serving.streams import StreamRequest, Streams
 from poller.serving.wsgi_stream import WsgiStream
 from poller.web import admit
+from tests.harness.greenlets import until
 from tests.harness.logged import logged
 from tests.poller.web.rooms import LINES, Rooms
 
@@ -447,3 +448,18 @@ def test_no_cache_keeps_what_is_one_clients_alone(make_rooms: Make) -> None:
     for name, kept in (("notes", "no-store"), ("news", "public, max-age=1")):
         answer = client.get(f"/rows/{name}")
         assert answer.headers["Cache-Control"] == kept
+
+
+def test_views_whose_tags_are_alike_are_told_apart(make_rooms: Make) -> None:
+    """A tag has 31 bits: whoever may choose values finds those that give it somebody else's."""
+    ann, eve = "user10575", "user89865"
+    assert View.of({"author": [ann]}).tag == View.of({"author": [eve]}).tag
+    rooms = make_rooms(lambda asked: Access(filter={"author": asked.headers["Authorization"]}))
+    client = rooms.ready()
+    rooms.insert((7, ann, "ann's"), (7, eve, "eve's"))
+    until(lambda: rooms.feed.log.head == 2, "both rows in the ring")
+    for author in (ann, eve):
+        path, headers = "/rows/notes?after=0", {"Authorization": author}
+        answer = client.get(path, headers=headers).json
+        assert answer is not None
+        assert {row["author"] for row in answer["rows"]} == {author}
