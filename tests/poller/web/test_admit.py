@@ -20,6 +20,7 @@ from poller.serving.client import ClientSocket
 from poller.serving.streams import StreamRequest, Streams
 from poller.serving.wsgi_stream import WsgiStream
 from poller.web import admit
+from tests.harness import sql
 from tests.harness.greenlets import until
 from tests.harness.logged import logged
 from tests.poller.web.rooms import LINES, Rooms
@@ -465,3 +466,22 @@ def test_views_whose_tags_are_alike_are_told_apart(make_rooms: Make) -> None:
         answer = client.get(path, headers=headers).json
         assert answer is not None
         assert {row["author"] for row in answer["rows"]} == {author}
+
+
+def test_a_row_that_cannot_be_read_whole_is_still_its_rooms_alone(make_rooms: Make) -> None:
+    rooms = make_rooms(lambda asked: Access(filter={"room": int(asked.headers["Room"])}))
+    client = rooms.ready()
+    with sql.connect(rooms.url) as connection:
+        connection.execute("INSERT INTO notes (room, body) VALUES (7, CAST(X'FF80' AS TEXT))")
+        connection.execute("INSERT INTO notes (room, author) VALUES (7, CAST(X'FF80' AS TEXT))")
+    rooms.insert((8, None, "of 8"))
+    until(lambda: rooms.feed.log.head == 3, "all rows")
+    found = {
+        room: client.get("/rows/notes?after=0", headers={"Room": room}).get_json()["rows"]
+        for room in ("7", "8")
+    }
+    assert [(row["id"], [*row.get("_withheld", ())]) for row in found["7"]] == [
+        (1, ["body"]),
+        (2, ["author"]),
+    ]
+    assert [row["id"] for row in found["8"]] == [3]
