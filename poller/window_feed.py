@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import gevent
 from gevent.event import Event
 
+from poller.access import signed
 from poller.delivery.view import ALL, View
 from poller.feed import LATE_AFTER_S, LATE_POLLS, UNKNOWN, Feed, explain
 from poller.handlers import Context
@@ -31,7 +33,7 @@ from poller.window.log import WindowLog
 from poller.window.looker import Looker
 from poller.window.picture import slack_of
 from poller.window.subscriber import WindowSubscriber
-from poller.window.token import EMPTY, FROM_THE_BEGINNING, Token
+from poller.window.token import EMPTY, FROM_THE_BEGINNING, Token, secret_of
 from poller.wire import event_id
 from poller.wire.exact import Value
 from poller.wire.row import KeyedRow
@@ -80,6 +82,7 @@ class WindowFeed(Feed):
     source: WindowSource  # type: ignore[assignment]
     poller: Looker  # type: ignore[assignment]
     streams: WindowStreams
+    app: object = None  # whose key makes the digests
 
     def _put_together(self, settings: Settings) -> None:
         watch = self.watch
@@ -91,14 +94,21 @@ class WindowFeed(Feed):
         rows = size + slack_of(size)
         self.source = WindowSource(asked, self.database, settings, rows, watch.prepare)
         self.poller = Looker(
-            self.label, self.source, self.log, size, settings, self._is_listened_to
+            self.label,
+            self.source,
+            self.log,
+            size,
+            settings,
+            self._is_listened_to,
+            secret=lambda: self._secret,
         )
         self.streams = WindowStreams(self.label, self.log, settings, self.problem)
 
     def view(
         self, asked: Mapping[str, Sequence[Value]], shown: Sequence[str] | None = None
     ) -> View:
-        """All rows, with the columns `shown` and the key. Raises ValueError for a filter."""
+        """All rows, with the columns `shown` and the key. Raises ValueError for a filter, and where
+        the ids would tell the other columns."""
         if asked:
             raise ValueError("a feed by window has no filters; give its SELECT a WHERE")
         if shown is None:
@@ -106,7 +116,17 @@ class WindowFeed(Feed):
         query = self.source.query
         if lacking := [name for name in shown if name not in query.names]:
             raise ValueError(f"{lacking[0]} is no column of this feed")
-        return ALL if {*query.names} <= {*shown} else View.of({}, [*query.key, *shown])
+        if {*query.names} <= {*shown}:
+            return ALL
+        if not self._secret:
+            raise ValueError("columns of a window cannot be left out without app.secret_key")
+        return View.of({}, [*query.key, *shown])
+
+    @cached_property
+    def _secret(self) -> bytes:
+        """For the digests in its ids. Empty without a key; then all readers see all columns."""
+        keys = signed.keys_of(getattr(self.app, "config", {}))
+        return secret_of(keys[-1]) if keys else b""
 
     def _is_listened_to(self) -> bool:
         return super()._is_listened_to() or self.streams.read_here
@@ -146,7 +166,7 @@ class WindowFeed(Feed):
             return UNKNOWN
         held: Token = EMPTY
         for one in rows:
-            item, _ = item_of(_as_sent(one, self.source.query))
+            item, _ = item_of(_as_sent(one, self.source.query), self._secret)
             held = held.with_row(item.weight)
         return f"{event_id.prefix(self.log.epoch, view.tag)}.{held}"
 
@@ -197,7 +217,10 @@ def feed_of(
     """The feed of the kind that was asked for. Arguments are those of `Feed`."""
     kind = Feed if watch.window is None else WindowFeed
     given: dict[str, Any] = {} if context is None else {"context": context}
-    return kind(watch, database, settings, label, app, **given)
+    made = kind(watch, database, settings, label, app, **given)
+    if isinstance(made, WindowFeed):
+        made.app = app
+    return made
 
 
 def _as_sent(one: object, shape: Shape) -> KeyedRow:

@@ -100,8 +100,9 @@ def _plain(name: str, value: object) -> object:
 
 
 def keys_of(config: Mapping[str, Any]) -> list[bytes]:
-    """An application's secret keys, the newest last, none if it has none."""
+    """An application's secret keys, the newest last, none if it has none. An empty one, as of an
+    environment variable that is not set, would be everybody's."""
     if not config.get("SECRET_KEY"):
         return []
     keys = [*(config.get("SECRET_KEY_FALLBACKS") or []), config["SECRET_KEY"]]
-    return [key.encode() if isinstance(key, str) else key for key in keys]
+    return [key.encode() if isinstance(key, str) else key for key in keys if key]

@@ -146,8 +146,9 @@ class Place:
         head, view, prefix = self.log.head, self.opened.view, self.prefix
         rows = self.log.rows(self.opened, self.seq, REPLAY_ENTRIES)
         entries = [entry for _, entry in rows]
-        # A seq is that of one row for ever, and of one batch.
-        question = "replay", prefix, self.seq, len(rows), self.held, self.waits_for
+        # A seq is that of one row for ever, and of one batch. The view itself: other views may have
+        # its tag, and so its prefix, and whoever may choose values finds them in seconds.
+        question = "replay", view, prefix, self.seq, len(rows), self.held, self.waits_for
         replayed = self.log.shared(
             question, lambda: replay(view, prefix, self.held, entries, self.waits_for)
         )

@@ -122,7 +122,9 @@ class Columns:
             {name: read.get(name) for name in self.names} | self._nulls,
             withheld={name: lost[name] for name in lost if name in self.names} | self._gone,
             values=tuple(
-                NO_VALUE if one.name in lost else one.held(read[one.name]) for one in self.filters
+                # Each is read alone, to find what the driver cannot read: then it has no others.
+                NO_VALUE if one.name in lost or one.name not in read else one.held(read[one.name])
+                for one in self.filters
             ),
         )
 

@@ -127,9 +127,9 @@ class Streams:
         self._count_in(stream, asked)
         self._listen()
         self._metric_total.inc()
-        self._fanout.add(stream)
-        if stream in self._open:
-            self._tenures.begin(stream, asked.tenure)
+        self._tenures.begin(stream, asked.tenure)
+        if stream in self._open:  # otherwise it was disconnected before it began: no row is for it
+            self._fanout.add(stream)
         return stream
 
     def reader(

@@ -170,13 +170,20 @@ def _view(service: Service, feed: Feed, access: Access) -> tuple[View, asked.Fil
         filter_ = asked.filter_of(feed)
         if (filter_ or access.filter or access.columns is not None) and not feed.described:
             raise NoPlaceError(feed.label, "not-ready")
-        wanted = feed.view(filter_)
     except ValueError as problem:
         _refuse(service, feed, "query", str(problem), status=HTTPStatus.BAD_REQUEST)
     try:
         forced = feed.view(granted.values_of(access.filter), access.columns)
     except ValueError as problem:
         _mistake(service, feed, str(problem))
+    for name in filter_:
+        # Rows chosen by what is not shown would tell it; and so would words on how it is written.
+        if not (feed.shows(name) if forced.shown is None else name in forced.shown):
+            _refuse(service, feed, "query", asked.no_filter(name), status=HTTPStatus.BAD_REQUEST)
+    try:
+        wanted = feed.view(filter_)
+    except ValueError as problem:
+        _refuse(service, feed, "query", str(problem), status=HTTPStatus.BAD_REQUEST)
     return _both(service, feed, forced, wanted), filter_
 
 
@@ -198,9 +205,6 @@ def page_view(feed: Feed, chosen: Mapping[str, Sequence[Any]]) -> View:
 def _both(service: Service, feed: Feed, forced: View, wanted: View) -> View:
     """What is wanted, as far as it is within what is forced."""
     for name, values in wanted.filter.items():
-        # Rows chosen by what is not shown would tell it.
-        if not (feed.shows(name) if forced.shown is None else name in forced.shown):
-            _refuse(service, feed, "query", asked.no_filter(name), status=HTTPStatus.BAD_REQUEST)
         if not {*values} <= {*forced.filter.get(name, values)}:
             _refuse(service, feed, "filter", f"{NOT_YOURS}: {name}")
     try:

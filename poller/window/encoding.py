@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from decimal import Decimal
 from itertools import chain
 from typing import NamedTuple
@@ -29,16 +29,17 @@ class _Known(NamedTuple):
 
 
 class Encoder:
-    """That of one feed by window; `size` is the window's.
+    """That of one feed by window; `size` is the window's, `secret` what its digests are made with.
 
     It keeps what it was given last, to compare with. `==` alone takes 1 for 1.0 and True, and
     Decimal("1.0") for Decimal("1.00"), whose JSON differs: so types are compared, too, and decimals
     as text.
     """
 
-    def __init__(self, feed: str, size: int) -> None:
+    def __init__(self, feed: str, size: int, secret: Callable[[], bytes] = bytes) -> None:
         self._feed = feed
         self._size = size
+        self._secret = secret
         self._losses = Losses(feed)
         self._rows: Sequence[Raw] = ()
         self._kinds: Sequence[type] = ()
@@ -76,14 +77,14 @@ class Encoder:
         return self._picture
 
     def _item(self, found: KeyedRow) -> Item:
-        item, problem = item_of(found)
+        item, problem = item_of(found, self._secret())
         metrics.rows_encoded.labels(self._feed).inc()
         if problem is not None:
             self._losses.report(item.identity.decode(), problem)
         return item
 
 
-def item_of(found: KeyedRow) -> tuple[Item, Problem | None]:
+def item_of(found: KeyedRow, secret: bytes = b"") -> tuple[Item, Problem | None]:
     """A row as an item, and what was wrong with it. The placeholder of a row that could not be read
     is what is sent of it, and so what counts in the digest."""
     identity = _identity(found)
@@ -93,7 +94,7 @@ def item_of(found: KeyedRow) -> tuple[Item, Problem | None]:
         problem: Problem | None = Problem(found.problem, {})
     else:
         lines, problem = row.body(found)
-    return Item(identity, lines, weight(identity, lines)), problem
+    return Item(identity, lines, weight(identity, lines, secret)), problem
 
 
 def _identity(found: KeyedRow) -> bytes:

@@ -35,7 +35,7 @@ class Source(Protocol):
 
 class Looker(Recurring):
     """That of one feed. `listening` says whether anybody listens. `clock` is monotonic, `wall` the
-    time of day, both in seconds."""
+    time of day, both in seconds. `secret` is for the digests, asked once there are rows."""
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Looker(Recurring):
         listening: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        secret: Callable[[], bytes] = bytes,
     ) -> None:
         super().__init__()
         self.name = name
@@ -55,7 +56,7 @@ class Looker(Recurring):
         self._source = source
         self._log = window_log
         window_log.wanted = self.wake
-        self._encoder = Encoder(name, size)
+        self._encoder = Encoder(name, size, secret)
         self._listening = listening
         self._clock = clock
         self._wall = wall

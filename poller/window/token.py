@@ -24,6 +24,7 @@ FORM = "1"  # of the hash: another one makes every client begin anew
 WEIGHT_BYTES = 8  # 4 bits of digest diverged in tests, 8 did not; nothing is gained by fewer
 MODULUS = 1 << (8 * WEIGHT_BYTES)
 EPOCH_BYTES = 4
+SECRET_BYTES = 32
 MAX_CHARS = 64
 
 _ID = re.compile(r"([0-9a-z]{4,16}(?:\.[0-9a-z]{6})?)\.([0-9]{1,7})\.([0-9A-Za-z_-]{11})", re.ASCII)
@@ -50,12 +51,21 @@ class Token(NamedTuple):
 EMPTY = Token(0, 0)
 
 
-def weight(identity: bytes, lines: bytes) -> int:
-    """What a row adds to the digest: its key and all that is sent of it."""
-    hashed = hashlib.blake2b(identity, digest_size=WEIGHT_BYTES)
+def weight(identity: bytes, lines: bytes, secret: bytes = b"") -> int:
+    """What a row adds to the digest: its key and all that is sent of it.
+
+    It is of all columns, and each id tells it, also those who do not see all of them. So it needs a
+    `secret`, alike in all workers: otherwise they would try values until one has this hash.
+    """
+    hashed = hashlib.blake2b(identity, digest_size=WEIGHT_BYTES, key=secret)
     hashed.update(b"\n")
     hashed.update(lines)
     return int.from_bytes(hashed.digest(), "big")
+
+
+def secret_of(key: bytes) -> bytes:
+    """The secret that is made of an application's key, for this alone."""
+    return hashlib.blake2b(key, digest_size=SECRET_BYTES, person=b"rowcast.window").digest()
 
 
 def epoch_of(feed: str, key: Sequence[str]) -> str:

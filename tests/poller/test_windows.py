@@ -9,6 +9,7 @@ from gevent.event import Event
 
 from poller import Access, Notifier, testing
 from poller.reading.description import TableError
+from poller.window.token import EMPTY, weight
 from poller.window_feed import WindowFeed
 from tests.harness import sql
 
@@ -123,6 +124,7 @@ def test_before_it_was_looked_at_a_page_is_told_to_reload(url: str) -> None:
 
 def test_columns_may_be_left_out_in_a_view_with_ids_of_its_own(url: str) -> None:
     app, notifier = app_with(url)
+    app.secret_key = "a key"
     with testing.feed(app, "orders") as feed:
         polled = notifier.feed("orders", app=app)
         assert isinstance(polled, WindowFeed)
@@ -165,6 +167,7 @@ def test_who_may_see_less_gets_less_and_a_forced_filter_is_a_mistake_of_the_appl
         "filter": Access(filter={"total": 10}),
     }
     app, _ = app_with(url, authorize=lambda request: said[request.args.get("x", "columns")])
+    app.secret_key = "a key"
     with testing.feed(app, "orders"):
         client = app.test_client()
         assert client.get("/rows/orders").get_json()["rows"] == [
@@ -176,3 +179,27 @@ def test_who_may_see_less_gets_less_and_a_forced_filter_is_a_mistake_of_the_appl
             400,
             "total is no filter of this feed",
         )
+
+
+def test_ids_do_not_tell_the_columns_that_are_left_out(url: str) -> None:
+    """Whoever sees the key alone tries all totals, and would find the one with this digest."""
+    app, notifier = app_with(url, window=1, authorize=lambda _: Access(columns=["id"]))
+    app.secret_key = "a key"
+    with testing.feed(app, "orders"), app.test_request_context():
+        answer = app.test_client().get("/rows/orders").get_json()
+        assert answer["rows"] == [{"id": "o5"}]
+        said = answer["next"].rpartition(".")[2]
+        tried = {
+            str(EMPTY.with_row(weight(b'{"id":"o5"}', b'data: {"id":"o5","total":%d}\n' % total)))
+            for total in range(100)
+        }
+        assert f"1.{said}" not in tried
+        # The page's own token is one of these, too.
+        token = notifier.page_token("orders", [{"id": "o5", "total": 50}])
+        assert token.rpartition(".")[2] == said
+
+
+def test_without_a_key_no_column_is_left_out(url: str) -> None:
+    app, _ = app_with(url, authorize=lambda _: Access(columns=["id"]))
+    with testing.feed(app, "orders"):
+        assert app.test_client().get("/rows/orders").status_code == 403

@@ -106,6 +106,7 @@ def test_an_old_key_is_believed_and_the_newest_signs() -> None:
         ({}, []),
         ({"SECRET_KEY": None}, []),
         ({"SECRET_KEY": "new"}, [b"new"]),
+        ({"SECRET_KEY": "new", "SECRET_KEY_FALLBACKS": ["", None, b""]}, [b"new"]),
         ({"SECRET_KEY": b"new", "SECRET_KEY_FALLBACKS": None}, [b"new"]),
         (
             {"SECRET_KEY": "new", "SECRET_KEY_FALLBACKS": ["old", b"older"]},

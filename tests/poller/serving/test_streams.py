@@ -26,6 +26,7 @@ from poller.runtime.settings import Settings
 from poller.serving import fanout
 from poller.serving.client import OwnedSocket
 from poller.serving.streams import StreamRequest, Streams
+from poller.serving.tenure import UNBOUNDED, Tenure
 from tests.harness.greenlets import until
 
 EPOCH = "57c20f"
@@ -50,14 +51,19 @@ class Bench:
         entry = Entry(row_id, change, 1, change.after.mark, frame, len(lines), (room,))
         self.log.extend([entry], change.after)
 
-    def open(self, last_event_id: str | None = None, view: View = ALL) -> socket.socket:
+    def open(
+        self,
+        last_event_id: str | None = None,
+        view: View = ALL,
+        tenure: Tenure = UNBOUNDED,
+    ) -> socket.socket:
         ours, theirs = socket.socketpair()
         plain = monkey.get_original("socket", "SocketType")
         taken = plain(ours.family, ours.type, ours.proto, fileno=ours.detach())
         taken.setblocking(False)
         ticket = Admission(10_000).ticket(None)
         self.streams.fan_out(
-            StreamRequest(last_event_id, "", ticket, nullcontext, view), OwnedSocket(taken)
+            StreamRequest(last_event_id, "", ticket, nullcontext, view, tenure), OwnedSocket(taken)
         )
         theirs.settimeout(0.01)
         self.clients.append(theirs)
@@ -122,6 +128,22 @@ def test_first_row_after_a_time_without_streams_takes_one_round(
     until(lambda: b"id: 57c20f.2000" in received(client), "the row")
     until(lambda: not bench.streams._fanout.signal.is_set(), "that no further round is to come")
     assert len(rounds) <= 2, f"{len(rounds)} rounds over all streams for one row"
+
+
+def test_who_was_disconnected_before_the_stream_opened_gets_no_row(bench: Bench) -> None:
+    """Such as those that came since: `authorize` may have taken its time."""
+    bench.log.begin(EPOCH, Named.of(Cursor.at(0)))
+    bench.log.passed(0)
+    asked_at = time.monotonic()
+    bench.streams.disconnect("ann")
+    bench.row(1)
+    client = bench.open(f"{EPOCH}.0", tenure=Tenure(None, "ann", asked_at))
+    told = b"".join(iter(lambda: client.recv(65536), b""))  # to its end
+    assert told.startswith(b"retry: ")
+    assert b"data" not in told
+    assert len(bench.streams) == 0
+    again = bench.open(f"{EPOCH}.0", tenure=Tenure(None, "ann", time.monotonic()))
+    until(lambda: b"id: 57c20f.1" in received(again), "the row for who was asked for since")
 
 
 def test_a_view_is_there_as_long_as_a_stream_has_it(bench: Bench) -> None:

@@ -20,6 +20,8 @@ from poller.serving.client import ClientSocket
 from poller.serving.streams import StreamRequest, Streams
 from poller.serving.wsgi_stream import WsgiStream
 from poller.web import admit
+from tests.harness import sql
+from tests.harness.greenlets import until
 from tests.harness.logged import logged
 from tests.poller.web.rooms import LINES, Rooms
 
@@ -408,7 +410,9 @@ def test_rows_are_not_chosen_by_what_this_client_does_not_see(make_rooms: Make) 
     rooms = make_rooms(lambda _: Access(columns=["body"], filter={"room": [7, 8]}))
     rooms.ready()
     assert asked_for(rooms, "") == View.of({"room": [7, 8]}, ["id", "body"])
-    assert asked_for(rooms, "room=7") == (400, "room is no filter of this feed")
+    for value in ("7", "seven", "07", "7&room=seven"):  # nor is its type told
+        assert asked_for(rooms, f"room={value}") == (400, "room is no filter of this feed"), value
+    assert asked_for(rooms, "secret=%00") == (400, "secret is no filter of this feed")
 
 
 def test_before_the_first_look_at_the_table_who_asks_for_rows_is_to_come_back(
@@ -447,3 +451,37 @@ def test_no_cache_keeps_what_is_one_clients_alone(make_rooms: Make) -> None:
     for name, kept in (("notes", "no-store"), ("news", "public, max-age=1")):
         answer = client.get(f"/rows/{name}")
         assert answer.headers["Cache-Control"] == kept
+
+
+def test_views_whose_tags_are_alike_are_told_apart(make_rooms: Make) -> None:
+    """A tag has 31 bits: whoever may choose values finds those that give it somebody else's."""
+    ann, eve = "user10575", "user89865"
+    assert View.of({"author": [ann]}).tag == View.of({"author": [eve]}).tag
+    rooms = make_rooms(lambda asked: Access(filter={"author": asked.headers["Authorization"]}))
+    client = rooms.ready()
+    rooms.insert((7, ann, "ann's"), (7, eve, "eve's"))
+    until(lambda: rooms.feed.log.head == 2, "both rows in the ring")
+    for author in (ann, eve):
+        path, headers = "/rows/notes?after=0", {"Authorization": author}
+        answer = client.get(path, headers=headers).json
+        assert answer is not None
+        assert {row["author"] for row in answer["rows"]} == {author}
+
+
+def test_a_row_that_cannot_be_read_whole_is_still_its_rooms_alone(make_rooms: Make) -> None:
+    rooms = make_rooms(lambda asked: Access(filter={"room": int(asked.headers["Room"])}))
+    client = rooms.ready()
+    with sql.connect(rooms.url) as connection:
+        connection.execute("INSERT INTO notes (room, body) VALUES (7, CAST(X'FF80' AS TEXT))")
+        connection.execute("INSERT INTO notes (room, author) VALUES (7, CAST(X'FF80' AS TEXT))")
+    rooms.insert((8, None, "of 8"))
+    until(lambda: rooms.feed.log.head == 3, "all rows")
+    found = {
+        room: client.get("/rows/notes?after=0", headers={"Room": room}).get_json()["rows"]
+        for room in ("7", "8")
+    }
+    assert [(row["id"], [*row.get("_withheld", ())]) for row in found["7"]] == [
+        (1, ["body"]),
+        (2, ["author"]),
+    ]
+    assert [row["id"] for row in found["8"]] == [3]
