@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, insert, select, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from models.table import AUTHOR_LENGTH, BODY_LENGTH, WAY_LENGTH, Post
@@ -20,6 +20,8 @@ __all__ = ["AUTHOR_LENGTH", "BODY_LENGTH", "WAY_LENGTH", "Post", "PostRow", "cre
 
 BY_AUTHOR, BY_MODERATOR = "author", "moderator"
 BLANK = "(deleted)"  # in place of name and text: the table takes no empty ones
+# A tool that sets `deleted_at` alone hides a post, too.
+HIDDEN = (Post.deleted_at.is_not(None), Post.deleted_by.is_distinct_from(BY_AUTHOR))
 SHOWN = (
     Post.id,
     Post.author,
@@ -56,8 +58,8 @@ def before(database: Database, post_id: int, limit: int) -> list[PostRow]:
 
 
 def hidden(database: Database, limit: int) -> list[PostRow]:
-    """What a moderator has hidden, newest first."""
-    query = _rows().where(Post.deleted_at.is_not(None), Post.deleted_by == BY_MODERATOR)
+    """What was hidden, by a moderator or by any other tool, newest first."""
+    query = _rows().where(*HIDDEN)
     return database.read(lambda connection: _page(connection, query.limit(limit)))
 
 
@@ -97,10 +99,8 @@ def hide(database: Database, post_id: int) -> bool:
 
 
 def show_again(database: Database, post_id: int) -> PostRow | None:
-    """What a moderator has hidden, no other. The post, or None."""
-    return _change(
-        database, post_id, Post.deleted_by == BY_MODERATOR, deleted_at=None, deleted_by=None
-    )
+    """What was hidden, not what its author deleted. The post, or None."""
+    return _change(database, post_id, and_(*HIDDEN), deleted_at=None, deleted_by=None)
 
 
 def _change(

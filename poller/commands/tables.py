@@ -150,5 +150,6 @@ def _problems(listed: Sequence[Listed]) -> Iterator[str]:
             told = safe(f"{one.name}: {one.report.problem}")
             yield click.style(told, fg=COLOURS[BY_WINDOW if one.window else NOT_WATCHED])
             if one.window:
-                yield "  promised: the newest rows, two looks after each change; for each row once:"
+                more = "; for each row once:" if one.report.way_out else ""
+                yield f"  promised: the newest rows, two looks after each change{more}"
             yield from (safe(f"  {line}") for line in one.report.way_out if line)

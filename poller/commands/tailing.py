@@ -93,15 +93,17 @@ class Tailing:
         level = chosen.log_level if "log_level" in chosen.model_fields_set else LOG_LEVEL
         log.configure(level, chosen.log_format)
         try:
-            with self._signals(), suppress(Interrupted):
-                self._poll_first()
-                self._feed.start()
-                with self._output.watched(self._reader.stop):
-                    self._print_all(goes_on=goes_on)
+            with self._signals():
+                with suppress(Interrupted):
+                    self._poll_first()
+                    self._feed.start()
+                    with self._output.watched(self._reader.stop):
+                        self._print_all(goes_on=goes_on)
+                # Before a second signal may end the process: timeout(1) sends each one twice.
+                self._say_how_to_go_on()
         finally:
             self._feed.close()
             self._database.close()
-        self._say_how_to_go_on()
         return self._status
 
     def _poll_first(self) -> None:

@@ -108,20 +108,28 @@ def _new_key(connection: Connection, inspector: Inspects, table: sa.Table) -> It
 
 
 def _new_sqlite_table(inspector: Inspects, table: sa.Table, quote: Quote) -> Iterator[str]:
-    """SQLite numbers a primary key only, and adds none to a table that is there."""
+    """SQLite numbers a primary key only, and adds none to a table that is there.
+
+    A primary key of SQLite takes NULL unless it says NOT NULL, and so must the new table: where the
+    INSERT fails, a shell goes on with DROP TABLE. It does so, too, where the file is locked. The
+    PRAGMA lets views and triggers name the table while it is away.
+    """
     columns = inspector.get_columns(table.name, table.schema)
     names = ", ".join(quote(one["name"]) for one in columns)
     primary = inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]
     defined = [f"{NEW_KEY} INTEGER PRIMARY KEY AUTOINCREMENT"]
     for one in columns:
-        null = "" if one["nullable"] and one["name"] not in primary else " NOT NULL"
+        null = "" if one["nullable"] else " NOT NULL"
         default = f" DEFAULT ({one['default']})" if one["default"] is not None else ""
         defined.append(f"{quote(one['name'])} {one['type']}{null}{default}")
     if primary:
         defined.append(f"UNIQUE ({', '.join(map(quote, primary))})")
     made, old = quote(f"{table.name}_with_key"), quote(table.name)
-    yield "-- Then create its indexes, triggers and foreign keys again."
-    yield "BEGIN;"
+    yield "-- Run it with sqlite3 -bail, which stops at an error: the old table goes at the end."
+    yield "-- If it has checks, collations, foreign keys or generated columns, write them into the"
+    yield "-- new table first. Then create its indexes and triggers again."
+    yield "PRAGMA legacy_alter_table = ON;"
+    yield "BEGIN IMMEDIATE;"
     yield f"CREATE TABLE {made} ({', '.join(defined)});"
     yield f"INSERT INTO {made} ({names}) SELECT {names} FROM {old};"  # noqa: S608 - quoted
     yield f"DROP TABLE {old};"

@@ -400,6 +400,34 @@ def test_a_table_without_an_integer_key_gets_one_by_what_is_said(
         assert after.status == WHOLE, list(after.lines())
 
 
+def test_the_way_out_loses_no_row_whose_key_is_null(sqlite_url: str) -> None:
+    """SQLite allows that, and its shell goes on to DROP TABLE where the INSERT before it fails."""
+    made(
+        sqlite_url,
+        "CREATE TABLE notes (id varchar(9) PRIMARY KEY, b int)",
+        "INSERT INTO notes VALUES (NULL, 1)",
+        "INSERT INTO notes VALUES (NULL, 2)",
+        "INSERT INTO notes VALUES ('x', 3)",
+    )
+    follow_the_way_out(sqlite_url, verdict(sqlite_url))
+    found = sql.execute(sqlite_url, "SELECT rowcast_id, id, b FROM notes ORDER BY b")
+    assert found == [(1, None, 1), (2, None, 2), (3, "x", 3)]
+
+
+def test_the_way_out_leaves_views_and_triggers_of_other_tables(sqlite_url: str) -> None:
+    made(
+        sqlite_url,
+        "CREATE TABLE notes (id varchar(9) PRIMARY KEY, b int)",
+        "CREATE TABLE log (b int)",
+        "CREATE VIEW ids AS SELECT id FROM notes",
+        "CREATE TRIGGER logged AFTER INSERT ON log BEGIN UPDATE notes SET b = NEW.b; END",
+        "INSERT INTO notes VALUES ('x', 1)",
+    )
+    follow_the_way_out(sqlite_url, verdict(sqlite_url))
+    sql.execute(sqlite_url, "INSERT INTO log VALUES (7)")
+    assert sql.execute(sqlite_url, "SELECT ids.id, b FROM ids, notes") == [("x", 7)]
+
+
 def test_a_uuid_key_gets_a_way_out(postgresql_url: str) -> None:
     made(postgresql_url, "CREATE TABLE notes (id uuid PRIMARY KEY DEFAULT gen_random_uuid())")
     key = follow_the_way_out(postgresql_url, verdict(postgresql_url))

@@ -355,6 +355,17 @@ def test_a_moderator_hides_and_shows_again(
     assert hide(eve, False, headers=BEARER).status_code == 404
 
 
+def test_a_moderator_shows_again_what_another_tool_has_hidden(
+    ada: FlaskClient, eve: FlaskClient, sqlite_url: str
+) -> None:
+    assert hide(eve, False, headers=BEARER).status_code == 404, "it is not hidden"
+    execute(sqlite_url, "UPDATE posts SET deleted_at = datetime('now')")
+    form(eve, "/moderator", token=TOKEN)
+    assert "Hello" in eve.get("/moderator").text
+    assert hide(eve, False, headers=BEARER).status_code == 200
+    assert text_of(ada) == "Hello"
+
+
 def test_a_moderator_does_not_bring_back_what_its_author_deleted(
     ada: FlaskClient, eve: FlaskClient
 ) -> None:

@@ -105,6 +105,14 @@ def test_people_are_told_what_is_missing(shop: Shop, rowcast: Run) -> None:
     assert clicks.split()[:3] == ["clicks", "table", "id"]
 
 
+def test_no_way_is_announced_where_there_is_none(sqlite_url: str, rowcast: Run) -> None:
+    sql.execute(sqlite_url, "CREATE TABLE notes (id varchar(9) PRIMARY KEY)")
+    sql.execute(sqlite_url, "CREATE VIEW ids AS SELECT id FROM notes")
+    ids, notes = rowcast("tables", sqlite_url).output.split("\nids: ")[1].split("\nnotes: ")
+    assert ids.rstrip().endswith("two looks after each change")
+    assert "for each row once:\n  Give it an integer key" in notes
+
+
 def test_what_is_said_of_many_tables_is_said_once(mariadb_url: str, rowcast: Run) -> None:
     for name in ("a", "b"):
         sql.execute(mariadb_url, f"CREATE TABLE {name} (id int AUTO_INCREMENT PRIMARY KEY)")

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -249,6 +250,19 @@ def test_a_signal_ends_it_with_the_token(sqlite_orders: str, number: int, rowcas
         token = tail.token
     insert(sqlite_orders, "Grace")
     assert ids(rowcast(*given, "--from", token, "--exit-after", 1).stdout) == [2]
+
+
+def test_a_signal_that_comes_again_takes_no_token(sqlite_orders: str) -> None:
+    """`timeout 60 rowcast tail …` sends each signal twice: to its child, and to its group."""
+    insert(sqlite_orders, "Ada")
+    with running("tail", sqlite_orders, "orders", "--from", "0", "--format", "json") as tail:
+        assert ids(tail.line()) == [1]
+        tail.wait_for("orders: live")
+        for _ in range(200):
+            tail.signal(signal.SIGTERM)
+            time.sleep(0.001)
+        tail.status()
+        assert "to go on: --from" in tail.stderr
 
 
 def test_a_signal_ends_it_while_nobody_reads(sqlite_orders: str, rowcast: Run) -> None:
