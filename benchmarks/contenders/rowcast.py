@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.contenders.base import Contender
 from benchmarks.machine import PROJECT
 from tests.harness import sql
-from tests.harness.gunicorn import Gunicorn
+from tests.harness.gunicorn import WALL, Gunicorn
 
 
 class Rowcast(Contender):
@@ -37,7 +37,7 @@ class Rowcast(Contender):
         chosen = {"ROWCAST_FANOUT": str(fanout).lower(), "DATABASE_URL": self.database_url}
         # An empty poll interval: the product's default instead of the test harness's.
         settings = {"ROWCAST_POLL_INTERVAL": "", **given, **chosen, **(env or {})}
-        self.server = Gunicorn(folder, settings, workers=workers, project=checkout)
+        self.server = Gunicorn(folder, settings, workers=workers, project=checkout, app=WALL)
         self.port = self.server.port
 
     @property
