@@ -3,8 +3,8 @@
 It knows neither Flask nor SQL nor sockets: a `Source` reads, an `EventLog` takes. It is the only
 writer of the log, and alone moves the worker's cursor.
 
-`poll()` is one pass and returns how long to wait; the loop calls it by `step()`, for ever. It never
-dies and never gives up: there is one catch, at its edge.
+`poll()` is one pass and returns how long to wait; the loop of `runtime/recurring.py` calls it, for
+ever: it never dies and never gives up.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ import random
 import time
 from collections.abc import Callable
 from typing import Protocol
-
-import gevent
-from gevent.event import Event
 
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
@@ -28,11 +25,10 @@ from poller.polling.identity import Identity, TableReader
 from poller.polling.report import PollReport
 from poller.reading.fence import Evidence, Fence, Pass
 from poller.reading.snapshot import Start
+from poller.runtime.recurring import Recurring
 from poller.runtime.settings import Settings
 from poller.wire import notices, row
 
-FIRST_BACKOFF_S = 0.1
-LONGEST_BACKOFF_S = 5.0
 FLOOR_ASKED_EVERY_S = 1.0
 
 
@@ -45,7 +41,7 @@ class Source(TableReader, Protocol):
     def read(self, cursor: Cursor, gaps: Gaps, limit: int, *, thorough: bool) -> Pass: ...
 
 
-class Poller:
+class Poller(Recurring):
     """Polls one table for one log.
 
     `listening` says whether any stream is open. `clock` is monotonic, in seconds.
@@ -60,8 +56,8 @@ class Poller:
         listening: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
         self.name = name
-        self.problem: Exception | None = None
         self.last_poll_at: float | None = None
         self._source = source
         self._log = event_log
@@ -77,13 +73,8 @@ class Poller:
         self._given: int | None = None
         self._identity = Identity(source)
         self._reset_reason = ""
-        self._failures = 0
         self._read_s = 0.0  # what the last read took that found all
         self._share = _share()
-        self._woken = Event()
-        self._stopped = Event()
-        self._greenlet: gevent.Greenlet[..., None] | None = None
-        self._ending: gevent.Greenlet[..., None] | None = None
 
     # -- one pass ---------------------------------------------------------------------------
 
@@ -178,67 +169,26 @@ class Poller:
 
     def start(self) -> None:
         """Poll in a greenlet of its own. Starting a started poller does nothing."""
-        if self._greenlet is None:
-            # A loop that was stopped may still be in its last query: it keeps the event that ends
-            # it, and the new loop waits for it. Two at once would write each row twice.
-            self._stopped, self._share = Event(), _share()
-            self._greenlet = gevent.spawn(self._run, self._stopped, self._ending)
+        if not self.started:
+            self._share = _share()
+        super().start()
 
-    def stop(self) -> None:
-        """End after the query under way: a greenlet killed inside one would spoil its connection.
-
-        Stopping a stopped poller, or one that never started, does nothing.
-        """
-        greenlet, self._greenlet = self._greenlet, None
-        self._stopped.set()
-        self._woken.set()
-        if greenlet is not None:
-            self._ending = greenlet
-            greenlet.join()
-
-    @property
-    def started(self) -> bool:
-        return self._greenlet is not None
-
-    def wake(self) -> None:
-        """Poll now: a row was just inserted here, or the first stream opened."""
-        self._woken.set()
-
-    def _run(self, stopped: Event, ending: gevent.Greenlet[..., None] | None) -> None:
-        if ending is not None:
-            ending.join()
-        while not stopped.is_set():
-            self._woken.clear()
-            delay_s = self.step()
-            # While the database is away only the backoff sets the pace, not a wake-up.
-            (stopped if self._failures else self._woken).wait(delay_s)
-
-    def step(self) -> float:
-        """One pass that never fails. Returns the seconds to wait before the next."""
-        try:
-            delay_s = self.poll()
-            self._recovered()
-        except Exception as error:  # noqa: BLE001 - the loop's one edge
-            return self._failed(error)
+    def once(self) -> float:
+        """One pass. Returns the seconds to wait before the next."""
+        delay_s = self.poll()
+        self.last_poll_at = self._clock()
         share, self._share = self._share, 1.0 if delay_s else self._share
         return delay_s * share
 
-    def _failed(self, error: Exception) -> float:
-        """The seconds to wait before the next try. What was seen before a fault proves nothing."""
+    def _on_failure(self, error: Exception) -> None:
+        """What was seen before a fault proves nothing."""
         self._report.failed(error, first=not self._failures)
-        longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 16))
-        self._failures += 1
         self._gaps = self._gaps.afresh()
-        self.problem = error
         if not self._log.ready:
             self._log.notify()  # a stream that waits is told why
-        return float(longest * random.uniform(0.5, 1.0))
 
-    def _recovered(self) -> None:
-        if self._failures:
-            self._report.recovered(self._failures)
-        self._failures, self.problem = 0, None
-        self.last_poll_at = self._clock()
+    def _on_recovery(self) -> None:
+        self._report.recovered(self._failures)
 
 
 def _share() -> float:

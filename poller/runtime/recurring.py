@@ -29,18 +29,18 @@ class Recurring(ABC):
     @abstractmethod
     def once(self) -> float | None: ...
     @abstractmethod
-    def _failed(self, error: Exception) -> None:
+    def _on_failure(self, error: Exception) -> None:
         """Tell of a failure; `_failures` counts those before it."""
 
     @abstractmethod
-    def _recovered(self) -> None:
+    def _on_recovery(self) -> None:
         """Tell that it works again, after so many `_failures`."""
 
     def start(self) -> None:
         """Begin, in a greenlet of its own. Starting it twice does nothing."""
         if self._greenlet is None:
             # A loop that was stopped may still be in its last query: it keeps the event that ends
-            # it, and the new loop waits for it.
+            # it, and the new loop waits for it. Two at once would write each row twice.
             self._stopped = Event()
             self._greenlet = gevent.spawn(self._run, self._stopped, self._ending)
 
@@ -77,13 +77,20 @@ class Recurring(ABC):
         """Once, without ever failing. Returns what `once()` does."""
         try:
             delay_s = self.once()
-        except Exception as error:  # noqa: BLE001 - the loop's one edge
-            longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 16))
-            self.problem = error
-            self._failed(error)
-            self._failures += 1
-            return float(longest * random.uniform(0.5, 1.0))
-        if self._failures:
             self._recovered()
-        self._failures, self.problem = 0, None
+        except Exception as error:  # noqa: BLE001 - the loop's one edge
+            return self._failed(error)
         return delay_s
+
+    def _failed(self, error: Exception) -> float:
+        """The seconds to wait before the next try."""
+        self.problem = error
+        self._on_failure(error)
+        longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 16))
+        self._failures += 1
+        return float(longest * random.uniform(0.5, 1.0))
+
+    def _recovered(self) -> None:
+        if self._failures:
+            self._on_recovery()
+        self._failures, self.problem = 0, None

@@ -116,7 +116,7 @@ class Looker(Recurring):
             self._due_at = self._clock() + early_s
         return min(early_s, LONGEST_WAIT_S)
 
-    def _failed(self, error: Exception) -> None:
+    def _on_failure(self, error: Exception) -> None:
         metrics.poll_failures.labels(self.name).inc()
         if not self._failures:
             kind, detail = type(error).__name__, str(error)
@@ -124,7 +124,7 @@ class Looker(Recurring):
         if not self._log.ready:
             self._log.notify()  # a stream that waits is told why
 
-    def _recovered(self) -> None:
+    def _on_recovery(self) -> None:
         log.info("look recovered", feed=self.name, failures=self._failures)
 
     def _report(self, seconds: float) -> None:

@@ -12,10 +12,9 @@ import pytest
 from poller.ids.cursor import Cursor
 from poller.ids.named import Named
 from poller.ids.ranges import Range
-from poller.polling import loop
-from poller.polling.loop import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Poller
+from poller.polling.loop import Poller
 from poller.reading.fence import GracePeriod, Pass
-from poller.runtime import log
+from poller.runtime import log, recurring
 from tests.harness.greenlets import until
 from tests.harness.simulation import SimulatedLocks, SimulatedTable, Worker
 
@@ -94,7 +93,7 @@ def test_tables_that_begin_together_poll_apart(
     for _ in range(2):
         worker = Worker(table)
         table.insert(worker.settings.batch_rows)  # a full batch polls again at once
-        delays = [worker.poller.step() for _ in range(4)]
+        delays = [worker.poller.once() for _ in range(4)]
         waits.append([delay_s / worker.settings.poll_interval_s for delay_s in delays])
     assert waits == [[0.0, 0.25, 1.0, 1.0], [0.0, 0.0, 0.75, 1.0]]
 
@@ -309,7 +308,7 @@ def test_a_failed_poll_raises_and_the_next_brings_what_it_missed(
 def test_the_backoff_doubles_is_jittered_and_capped(worker: Worker) -> None:
     delays = [worker.poller._failed(OSError("away")) for _ in range(20)]
     for n, delay in enumerate(delays):
-        longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**n)
+        longest = min(recurring.LONGEST_BACKOFF_S, recurring.FIRST_BACKOFF_S * 2**n)
         assert longest / 2 <= delay <= longest
     assert len(set(delays)) > 10
 
@@ -317,7 +316,7 @@ def test_the_backoff_doubles_is_jittered_and_capped(worker: Worker) -> None:
 def test_the_loop_survives_anything_and_recovers(
     table: SimulatedTable, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "LONGEST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(recurring, "LONGEST_BACKOFF_S", 0.01)
     worker.source.fail = ZeroDivisionError("a bug")
     worker.poller.start()
     until(lambda: worker.poller._failures > 3, "four failures")
@@ -336,7 +335,7 @@ def test_a_log_that_cannot_be_written_does_not_end_the_loop(
             raise BrokenPipeError
 
     closed_pipe = ClosedPipe()
-    monkeypatch.setattr(loop, "LONGEST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(recurring, "LONGEST_BACKOFF_S", 0.01)
     monkeypatch.setattr(log.LOGGER, "handlers", [closed_pipe])
     worker.source.fail = OSError("away")
     worker.poller.start()
@@ -380,8 +379,8 @@ def test_starting_and_stopping_twice_are_allowed(worker: Worker) -> None:
 def test_while_the_database_is_away_waking_does_not_hurry_it(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "FIRST_BACKOFF_S", 1000.0)
-    monkeypatch.setattr(loop, "LONGEST_BACKOFF_S", 1000.0)
+    monkeypatch.setattr(recurring, "FIRST_BACKOFF_S", 1000.0)
+    monkeypatch.setattr(recurring, "LONGEST_BACKOFF_S", 1000.0)
     worker.source.fail = OSError("away")
     worker.poller.start()
     until(lambda: worker.poller._failures == 1, "a failure")
