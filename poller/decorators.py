@@ -59,8 +59,8 @@ class Decorators:
         watch = self._watch(name)
         if not watch.rows_change:
             raise ValueError(
-                f"{name} is a feed of new rows, which do not change: use on_row, or watch it by "
-                "version="
+                f"{name} is a feed of new rows, which do not change: use on_row, or watch it with "
+                "version= or window="
             )
         return watch
 

@@ -197,8 +197,10 @@ def check_kind(watch: Watch) -> None:
         return
     if watch.version is not None:
         raise ValueError(f"{name}: a feed follows versions or shows a window: not both")
-    if not 1 <= watch.window <= MAX_WINDOW_ROWS:
-        raise ValueError(f"{name}: window={watch.window} is not from 1 to {MAX_WINDOW_ROWS:,} rows")
+    if watch.window not in range(1, MAX_WINDOW_ROWS + 1):
+        raise ValueError(
+            f"{name}: window={watch.window!r} is not from 1 to {MAX_WINDOW_ROWS:,} rows"
+        )
     if watch.replay is not None:
         raise ValueError(f"{name}: a feed by window has no past to replay")
     if watch.filters:

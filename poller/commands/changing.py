@@ -36,7 +36,7 @@ def of_changes(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="N",
         type=click.IntRange(1, MAX_WINDOW_ROWS),
         help="Follow the newest N rows with all their changes, of any table or view, by any key. "
-        "Chosen by itself, with 200, where there is no integer key.",
+        "tail and watch choose it, with 200, where there is no integer key.",
     )
     @click.option(
         "--order-by",

@@ -58,7 +58,7 @@ def doctor(
 ) -> None:
     """Report which guarantees hold for a table, why, and what to change to get them all.
 
-    It never writes.
+    A table without an integer key can be followed by window: say --window N. It never writes.
     """
     url, table = target.url_and_table(arguments)
     from poller.doctor import diagnose, diagnose_window

@@ -99,11 +99,15 @@ class Tailing:
                     self._feed.start()
                     with self._output.watched(self._reader.stop):
                         self._print_all(goes_on=goes_on)
-                # Before a second signal may end the process: timeout(1) sends each one twice.
-                self._say_how_to_go_on()
+                if by_signal := self._status >= BY_SIGNAL:
+                    # Before a second one may end the process: timeout(1) sends each one twice.
+                    self._say_how_to_go_on()
         finally:
             self._feed.close()
             self._database.close()
+        if not by_signal:
+            # As late as can be: head(1) closes its end of a pipe before it writes what it read.
+            self._say_how_to_go_on()
         return self._status
 
     def _poll_first(self) -> None:
@@ -142,7 +146,10 @@ class Tailing:
         else:
             self._token = first.id or self._token
         if first.kind == notices.LIVE_EVENT:
-            click.echo(f"{self._watch.name}: live, new rows come as they are inserted", err=True)
+            what = (
+                "changes come" if self._watch.rows_change else "new rows come as they are inserted"
+            )
+            click.echo(f"{self._watch.name}: live, {what}", err=True)
 
     def _print(self, rows: Sequence[Event]) -> None:
         texts = [self._text(row.kind, row.data.decode()) for row in rows]

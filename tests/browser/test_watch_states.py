@@ -213,5 +213,7 @@ def test_the_list_fits_narrow_screens(chromium: Browser, sqlite_url: str) -> Non
         viewing(chromium, watch.address, viewport=NARROW) as page,
     ):
         page.locator("#live li").first.wait_for()
-        expect(page.locator("#live .why").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
+        page.locator("#live summary").first.click()
+        expect(page.locator("#live pre").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]

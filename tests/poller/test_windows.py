@@ -42,6 +42,7 @@ def app_with(url: str, source: object = "orders", **asked: Any) -> tuple[Flask, 
     ("asked", "told"),
     [
         ({"window": 0}, "window=0 is not from 1 to 10,000 rows"),
+        ({"window": "5"}, "window='5' is not from 1 to 10,000 rows"),
         ({"window": None}, "say window=, too"),
         ({"filters": ["total"]}, "give its SELECT a WHERE"),
         ({"version": "placed"}, "not both"),

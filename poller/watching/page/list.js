@@ -40,7 +40,7 @@ function link(table) {
   made.append(
     named(table),
     element("span", "key", `by ${table.window ? table.window.key.join(", ") : table.key}`),
-    element("span", "rows", table.rows === null ? "" : `${table.rows.toLocaleString("en")} rows`),
+    element("span", "rows", table.rows === null ? "" : plural(table.rows, "row")),
     element("span", `promise ${table.promise}`, PROMISES[table.promise]),
   );
   if (table.window) {
@@ -51,24 +51,22 @@ function link(table) {
     made.append(element("span", "why", told.join(" ")));
   }
   item.append(made);
+  const way = table.way_out.join("\n");
+  if (way) {
+    const details = element("details");
+    const summary = element("summary");
+    summary.append(element("span", "name", "How to follow every row"));
+    details.append(summary, sample(way));
+    item.append(details);
+  }
   return item;
 }
 
 function problem(table) {
   const item = element("li");
-  const why = element("span", "why", table.problem);
-  const way = table.way_out.join("\n");
-  if (!way) {
-    const row = element("div", "plain-row");
-    row.append(named(table), why);
-    item.append(row);
-    return item;
-  }
-  const details = element("details");
-  const summary = element("summary");
-  summary.append(named(table), why);
-  details.append(summary, sample(way));
-  item.append(details);
+  const row = element("div", "plain-row");
+  row.append(named(table), element("span", "why", table.problem));
+  item.append(row);
   return item;
 }
 
