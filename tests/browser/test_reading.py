@@ -57,10 +57,12 @@ def test_a_late_row_below_the_shown_posts_waits_for_older_posts(
 
 def test_older_posts_load_by_themselves_down_to_the_first(long_wall: Wall, open_page: Open) -> None:
     page = live(open_page(long_wall.url))
-    for _ in range(12):
+
+    def all_are_there() -> bool:
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
-        page.wait_for_timeout(150)
-    until(page, lambda: len(ids(page)) == 180, "all are there")
+        return len(ids(page)) == 180
+
+    until(page, all_are_there, "all are there")
     assert ids(page) == [*range(180, 0, -1)]
     expect(page.locator("#older")).to_be_hidden()
     expect(page.locator("#feed")).to_have_attribute("aria-busy", "false")
