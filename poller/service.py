@@ -110,11 +110,10 @@ class Service:
             self._check()
             self._started = True
             self._announce(identified or server.identify({}))
-        for feed in self.feeds.values():
-            feed.start()
         self.watcher = self.watcher or self._watcher()
-        if self.watcher is not None:
-            self.watcher.start()
+        for feed in self.feeds.values():
+            feed.watcher = self.watcher
+            feed.start()
 
     def _check(self) -> None:
         log.configure(self.settings.log_level, self.settings.log_format)
@@ -144,8 +143,6 @@ class Service:
         self._stopped = True
         for feed in self.feeds.values():
             feed.stop()
-        if self.watcher is not None:
-            self.watcher.stop()
 
     def wake(self, name: str | None = None) -> None:
         """A row was inserted into the table of this feed (None: of any): poll now, here and in the
