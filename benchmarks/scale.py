@@ -23,8 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import psutil
-
 from benchmarks.measure import cpu_s, quantile
 from benchmarks.tables import table
 from tests.harness import sql
@@ -120,8 +118,7 @@ def _used(database: Postgres, url: str, server: Gunicorn) -> tuple[float, float,
     name = url.rsplit("/", 1)[1]
     asked = f"SELECT xact_commit FROM pg_stat_database WHERE datname = '{name}'"
     ((reads,),) = sql.execute(database.url, asked)
-    servers = [one.pid for one in psutil.Process(database.pid).children(recursive=True)]
-    return float(reads), cpu_s(servers), cpu_s(server.worker_pids())
+    return float(reads), cpu_s(database.pids()), cpu_s(server.worker_pids())
 
 
 # -- simulated ----------------------------------------------------------------------------------

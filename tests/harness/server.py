@@ -48,12 +48,6 @@ class DatabaseServer(ABC):
     def start(self) -> None:
         """Starts it on its port, the same after every restart, and waits until it answers."""
 
-    @property
-    def pid(self) -> int:
-        """Of its main process, while it runs."""
-        assert self._child is not None
-        return self._child.pid
-
     @abstractmethod
     def create_database(self) -> str:
         """The url of a new, empty database."""
