@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
 from benchmarks.measure import cpu_s, quantile
 from benchmarks.tables import table
 from tests.harness import sql
