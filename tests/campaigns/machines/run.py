@@ -150,8 +150,9 @@ def _begin(cast: Cast, url: str) -> None:
     cast.read("torture", clients.NAMES, [url, url])
     for number in range(1, WRITERS + 1):
         cast.write(f"writer {number}")
-    for role in ("burner", "holder"):
-        cast.write(role, role)
+    # No transaction that stays open while workers start and ids are burnt: of such a one a row can
+    # be missed, as docs/guarantees.md says.
+    cast.write("burner", "burner")
     cast.wait_written()
 
 
