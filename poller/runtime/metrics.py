@@ -139,6 +139,23 @@ for _metric in [one for one in globals().values() if isinstance(one, MetricWrapp
     OURS.register(_metric)
 
 
+class Kept:
+    """A gauge of one feed, with its labels, that is written only when its value is another one.
+
+    Under gunicorn each write goes into a file, and a poll without news changes no gauge. Nobody
+    else may write the same one.
+    """
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._value: float | None = None
+
+    def set(self, value: float) -> None:
+        if value != self._value:
+            self._gauge.set(value)
+            self._value = value
+
+
 class _Of(Collector):
     """Our own metrics of these feeds. What else the application counts, or another notifier, is
     not for those who may read this one's."""
