@@ -1,6 +1,6 @@
 """The load client: one epoll loop that holds many streams and counts the rows they get.
 
-A process of its own (`python -m benchmarks.client HOST PORT PATH`). It takes commands as JSON lines
+A process of its own (`python -m benchmarks.client HOST PORT PATH HEADERS…`). It takes commands as JSON lines
 on standard input and gives one answer to each; `load.py` is the other end. A row costs it one
 `recv` and the count of a byte. Times are read on a sample of the streams.
 
@@ -34,9 +34,10 @@ TRICKLE_BYTES_PER_S = 1024
 class Client:
     """All streams to one server, and what they got since `mark`."""
 
-    def __init__(self, host: str, port: int, path: str) -> None:
+    def __init__(self, host: str, port: int, path: str, *headers: str) -> None:
         self._target = (host, port)
-        self._head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: text/event-stream\r\n"
+        usual = (f"Host: {host}:{port}", "Accept: text/event-stream")
+        self._head = "".join(f"{line}\r\n" for line in (f"GET {path} HTTP/1.1", *usual, *headers))
         self._epoll = select.epoll()
         self._epoll.register(0, select.EPOLLIN)
         self._buffer = bytearray(BUFFER_BYTES)
@@ -270,4 +271,4 @@ def _say(answer: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    Client(sys.argv[1], int(sys.argv[2]), sys.argv[3]).run()
+    Client(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]).run()

@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -40,12 +41,17 @@ class Got:
 
 
 class Load:
-    """`with Load(url) as load: load.open(1000)`. Ends its process, and so its streams."""
+    """`with Load(url) as load: load.open(1000)`. Ends its process, and so its streams.
 
-    def __init__(self, url: str, sampled_streams: int = SAMPLED_STREAMS) -> None:
+    `headers` are lines that each request has besides the usual ones."""
+
+    def __init__(
+        self, url: str, sampled_streams: int = SAMPLED_STREAMS, headers: Sequence[str] = ()
+    ) -> None:
         parts = urlsplit(url)
         self._sampled = sampled_streams
-        self._arguments = [parts.hostname or "", str(parts.port), parts.path]
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        self._arguments = [parts.hostname or "", str(parts.port), path, *headers]
         self.streams = 0
 
     def __enter__(self) -> Self:

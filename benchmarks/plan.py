@@ -21,6 +21,8 @@ class Plan:
     burst_s: float = 30.0
     burst_others_s: float = 10.0  # for contenders that cannot keep up: only their rate counts
     settle_s: float = 15.0  # for what is still on its way after that
+    connect_streams: int = 3_000
+    connect_rounds: int = 3  # fresh servers in each
     storm_streams: int = 5_000
     storm_s: float = 15.0  # before, and from the signal on
     slow_each: int = 500  # that never read; as many read 1 KB/s
@@ -52,6 +54,8 @@ SHORT = Plan(
     burst_s=1.0,
     burst_others_s=1.0,
     settle_s=5.0,
+    connect_streams=20,
+    connect_rounds=1,
     storm_streams=20,
     storm_s=1.0,
     slow_each=2,
