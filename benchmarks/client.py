@@ -1,8 +1,8 @@
 """The load client: one epoll loop that holds many streams and counts the rows they get.
 
-A process of its own (`python -m benchmarks.client HOST PORT PATH HEADERS…`). It takes commands as JSON lines
-on standard input and gives one answer to each; `load.py` is the other end. A row costs it one
-`recv` and the count of a byte. Times are read on a sample of the streams.
+A process of its own (`python -m benchmarks.client HOST PORT PATH HEADERS…`). It takes commands as
+JSON lines on standard input and gives one answer to each; `load.py` is the other end. A row costs
+it one `recv` and the count of a byte. Times are read on a sample of the streams.
 
 It looks at its sockets every millisecond and never waits in epoll. A sender has to wake a receiver
 that waits, which on a virtual machine costs more than the send. Servers whose clients are elsewhere

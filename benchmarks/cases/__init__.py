@@ -3,6 +3,5 @@
 from benchmarks.case import Case
 from benchmarks.cases import burst, connect, one_row, poll, slow, storm
 
-ALL: tuple[Case, ...] = tuple(module.CASE for module in (
-    one_row, burst, slow, connect, storm, poll,
-))
+_MODULES = (one_row, burst, slow, connect, storm, poll)
+ALL: tuple[Case, ...] = tuple(module.CASE for module in _MODULES)

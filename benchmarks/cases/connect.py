@@ -14,6 +14,19 @@ from benchmarks.plan import FULL
 from benchmarks.tables import figure, left_out, measured, ratio, table
 from tests.harness.sse import Stream
 
+# As Firefox asks for a stream, besides the usual ones.
+BROWSER = (
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Accept-Language: en-US,en;q=0.5",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Referer: http://127.0.0.1/",
+    "Connection: keep-alive",
+    "Sec-Fetch-Dest: empty",
+    "Sec-Fetch-Mode: cors",
+    "Sec-Fetch-Site: same-origin",
+    "Pragma: no-cache",
+    "Cache-Control: no-cache",
+)
 WARM_STREAMS = 200  # opened before the clock is read: what the first ones load is no stream's
 BARE = "bare function"
 
@@ -41,12 +54,12 @@ SIDES = {
 }
 METHOD = f"""
 CPU of the worker from accept to the first bytes of the body, of {FULL.connect_streams:,} streams
-that open one after the other and stay; the median of {FULL.connect_rounds} rounds, in each of which
-every server is started afresh. The **bare function** is WSGI without a framework: it writes the
-head and one frame, and then waits, under our worker or under gunicorn's own. **Flask's view** does
-the same with Flask. A stream of Rowcast that **resumes** sends a `Last-Event-ID`; one that is
-**filtered** asks for the rows of one author; for one that is **authorised** the application is
-called, and grants some rows, with a tag.
+that requests of a browser open and that stay; the median of {FULL.connect_rounds} rounds, in each
+of which every server is started afresh. The **bare function** is WSGI without a framework: it
+writes the head and one frame, and then waits, under our worker or under gunicorn's own. **Flask's
+view** does the same with Flask. A stream of Rowcast that **resumes** sends a `Last-Event-ID`; one
+that is **filtered** asks for the rows of one author; for one that is **authorised** the application
+is called, and grants some rows, with a tag.
 """
 
 
@@ -66,7 +79,7 @@ def run(bench: Bench) -> Iterator[Figures]:
 def _opened(bench: Bench, side: Side) -> Iterator[Figures]:
     with folder() as place, Opening(place, side.app, side.worker, side.parser) as server:
         url = f"http://127.0.0.1:{server.port}{side.path}"
-        headers = [side.header] if side.header else []
+        headers = [*BROWSER, *filter(None, [side.header])]
         if side.resumes:
             headers.append(f"Last-Event-ID: {_first_id(url)}")
         with Load(url, headers=headers) as load:

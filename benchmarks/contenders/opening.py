@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.contenders.base import START_S, Contender
-from benchmarks.machine import PROJECT
 from tests.harness.http import request
 from tests.harness.process import wait_until
 

@@ -1,16 +1,13 @@
-"""The applications of the case `connect`, which `opening.py` starts: what a connect is compared with.
+"""The applications of the case `connect`, which `opening.py` starts.
 
 `function` is a bare WSGI function, `view` a view of Flask, and `rowcast` are our feeds. The first
-two write one frame and then wait, as a stream of their own would.
+two write one frame and then wait, as a stream of their own would. gunicorn's worker patches the
+standard library before it imports them.
 """
-
-from gevent import monkey
-
-monkey.patch_all()  # before Flask and the database's driver are imported
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, Response
 from gevent.event import Event
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 HEADERS = [("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-store")]
+KEY = "a key for a benchmark only, of more than 32 bytes"
 FRAME = b"retry: 2000\n\n"
 
 
@@ -36,6 +34,7 @@ def function(_: "WSGIEnvironment", start_response: "StartResponse") -> Iterator[
 
 
 view = Flask("view")
+view.secret_key = KEY  # as an application has that knows its users
 
 
 @view.get("/stream")
@@ -50,18 +49,15 @@ def may_read(request: Request) -> Access:
 
 def make_rowcast() -> Flask:
     app = Flask("rowcast")
-    app.secret_key = "a key for a benchmark only, of 32 bytes"
+    app.secret_key = KEY
     notifier = Notifier()
-    columns = ["id", "author", "body", "created_at"]
-    for name, authorize in (("public", "public"), ("private", may_read)):
-        notifier.watch(
-            "posts",
-            name=name,
-            columns=columns,
-            authorize=authorize,
-            filters=["author"],
-            prepare=create_tables,
-        )
+    of_posts: dict[str, Any] = {
+        "columns": ["id", "author", "body", "created_at"],
+        "filters": ["author"],
+        "prepare": create_tables,
+    }
+    notifier.watch("posts", name="public", authorize="public", **of_posts)
+    notifier.watch("posts", name="private", authorize=may_read, **of_posts)
     notifier.init_app(app, database=os.environ["DATABASE_URL"], health="public")
     return app
 
