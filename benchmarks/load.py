@@ -36,6 +36,11 @@ class Got:
     p99_ms: float
     spread_ms: float  # from the first to the last sampled stream that got a row, median of the rows
     away_s: float  # the longest time from the end of a stream until it was open again
+    silence_s: float  # the longest time in which a stream heard nothing
+    usual_silence_s: float  # the longest of a stream, median of all streams
+    checked: int  # sampled streams that are exact, of which the number of each row is looked at
+    distinct: int  # different rows of the one that got least
+    doubled: int  # rows that these got a second time
     idle: float  # the share of the time in which the client had nothing to do
     errors: dict[str, int]
 

@@ -23,7 +23,7 @@ class Plan:
     settle_s: float = 15.0  # for what is still on its way after that
     connect_streams: int = 3_000
     connect_rounds: int = 3  # fresh servers in each
-    storm_streams: int = 5_000
+    storm_streams: int = 20_000
     storm_s: float = 15.0  # before, and from the signal on
     slow_each: int = 500  # that never read; as many read 1 KB/s
     slow_normal: int = 1_000
