@@ -15,6 +15,7 @@ from wall.errors import Refused
 from wall.moderation import Moderation
 from wall.rate import Limit
 from wall.settings import WallSettings
+from wall.telling import Telling
 
 log = logging.getLogger("rowcast.wall")
 
@@ -32,6 +33,11 @@ class Wall:
     settings: WallSettings
     posts: Limit
     moderation: Moderation
+
+    @property
+    def telling(self) -> Telling:
+        """The database, for writes."""
+        return Telling(self.database, self.notifier)
 
 
 def this_wall() -> Wall:

@@ -99,7 +99,7 @@ def _publish(draft: Draft) -> PostRow:
     author, body = checked(draft)
     via = "form" if from_browser() else "api"
     try:
-        row = post.add(wall.database, author, body, via)
+        row = post.add(wall.telling, author, body, via)
     except DATABASE_AWAY as error:
         if Database.is_full(error):
             log_failed(error)

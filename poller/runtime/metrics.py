@@ -45,6 +45,11 @@ rows_unreadable = Counter("rowcast_rows_unreadable", "Rows sent as a placeholder
 polls = Counter("rowcast_polls", "Polls that succeeded.", FEED)
 poll_seconds = Histogram("rowcast_poll_seconds", "Time of a poll.", FEED, buckets=SECONDS)
 poll_failures = Counter("rowcast_poll_failures", "Polls that failed.", FEED)
+hints = Counter(
+    "rowcast_hints",
+    "Hints to poll sooner: of a worker of this server, a command, LISTEN, or an SQLite file.",
+    [*FEED, "source"],
+)
 lag_seconds = Histogram(
     "rowcast_lag_seconds",
     "From a row's created_at to its encoding, if the table has that column.",

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from poller.access.granted import PUBLIC, Authorize
+from poller.hints.listener import Listener
 from poller.runtime import metrics
 from poller.service import Service
 from poller.web.current import current_service, ensure_started
@@ -41,6 +42,8 @@ def readyz() -> tuple[Response, int]:
     answer: dict[str, object] = {"ready": ready}
     if _may_see(service, service.health):
         answer["draining"] = service.draining
+        if isinstance(service.watcher, Listener):
+            answer["listen"] = service.watcher.status()
         answer["feeds"] = {name: feed.status() for name, feed in service.feeds.items()}
     return jsonify(answer), 200 if ready else 503
 
