@@ -83,9 +83,10 @@ def rows_of(body: Body, *, ours: bool) -> list[Frame]:
 
 def seconds(span_s: float) -> str:
     """For people."""
-    if span_s < 1:
-        return f"{1000 * span_s:.0f} ms"
-    return f"{span_s:.1f} s" if span_s < 100 else f"{span_s:.0f} s"
+    for unit, size, digits in (("s", 1, 1), ("ms", 0.001, 0)):
+        if round(span_s, 3) >= size:
+            return f"{span_s / size:.{digits}f} {unit}"
+    return "less than 1 ms"
 
 
 def counted(count: int, one: str, many: str = "") -> str:

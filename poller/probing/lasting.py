@@ -9,7 +9,7 @@ from poller.probing.finding import Finding, Seen, counted, seconds
 ENOUGH_S = 30.0  # the shortest time-out in use: HAProxy's as many set it, Heroku's for a first byte
 QUIET_S = 1.0  # a silence that only a heartbeat or a row breaks
 SHORT_S = 25.0  # a stream that ends sooner keeps its clients coming back
-AT_ONCE_S = 1.0
+AT_ONCE_S = 0.5
 SAFE = 2.0  # times the heartbeat: one may be late
 FULL_RETRY_MS = 5_000  # Rowcast says so, or more, where there is no place
 BEATS = ("ping", "heartbeat", "keepalive", "keep-alive", "position")

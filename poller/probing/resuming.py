@@ -62,8 +62,11 @@ def ids(seen: Seen) -> Finding:
     return Finding("ids", "ok", f"Each of {counted(len(rows), 'row')} came with an id of its own.")
 
 
-def resume(seen: Seen) -> Finding:
-    """Does it go on behind an id, by the header and by the query?"""
+def resume(seen: Seen) -> Finding | None:
+    """Does it go on behind an id, by the header and by the query? Without ids the finding `ids` has
+    said that it does not."""
+    if not seen.observed.resumed and seen.rows:
+        return None
     if not seen.observed.resumed:
         sentence = "Whether it can be resumed could not be seen: no id came."
         return Finding("resume", "unknown", sentence, next="look while rows come")
