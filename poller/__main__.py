@@ -11,13 +11,14 @@ from poller import __version__
 from poller.commands.check import check
 from poller.commands.doctor import doctor, doctor_of_app
 from poller.commands.probe import probe
+from poller.commands.prune import prune
 from poller.commands.seed import seed
 from poller.commands.tables import tables
 from poller.commands.tail import tail
 from poller.commands.target import OwnProcess
 from poller.commands.watch import watch
 
-EVERYWHERE = (tables, watch, tail, check, probe, seed)
+EVERYWHERE = (tables, watch, tail, check, probe, prune, seed)
 EXAMPLES = """\b
 Begin with:
   rowcast tables shop.db                    what can be watched here?
