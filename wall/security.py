@@ -36,7 +36,16 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-NO_SESSION = ("/stream", "/rows/", "/rowcast.", "/healthz", "/readyz", "/metrics", "/static/")
+NO_SESSION = (
+    "/stream",
+    "/rows/",
+    "/rowcast.",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/status",
+    "/static/",
+)
 
 csrf = CSRFProtect()
 

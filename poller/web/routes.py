@@ -7,7 +7,7 @@ import random
 from flask import Blueprint, Response, request
 
 from poller.runtime import metrics
-from poller.web import asked, cors, headers, health, rows, script
+from poller.web import asked, cors, headers, health, rows, script, status
 from poller.web.admit import NoPlaceError, admit
 from poller.web.current import current_service
 from poller.web.responses import (
@@ -21,9 +21,9 @@ from poller.web.responses import (
 from poller.wire import json_lines, sse
 
 
-def blueprint(name: str, *, with_default: bool = False) -> Blueprint:
+def blueprint(name: str, *, with_default: bool = False, with_status: bool = False) -> Blueprint:
     """`/stream/NAME`, `/rows/NAME`, the script for pages and the routes for operators, for one
-    notifier; `/stream`, too, if it has a default feed."""
+    notifier; `/stream`, too, if it has a default feed; `/status`, if anybody may see it."""
     routes = Blueprint(name, __name__)
     if with_default:
         routes.add_url_rule("/stream", view_func=stream, defaults={"name": None}, **cors.ROUTE)
@@ -33,6 +33,8 @@ def blueprint(name: str, *, with_default: bool = False) -> Blueprint:
     cors.add_to(routes)
     health.add_to(routes)
     script.add_to(routes)
+    if with_status:
+        status.add_to(routes)
     return routes
 
 
