@@ -20,6 +20,7 @@ from poller.access.refusals import Refusals
 from poller.access.turns import Turns
 from poller.feed import Feed
 from poller.runtime import log
+from poller.runtime.metrics import count_from_zero
 from poller.runtime.settings import Settings
 from poller.serving import registry, server, siblings
 from poller.serving.server import Server, UnfitServerError
@@ -59,6 +60,8 @@ class Service:
         self.authorize, self.refusals = authorize, Refusals()
         self.metrics, self.health, self.status = metrics, health, status
         self.feeds = {feed.name: feed for feed in feeds}
+        for feed in feeds:
+            count_from_zero(feed.label)
         self.settings = settings
         self.capacity = Capacity.of_this_process(settings.max_streams)
         self.admission = Admission(self.capacity.streams, settings.max_streams_per_address)

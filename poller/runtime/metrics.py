@@ -95,6 +95,44 @@ refused = Counter(
     "rowcast_refused", "Requests whose sender may not read what they ask for.", [*FEED, "reason"]
 )
 
+# What may be said of a feed. An alert sees an increase only of what was there before, at 0.
+KINDS: dict[Counter, tuple[str, ...]] = {
+    resumes: ("log", "ring", "table"),
+    resets: (
+        "history-changed",
+        "ids-restarted",
+        "malformed-id",
+        "unknown-history",
+        "ahead-of-table",
+        "unknown-rows",
+        "view-changed",
+        "beyond-replay",
+        "not-proven",
+    ),
+    rejections: ("full", "address", "draining", "not-ready", "authorize-failed"),
+    refused: (
+        "forbidden",
+        "unauthenticated",
+        "expired",
+        "mistake",
+        "origin",
+        "query",
+        "filter",
+        "signature",
+        "other-feed",
+    ),
+}
+
+
+def count_from_zero(feed: str) -> None:
+    """Have all counters of a feed, before anything is counted."""
+    for counter, kinds in KINDS.items():
+        for kind in kinds:
+            counter.labels(feed, kind)
+    for counter in (rows_unreadable, values_withheld, poll_failures, gaps_dead, rows_late):
+        counter.labels(feed)
+    lag_seconds.labels(feed)
+
 
 # A collector of the application's that fails is none of our business.
 OURS = CollectorRegistry()
