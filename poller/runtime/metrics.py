@@ -129,7 +129,14 @@ def count_from_zero(feed: str) -> None:
     for counter, kinds in KINDS.items():
         for kind in kinds:
             counter.labels(feed, kind)
-    for counter in (rows_unreadable, values_withheld, poll_failures, gaps_dead, rows_late):
+    for counter in (
+        streams_cut,
+        rows_unreadable,
+        values_withheld,
+        poll_failures,
+        gaps_dead,
+        rows_late,
+    ):
         counter.labels(feed)
     lag_seconds.labels(feed)
 

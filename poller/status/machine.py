@@ -6,8 +6,9 @@ deploy, and "worker 3" is who took the place of worker 3.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from poller.status.figures import Counts, FeedNow, Places, Sample, WorkerNow
@@ -49,9 +50,8 @@ class Worker:
         return last.since(self._at(label, since))
 
     def _at(self, label: str, since: float) -> Counts:
-        before = [one for one in self.hour if one.at <= since]
-        if before:
-            return before[-1].feeds.get(label, Counts())
+        if after := bisect_right(self.hour, since, key=lambda one: one.at):
+            return self.hour[after - 1].feeds.get(label, Counts())
         if self.now.began >= since or not self.hour:
             return Counts()
         return self.hour[0].feeds.get(label, Counts())
@@ -69,6 +69,7 @@ class Machine:
     workers: Sequence[Worker]
     alone: bool = False
     deadline_s: float = 30.0
+    _counted: dict[tuple[str, float], Counts] = field(default_factory=dict, repr=False)
 
     @cached_property
     def living(self) -> Sequence[Worker]:
@@ -108,10 +109,12 @@ class Machine:
 
     def counted(self, label: str, seconds: float) -> Counts:
         """Of a feed in all workers, those that ended included."""
-        total = Counts()
-        for one in self.workers:
-            total = total.plus(one.counted(label, self.at - seconds))
-        return total
+        if (label, seconds) not in self._counted:
+            total = Counts()
+            for one in self.workers:
+                total = total.plus(one.counted(label, self.at - seconds))
+            self._counted[label, seconds] = total
+        return self._counted[label, seconds]
 
     def total(self, name: str, seconds: float) -> int:
         """A count that is of streams or polls: the sum over feeds and workers."""
