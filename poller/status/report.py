@@ -15,6 +15,7 @@ from poller.status.quantiles import quantile
 from poller.status.words import capital, seconds, some, spelt
 
 MB = 1_000_000
+CPU_S = 5.0  # at least: over less, one wake-up is a lot
 
 
 def checks_of(machine: Machine) -> list[Check]:
@@ -103,8 +104,9 @@ def _worker(machine: Machine, worker: Worker) -> dict[str, Any]:
     counts = Counts()
     for label in machine.labels:
         counts = counts.plus(worker.counted(label, machine.at - RECENT_S))
-    recent = [*worker.hour[-1:], worker.now.sample]
-    spent = recent[-1].at - recent[0].at
+    now = worker.now.sample
+    before = next((one for one in reversed(worker.hour) if now.at - one.at >= CPU_S), now)
+    spent = now.at - before.at
     return {
         "worker": worker.slot,
         "pid": worker.now.pid,
@@ -114,9 +116,7 @@ def _worker(machine: Machine, worker: Worker) -> dict[str, Any]:
         "delay_p50_s": quantile(0.5, counts.lag),
         "delay_p99_s": quantile(0.99, counts.lag),
         "open_gaps": int(counts.gaps),
-        "cpu_percent": round(100 * (recent[-1].cpu_s - recent[0].cpu_s) / spent, 1)
-        if spent
-        else None,
+        "cpu_percent": round(100 * (now.cpu_s - before.cpu_s) / spent, 1) if spent else None,
         "memory_mb": round(worker.now.sample.memory_bytes / MB),
         "late_s": round(workers.lateness(worker), 2),
         "well": not (worker.stands_still or workers.lateness(worker) >= workers.LATE_S),

@@ -27,7 +27,7 @@ function mark(well) {
 
 /** Numbers stand out in the one sentence under the verdict. */
 function withNumbers(text) {
-  return text.split(/(\d[\d,.]*(?:\u00a0(?:ms|s|min|h|days))?)/).map((part, i) => (i % 2 ? make("b", "", part) : part));
+  return text.split(/(\d[\d,.]*(?:\u00a0(?:ms|s|min|h|days)\b|(?=\u00a0)))/).map((part, i) => (i % 2 ? make("b", "", part) : part));
 }
 
 const verdict = document.getElementById("verdict");

@@ -40,10 +40,9 @@ def _open(machine: Machine, feed: FeedNow, gap: Gap) -> Check:
     return attention(
         "gaps",
         f"{still} It delays nobody.",
-        f"for {seconds(gap.open_s)}",
+        "",
         evidence=[
             f"Held by: {listed(gap.holders, 10) or 'not shown by this database'}",
-            f"Table: {feed.name}, {ids}",
             f"Before: {_past(machine)}",
         ],
         next_step="Nobody waits for it: later rows went out. "
