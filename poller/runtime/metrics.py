@@ -35,6 +35,7 @@ streams_open = Gauge(
     multiprocess_mode="livesum",
 )
 streams_total = Counter("rowcast_streams", "Streams opened.", FEED)
+streams_cut = Counter("rowcast_streams_cut", "Streams whose client took no bytes in time.", FEED)
 rows_requests = Counter("rowcast_rows_requests", "Requests for rows without a stream.", FEED)
 rows_encoded = Counter("rowcast_rows_encoded", "Rows read by polls and encoded.", FEED)
 rows_delivered = Counter("rowcast_rows_delivered", "Rows sent, counted once for each stream.", FEED)
@@ -133,7 +134,14 @@ def count_from_zero(feed: str) -> None:
     for counter, kinds in KINDS.items():
         for kind in kinds:
             counter.labels(feed, kind)
-    for counter in (rows_unreadable, values_withheld, poll_failures, gaps_dead, rows_late):
+    for counter in (
+        streams_cut,
+        rows_unreadable,
+        values_withheld,
+        poll_failures,
+        gaps_dead,
+        rows_late,
+    ):
         counter.labels(feed)
     lag_seconds.labels(feed)
 

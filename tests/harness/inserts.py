@@ -13,7 +13,7 @@ from poller import Database, Notifier
 from wall.table import Table
 
 
-def watch_posts(notifier: Notifier, table: Table) -> None:  # noqa: ARG001 - the wall's signature
+def watch_posts(notifier: Notifier, table: Table) -> None:
     """A table that a test has made stays as it is."""
     columns = ["id", "author", "body", "created_at"]
     notifier.watch(Post, columns=columns, authorize="public", prepare=create_if_missing)
