@@ -14,6 +14,7 @@ import gevent
 from poller.access.admission import Admission
 from poller.access.capacity import Capacity
 from poller.access.granted import Authorize
+from poller.access.guesses import Guesses
 from poller.access.origins import Origins
 from poller.access.refusals import Refusals
 from poller.access.turns import Turns
@@ -21,9 +22,13 @@ from poller.feed import Feed
 from poller.hints.outside import Watcher, watcher_of
 from poller.hints.teller import WAKE, Said, Teller
 from poller.runtime import log
+from poller.runtime.metrics import count_from_zero
 from poller.runtime.settings import Settings
 from poller.serving import registry, server, siblings
 from poller.serving.server import Server, UnfitServerError
+from poller.status import recorder
+from poller.status.live import Live
+from poller.status.look import Look
 
 DRAIN_S = 1.0  # streams that have not ended by then are cut
 LOOK_S = 0.01  # at whether they have
@@ -35,8 +40,8 @@ class Service:
     """The feeds by name, the settings, and the places for their streams.
 
     `default_feed` is the one at `/stream`, if there is one; `origins` are other sites whose pages
-    may read the feeds; `authorize` is the notifier's own, for what no feed says; `metrics` and
-    `health` say who may see the metrics, and the details of readiness.
+    may read the feeds; `authorize` is the notifier's own, for what no feed says; `metrics`,
+    `health` and `status` say who may see the metrics, the details of readiness, and the status.
     """
 
     def __init__(
@@ -50,12 +55,15 @@ class Service:
         authorize: Authorize | Literal["public"] | None = None,
         metrics: Authorize | Literal["public"] | None = None,
         health: Authorize | Literal["public"] | None = None,
+        status: Authorize | Literal["public"] | None = None,
     ) -> None:
         self.url_prefix = url_prefix
         self.default_feed, self.origins = default_feed, Origins(origins)
         self.authorize, self.refusals = authorize, Refusals()
-        self.metrics, self.health = metrics, health
+        self.metrics, self.health, self.status = metrics, health, status
         self.feeds = {feed.name: feed for feed in feeds}
+        for feed in feeds:
+            count_from_zero(feed.label)
         self.settings = settings
         self.capacity = Capacity.of_this_process(settings.max_streams)
         self.admission = Admission(self.capacity.streams, settings.max_streams_per_address)
@@ -67,6 +75,8 @@ class Service:
             within=self.admission,
         )
         self.turns = Turns()
+        self.guesses = Guesses()
+        self.live = Live(Look(self, recorder.ours), settings)
         self.draining = False
         self.by_hand = False  # polled by its owner alone: see testing.py
         self._started = self._stopped = self._refused = False
@@ -81,6 +91,11 @@ class Service:
     def feed(self, name: str | None = None) -> Feed:
         """A feed by name, or the first one. Raises KeyError."""
         return next(iter(self.feeds.values())) if name is None else self.feeds[name]
+
+    @property
+    def shows_status(self) -> bool:
+        """Whether there is anybody who may see the status."""
+        return self.status is not None or self.settings.operator_token is not None
 
     @property
     def ready(self) -> bool:
@@ -109,7 +124,10 @@ class Service:
         if not self._started:
             self._check()
             self._started = True
-            self._announce(identified or server.identify({}))
+            identified = identified or server.identify({})
+            self._announce(identified)
+            if self.shows_status:
+                recorder.ours.begin(self, identified.name)
         self.watcher = self.watcher or self._watcher()
         for feed in self.feeds.values():
             feed.watcher = self.watcher
@@ -141,6 +159,8 @@ class Service:
     def stop(self) -> None:
         """Stop polling until `start()`."""
         self._stopped = True
+        self.live.stop()
+        recorder.ours.drop(self)
         for feed in self.feeds.values():
             feed.stop()
 
@@ -185,13 +205,15 @@ class Service:
         """End all streams, within 2 s, and take no new ones: this process is about to end."""
         self.draining = True
         together = self.stream_count
+        self.live.streams.drain(together)
         for feed in self.feeds.values():
             feed.streams.drain(together)
         deadline = time.monotonic() + DRAIN_S
         while self.stream_count and time.monotonic() < deadline:
             gevent.sleep(LOOK_S)
-        for feed in self.feeds.values():
-            feed.streams.cut()
+        for streams in (self.live.streams, *(feed.streams for feed in self.feeds.values())):
+            streams.cut()
+        recorder.ours.drop(self)
 
 
 def _disconnect_here(said: Sequence[str]) -> None:

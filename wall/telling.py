@@ -33,3 +33,7 @@ class Telling:
             return done
 
         return self.database.write(told)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """As `Database.read`."""
+        return self.database.read(work)

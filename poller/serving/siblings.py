@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import stat
 import struct
@@ -85,6 +86,11 @@ class Siblings:
         self._watcher = gevent.get_hub().loop.io(ours.fileno(), _READABLE)
         self._watcher.start(self._read)
 
+    @property
+    def folder(self) -> Path | None:
+        """Where this worker and the others can be reached; None if it is alone."""
+        return None if self._socket is None else self._path.parent
+
     def leave(self) -> None:
         """No longer be reachable. Twice does nothing."""
         if self._socket is not None:
@@ -117,7 +123,7 @@ class Siblings:
 
     def _others(self) -> Iterator[Path]:
         with suppress(OSError):  # the folder was removed: then nobody can be reached
-            yield from (one for one in [*self._path.parent.iterdir()] if one != self._path)
+            yield from (one for one in _sockets(self._path.parent) if one != self._path)
 
     def _give(self, sibling: Path, message: bytes) -> bool:
         """Whether this needs no other try."""
@@ -212,10 +218,11 @@ def make_folder(environ: MutableMapping[str, str], uid: int, gid: int) -> Path |
 def remove_folder(folder: Path) -> None:
     """Unless a worker can still be reached in it, as one of the master that took over."""
     with suppress(OSError):
-        for one in folder.iterdir():
+        for one in _sockets(folder):
             if not _listens(one):
                 one.unlink(missing_ok=True)
-        folder.rmdir()
+        if not _sockets(folder):
+            shutil.rmtree(folder)
 
 
 def is_private(folder: Path, uid: int | None = None) -> bool:
@@ -227,6 +234,11 @@ def is_private(folder: Path, uid: int | None = None) -> bool:
         return False
     owner = os.geteuid() if uid is None else uid
     return stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077 and found.st_uid == owner
+
+
+def _sockets(folder: Path) -> list[Path]:
+    """Of the workers; what has a name with a dot is none."""
+    return [one for one in folder.iterdir() if not one.name.startswith(".")]
 
 
 def _listens(path: Path) -> bool:
