@@ -110,6 +110,11 @@ class Poller(Recurring):
         return max(self.interval_s, min(before_s, read_s))
 
     @property
+    def gaps(self) -> Gaps:
+        """Those that are open, as the last pass left them."""
+        return self._gaps
+
+    @property
     def interval_s(self) -> float:
         """Seconds between two polls, now."""
         interval = self._settings.poll_interval_s

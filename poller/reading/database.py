@@ -105,6 +105,17 @@ class Database:
 
         return self._call(run)
 
+    def connect(self) -> Connection:
+        """A connection that is none of the pool's, for the caller to close. Raises as `read()`."""
+
+        def run() -> Connection:
+            connection = self._engine.connect()
+            connection.detach()
+            return connection
+
+        self._connect_first()
+        return self._call(run)
+
     @staticmethod
     def is_full(error: BaseException) -> bool:
         """Whether what `write()` raised means that there is no room: disk, quota or page limit."""
