@@ -69,10 +69,12 @@ class Channel:
 
     def close(self) -> None:
         """Twice does nothing."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.invalidate()  # a good-bye would wait for a server that answers nothing
-            connection.close()
+        if (connection := self._connection) is None:
+            return
+        driver, self._connection = self._driver, None
+        connection.invalidate()  # a good-bye would wait for a server that answers nothing
+        connection.close()
+        driver.close()
 
     @property
     def _driver(self) -> Any:

@@ -8,6 +8,7 @@ from unittest import mock
 import gevent
 import pytest
 from flask import Flask
+from gevent.event import Event
 
 from poller import Notifier, Settings
 from poller.hints import teller
@@ -110,3 +111,18 @@ def test_a_payload_that_names_no_feed_is_for_all(shop: Service) -> None:
     for payload in (None, '{"id": 7}'):
         shop._heard(payload, "listen")
         assert woken(shop) == {"orders", "invoices"}
+
+
+def test_a_client_that_needs_a_thorough_pass_wakes_the_poller(sqlite_url: str) -> None:
+    """It would wait for the interval; those that come together share one."""
+    app, notifier = Flask("test"), Notifier(authorize="public")
+    notifier.watch("orders", columns=["id"], version="version")
+    notifier.init_app(app, settings=Settings.model_validate({"database_url": sqlite_url}))
+    feed = app.extensions["rowcast"].feed()
+    feed.log.await_thorough_pass(Event())
+    assert feed.poller._woken.is_set()
+    feed.poller._woken.clear()
+    for _ in range(100):
+        feed.log.await_thorough_pass(Event())
+    assert not feed.poller._woken.is_set()
+    until(feed.poller._woken.is_set, "one pass for all that came later")
