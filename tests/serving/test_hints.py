@@ -36,7 +36,7 @@ TABLE = {
 LISTENING = {"ROWCAST_LISTEN": "shop", "ROWCAST_QUERY_TIMEOUT": "2"}
 WHO_LISTENS = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND "
-    "(query LIKE 'LISTEN%' OR query LIKE '%pg_listening_channels()') AND pid <> pg_backend_pid()"
+    "(query LIKE 'LISTEN%' OR query LIKE '%pg_listening_channels())') AND pid <> pg_backend_pid()"
 )
 
 
