@@ -21,6 +21,7 @@ from poller.feed import Feed
 from poller.runtime import log
 from poller.runtime.settings import Settings
 from poller.serving import registry, server, siblings
+from poller.serving.moving.stock import Shelf
 from poller.serving.server import Server, UnfitServerError
 
 DRAIN_S = 1.0  # streams that have not ended by then are cut
@@ -146,6 +147,16 @@ class Service:
     def disconnect_here(self, tag: str) -> None:
         for feed in self.feeds.values():
             feed.streams.disconnect(tag)
+
+    def shelves(self) -> dict[str, Shelf]:
+        """The streams of each feed by its name, for a worker that gives or takes some."""
+        return {feed.name: Shelf(feed.label, feed.streams) for feed in self.feeds.values()}
+
+    def drain_what_stays(self) -> None:
+        """End what cannot move to another worker: answers that the server writes, not we."""
+        together = self.stream_count
+        for feed in self.feeds.values():
+            feed.streams.drain(together, only_what_stays=True)
 
     def drain(self) -> None:
         """End all streams, within 2 s, and take no new ones: this process is about to end."""

@@ -117,7 +117,9 @@ class Siblings:
 
     def _others(self) -> Iterator[Path]:
         with suppress(OSError):  # the folder was removed: then nobody can be reached
-            yield from (one for one in [*self._path.parent.iterdir()] if one != self._path)
+            for one in [*self._path.parent.iterdir()]:
+                if one != self._path and "." not in one.name:  # those are of `moving/`
+                    yield one
 
     def _give(self, sibling: Path, message: bytes) -> bool:
         """Whether this needs no other try."""
@@ -206,15 +208,6 @@ def make_folder(environ: MutableMapping[str, str], uid: int, gid: int) -> Path |
     return None
 
 
-def remove_folder(folder: Path) -> None:
-    """Unless a worker can still be reached in it, as one of the master that took over."""
-    with suppress(OSError):
-        for one in folder.iterdir():
-            if not _listens(one):
-                one.unlink(missing_ok=True)
-        folder.rmdir()
-
-
 def is_private(folder: Path, uid: int | None = None) -> bool:
     """Whether it is a folder that only its owner can look into, and `uid` (default: this process)
     is that."""
@@ -224,12 +217,3 @@ def is_private(folder: Path, uid: int | None = None) -> bool:
         return False
     owner = os.geteuid() if uid is None else uid
     return stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077 and found.st_uid == owner
-
-
-def _listens(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
-        try:
-            asking.connect(str(path))
-        except OSError:
-            return False
-    return True
