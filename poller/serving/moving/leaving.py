@@ -62,6 +62,8 @@ class Leaving:
             if last or not (self._is_hope() and (len(self._stock) or arriving())):
                 break
             gevent.sleep(LOOK_S)
+        for shelf in self._stock.shelves().values():
+            shelf.streams.put_back([])  # those that were loosened go on
         self._circle.close()
         self._tell()
         return self._giver.given
@@ -110,7 +112,7 @@ class Leaving:
     def _give(self, *, last: bool) -> None:
         for key, shelf in self._stock.shelves().items():
             self._count_other_versions(key, shelf)
-            if len(shelf.streams) and any(
+            if shelf.streams.on_sockets and any(
                 self._takes_of(one, key) for one in self._circle.siblings
             ):
                 shelf.streams.loosen()
@@ -120,7 +122,7 @@ class Leaving:
         """Equal ones, also to those that are expected: who is ready first would get all."""
         given = self._given(key)
         while takers := [one for one in self._circle.siblings if self._takes_of(one, key)]:
-            share = math.ceil((given + len(shelf.streams)) / (len(takers) + expected))
+            share = math.ceil((given + shelf.streams.on_sockets) / (len(takers) + expected))
             least = min(takers, key=lambda one: one.given[key])
             most = min(MOST_STREAMS, share - least.given[key])
             if most <= 0 or not self._giver.give(least, key, shelf, most):

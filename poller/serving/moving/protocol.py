@@ -44,7 +44,9 @@ MOST_BYTES = 256 * 1024  # of a message; luggage is half of that at most
 MOST_STREAMS = 200  # in a message; the kernel takes 253 descriptors
 SAY_S = 1.0  # for a message to be taken by a worker that stands still
 
-Key = tuple[str, str]  # a feed: its service's prefix, and its name
+# A feed: its service's prefix, its name, and what a stream of it has promised (`luggage.py`): new
+# code may serve other columns than the old.
+Key = tuple[str, str, str]
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 _DESCRIPTORS = socket.CMSG_SPACE(MOST_STREAMS * array.array("i").itemsize)

@@ -85,7 +85,7 @@ class Sharing:
         part = above * (mean - to.streams) / lacking / len(self._stock)
         giver = Giver(time.monotonic())
         for key, shelf in self._stock.shelves().items():
-            most = round(part * len(shelf.streams))
+            most = round(part * shelf.streams.on_sockets)
             while most > 0 and not self._ending():
                 given = giver.give(to, key, shelf, min(most, MOST_STREAMS))
                 if not given:

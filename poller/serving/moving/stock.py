@@ -17,6 +17,9 @@ Taken = Sequence[tuple[SocketStream, Any]]  # a stream and its luggage
 class Movable(Protocol):
     """The streams of one feed: `poller.serving.streams.Streams`."""
 
+    form: str
+    on_sockets: int  # of these, which alone can move
+
     def __len__(self) -> int: ...
     def loosen(self) -> None: ...
     def take_out(self, most: int) -> Taken: ...
@@ -57,7 +60,8 @@ class Stock:
         self._promised: Counter[str] = Counter()  # by prefix: of batches that are on their way
 
     def __len__(self) -> int:
-        return sum(len(one.streams) for one in self.shelves().values())
+        """How many streams could move, or move now."""
+        return sum(one.streams.on_sockets for one in self.shelves().values())
 
     @property
     def state(self) -> State:
@@ -73,7 +77,7 @@ class Stock:
     def shelves(self) -> dict[Key, Shelf]:
         """By what both workers call the feed. A quoted name is a text of a class of its own."""
         return {
-            (prefix, str(name)): shelf
+            (prefix, str(name), shelf.streams.form): shelf
             for prefix, holder in self._by_prefix().items()
             for name, shelf in holder.shelves().items()
         }

@@ -29,14 +29,17 @@ BACKLOG = 64
 SPARE_DESCRIPTORS = 16  # for a worker that has come to the end of them
 
 PlainSocket = monkey.get_original("socket", "SocketType")  # its methods never switch greenlets
-_LUGGAGE = msgspec.msgpack.Decoder(Luggage)
 
 
 class Taker:
-    """Reachable at `marks.socket(name)` from `open()` to `close()`."""
+    """Reachable at `marks.socket(name)` from `open()` to `close()`. `luggage` is the class of what
+    comes with a stream."""
 
-    def __init__(self, marks: Marks, name: Name, stock: Stock) -> None:
+    def __init__(
+        self, marks: Marks, name: Name, stock: Stock, luggage: type[msgspec.Struct] = Luggage
+    ) -> None:
         self._marks, self._name, self._stock = marks, name, stock
+        self._luggage = msgspec.msgpack.Decoder(luggage)
         self._listener: socket.socket | None = None
         self._watcher: Any = None
         self._serving: set[gevent.Greenlet[..., None]] = set()
@@ -79,7 +82,7 @@ class Taker:
 
     def serve(self, link: Link) -> None:
         """One worker that may give something, until it closes the connection."""
-        visit = _Visit(link, self._stock)
+        visit = _Visit(link, self._stock, self._luggage)
         try:
             if link.peer_uid in (0, os.geteuid()):
                 visit.run()
@@ -97,8 +100,8 @@ class Taker:
 class _Visit:
     """A giver's connection."""
 
-    def __init__(self, link: Link, stock: Stock) -> None:
-        self._link, self._stock = link, stock
+    def __init__(self, link: Link, stock: Stock, luggage: msgspec.msgpack.Decoder[Any]) -> None:
+        self._link, self._stock, self._luggage = link, stock, luggage
         self._said: Hello | None = None
         self._taken, self._lost = 0, 0
         self._began_at = time.monotonic()
@@ -149,7 +152,7 @@ class _Visit:
             close_all(copies)
             raise
 
-    def _looked_through(self, batch: Batch, heard: Heard) -> list[Luggage]:
+    def _looked_through(self, batch: Batch, heard: Heard) -> list[Any]:
         """Raises Unfit: nothing of it is taken then."""
         if self._stock.state is not State.READY:
             raise Unfit("not ready")
@@ -160,7 +163,7 @@ class _Visit:
         if len(batch.luggage) > self._stock.room(batch.feed[0]):
             raise Unfit("full")
         try:
-            return [_LUGGAGE.decode(one) for one in batch.luggage]
+            return [self._luggage.decode(one) for one in batch.luggage]
         except msgspec.MsgspecError as error:
             raise Unfit("luggage") from error
 
@@ -170,7 +173,7 @@ class _Visit:
         # So many the kernel had a place for.
         return max(0, len(heard.descriptors) - SPARE_DESCRIPTORS)
 
-    def _adopt(self, batch: Batch, sockets: list[Any], luggage: list[Luggage]) -> None:
+    def _adopt(self, batch: Batch, sockets: list[Any], luggage: list[Any]) -> None:
         """Each is ours, and nobody else's: one that cannot be served is closed."""
         shelf = self._stock.shelves()[batch.feed]
         before = self._taken

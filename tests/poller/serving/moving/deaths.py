@@ -26,7 +26,7 @@ from poller.serving.moving import circle, giver, protocol
 from poller.serving.moving.marks import Marks, Name
 from poller.serving.moving.protocol import Batch, Go, Got, Hello, Key, Link, State
 from poller.serving.moving.taker import _Visit
-from tests.poller.serving.moving.writers import FEED, Application, Numbers, Worker, pair
+from tests.poller.serving.moving.writers import FEED, FORM, Application, Numbers, Worker, pair
 
 STREAMS = 5
 AT_ONCE = 8  # cases
@@ -101,7 +101,7 @@ def give_all(marks: Marks, numbers: Numbers, fate: Fate) -> None:
     gevent.spawn(numbers.write)
     others, giving = circle.Circle(marks, Name(1, 1)), giver.Giver(0.0)
     shelf = Application(numbers).shelves()[FEED]
-    key: Key = ("", FEED)
+    key: Key = ("", FEED, FORM)
     while len(numbers):
         others.look()
         for other in others.in_state(State.READY):

@@ -19,7 +19,7 @@ from poller.serving.moving import taker
 from poller.serving.moving.marks import Marks, Name
 from poller.serving.moving.stock import Shelf, Stock
 
-FEED = "numbers"
+FEED, FORM = "numbers", "text"
 WRITE_EVERY_S = 0.001
 
 
@@ -27,9 +27,6 @@ class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The luggage of such a stream: the number of the next frame."""
 
     next: int
-
-
-taker._LUGGAGE = msgspec.msgpack.Decoder(Position)  # type: ignore[assignment]
 
 
 class NumberedStream:
@@ -43,6 +40,8 @@ class NumberedStream:
 
 class Numbers:
     """As `Streams`, with `at(point)` called before and after each of its methods."""
+
+    form = FORM
 
     def __init__(
         self,
@@ -58,6 +57,10 @@ class Numbers:
 
     def __len__(self) -> int:
         return len(self.writing) + len(self.taken_out)
+
+    @property
+    def on_sockets(self) -> int:
+        return len(self)
 
     def write(self) -> None:
         """Until the process ends, or the greenlet is killed."""
@@ -135,7 +138,7 @@ class Worker:
         self.application = Application(numbers, room)
         self.numbers = numbers
         self.stock = stock_of(self.application, lambda: self.ending)
-        self.taker = taker.Taker(marks, self.name, self.stock)
+        self.taker = taker.Taker(marks, self.name, self.stock, Position)
 
 
 def frames(data: bytes) -> list[int]:
