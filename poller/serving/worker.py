@@ -22,15 +22,12 @@ from gevent import monkey
 
 monkey.patch_all(os=False, signal=False)  # before anything imports sockets
 
-import atexit
 import logging
 import os
 import socket
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -38,14 +35,12 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from poller.access.admission import Admission
 from poller.runtime import log
-from poller.serving import client, next_master, registry, server, siblings
-from poller.serving.folders import Held
-from poller.serving.moving.marks import Name
-from poller.serving.moving.member import Member
+from poller.serving import client, folders, next_master, registry, server, siblings
+from poller.serving.moving.marks import Marks, Name
 
 DRAIN_LOOK_S = 0.1
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client looks for it when it is imported
-METRICS_PREFIX = "rowcast-metrics-"
+
+Leave = Callable[[float, Callable[[], None], Callable[[], bool]], None]  # `Member.leave`
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -54,38 +49,41 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     # Unbounded until the services are known, and where the user chose `worker_connections`.
     _pages = Admission(sys.maxsize, per_address=0)
     _quits = False
+    max_requests: int
     _accepts = True  # connections; it does for up to a second after it was told to end
 
     @classmethod
     def setup(cls) -> None:
         """In the master, before the application is imported; again at each HUP."""
-        folder = Path(os.environ.get(METRICS_FOLDER, ""))
-        if not folder.name or (_made_for_metrics(folder) and not folder.exists()):
-            folder = Path(tempfile.mkdtemp(prefix=METRICS_PREFIX))
-            os.environ[METRICS_FOLDER] = str(folder)
-        if _made_for_metrics(folder):
-            _hold(folder, METRICS_PREFIX)
+        folders.keep_for_metrics(os.environ)
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:  # noqa: ARG003 - gunicorn's signature
         """In the master, with the configuration complete."""
         cfg.set("control_socket_disable", True)
         if (folder := siblings.make_folder(os.environ, cfg.uid, cfg.gid)) is not None:
-            _hold(folder, siblings.PREFIX)
+            folders.hold(folder, siblings.PREFIX)
 
     def __init__(self, age: int, ppid: int, *given: Any) -> None:
         """In the master, before it forks."""
         super().__init__(age, ppid, *given)
-        self._member = Member(os.environ.get(siblings.FOLDER), Name(ppid, age))
-        self._member.announce()
-        next_master.prepare(self.cfg, (METRICS_FOLDER, siblings.FOLDER), _reaped)
+        self.name = Name(ppid, age)
+        self.marks = Marks.of(os.environ.get(siblings.FOLDER))
+        if self.marks is not None:
+            self.marks.announce(self.name)
+        next_master.prepare(self.cfg, (folders.METRICS, siblings.FOLDER), _reaped)
 
     def init_process(self) -> None:
         """In the worker, until its end."""
         try:
             super().init_process()
         finally:
-            self._member.gone()
+            self.gone()
+
+    def gone(self) -> None:
+        """In the master, which has reaped it; or in the worker itself, if it will not serve."""
+        if self.marks is not None:
+            self.marks.forget(self.name)
 
     def patch(self) -> None:
         """In the worker, before the application is loaded: what the master was spared."""
@@ -99,8 +97,9 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Until the worker is told to end, or has served `max_requests`."""
         services = registry.services()
         if not services:
-            self._member.gone()
-            return super().run()
+            self.gone()
+            super().run()
+            return
         siblings.ours.join(os.environ.get(siblings.FOLDER))
         self._bound_connections(services)
         for listener in self.sockets:
@@ -109,11 +108,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self.log.error_log.addFilter(log.on_one_line)
         for service in services:
             service.start(server.WORKER)
-        self._member.arrive(registry.services, lambda: not self.alive)
-        if self.max_requests != sys.maxsize:
-            gevent.spawn(self._restart_in_turn, self.max_requests)
-            self.max_requests = sys.maxsize
-        leaving = gevent.spawn(self._leave_at_end)
+        leave = None if self.marks is None else self._arrive(self.marks)
+        leaving = gevent.spawn(self._leave_at_end, leave)
         super().run()
         # gunicorn waits for pages only: streams that were taken over hold no place with it.
         self._accepts = False
@@ -123,7 +119,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM. Nobody needs to wait for a worker that is still starting."""
-        self._member.will_not_come()
+        if self.marks is not None:
+            self.marks.arrived(self.name)
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
@@ -135,16 +132,26 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         _drain()
         super().handle_quit(sig, frame)
 
-    def _leave_at_end(self) -> None:
+    def _arrive(self, marks: Marks) -> Leave:
+        """Streams may come from other workers from now on; the way in which they leave."""
+        # It imports prometheus_client, which looks for the folder that `setup()` has made.
+        from poller.serving.moving.member import Member
+
+        member = Member(marks, self.name, registry.services, lambda: not self.alive)
+        member.arrive()
+        if self.max_requests != sys.maxsize and self.cfg.workers > 1:
+            gevent.spawn(self._restart_in_turn, member.wait_for_turn, self.max_requests)
+            self.max_requests = sys.maxsize
+        return member.leave
+
+    def _leave_at_end(self, leave: Leave | None) -> None:
         """SIGTERM and HUP only clear `alive`. gunicorn would wait the whole graceful timeout for
         open streams, then kill them without `finally`: so they move, or are ended, here. Those that
         come until gunicorn has closed the listeners move, too."""
         while self.alive:
             gevent.sleep(DRAIN_LOOK_S)
-        if not self._quits:
-            self._member.leave(
-                self.cfg.graceful_timeout, self._look, lambda: self._accepts
-            )
+        if leave is not None and not self._quits:
+            leave(self.cfg.graceful_timeout, self._look, lambda: self._accepts)
         _drain()
 
     def _look(self) -> None:
@@ -153,11 +160,11 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         for service in registry.services():
             service.drain_what_stays()
 
-    def _restart_in_turn(self, requests: int) -> None:
+    def _restart_in_turn(self, wait_for_turn: Callable[[], None], requests: int) -> None:
         """As gunicorn does after `max_requests`, but not all workers at once."""
         while self.alive and self.nr < requests:
             gevent.sleep(DRAIN_LOOK_S)
-        self._member.wait_for_turn(self.cfg.workers, lambda: not self.alive)
+        wait_for_turn()
         if self.alive:
             self.log.info("Autorestarting worker after %s requests.", self.nr)
             self.alive = False
@@ -194,34 +201,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
 def _reaped(worker: object) -> None:
     if isinstance(worker, Worker):  # one that came before may be of another class
-        worker._member.gone()  # noqa: SLF001 - this class's own
-
-
-def _made_for_metrics(folder: Path) -> bool:
-    """And not chosen by the user."""
-    return folder.name.startswith(METRICS_PREFIX)
-
-
-def _hold(folder: Path, prefix: str) -> None:
-    """Until this master ends. What servers left that were killed is removed now."""
-    if folder not in _HELD:
-        held = _HELD[folder] = Held(folder)
-        held.sweep(prefix)
-        _at_end_of_this_process(held.drop)
-
-
-_HELD: dict[Path, Held] = {}
-
-
-def _at_end_of_this_process(call: Callable[..., None], *arguments: object) -> None:
-    """Not at the end of those that it forks, which have a copy of this."""
-    maker = os.getpid()
-
-    def end() -> None:
-        if os.getpid() == maker:
-            call(*arguments)
-
-    atexit.register(end)
+        worker.gone()
 
 
 def _drain() -> None:

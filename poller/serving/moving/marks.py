@@ -20,9 +20,7 @@ from typing import NamedTuple
 COMING, SOCKET = ".coming", ".sock"
 # Where whole messages, descriptors and the sender's user can be had. Elsewhere streams are drained.
 SUPPORTED = (
-    sys.platform == "linux"
-    and hasattr(socket, "SOCK_SEQPACKET")
-    and hasattr(socket, "SO_PEERCRED")
+    sys.platform == "linux" and hasattr(socket, "SOCK_SEQPACKET") and hasattr(socket, "SO_PEERCRED")
 )
 
 
@@ -37,10 +35,15 @@ class Name(NamedTuple):
 
 
 class Marks:
-    """The files of `folder`. A folder that is gone is an empty one."""
+    """The files of `folder`. One that is gone is empty."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @classmethod
+    def of(cls, folder: str | None) -> Marks | None:
+        """None where streams cannot move: there is nothing to wait for."""
+        return cls(Path(folder)) if folder and SUPPORTED else None
 
     def announce(self, name: Name) -> None:
         """In the master, before it forks: this one is coming."""

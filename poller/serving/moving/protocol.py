@@ -62,7 +62,7 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=str.l
     """One of these, and nothing that this version does not know."""
 
 
-class Hello(Message):
+class Hello(Message, frozen=True):
     """A worker of this `version`. `streams`: how many it has. `room`: for how many more, by prefix
     of the service; `feeds`: of which feeds."""
 
@@ -73,31 +73,31 @@ class Hello(Message):
     feeds: list[Key] = []
 
 
-class Batch(Message):
+class Batch(Message, frozen=True):
     """Streams of one feed. The descriptors, in the same order, are beside the message."""
 
     feed: Key
     luggage: list[msgspec.Raw]
 
 
-class Got(Message):
+class Got(Message, frozen=True):
     """The whole batch has come. `room`: for how many more."""
 
     room: int
 
 
-class No(Message):
+class No(Message, frozen=True):
     """It is not taken. `room`: how many could be; 0 says: try another worker."""
 
     reason: str
     room: int
 
 
-class Go(Message):
+class Go(Message, frozen=True):
     """They are yours."""
 
 
-_DECODER = msgspec.msgpack.Decoder(Hello | Batch | Got | No | Go)
+_DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Hello | Batch | Got | No | Go)
 VERSION = poller.__version__
 
 
@@ -169,18 +169,22 @@ def _heard(data: bytes, told: list[tuple[int, int, bytes]], flags: int) -> Heard
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             descriptors.frombytes(value[: len(value) - len(value) % descriptors.itemsize])
     try:
-        if not data:
-            raise EOFError
-        if flags & socket.MSG_TRUNC:
-            raise ConnectionError("a message that is too long")
-        message = _DECODER.decode(data)
-    except msgspec.MsgspecError as error:
-        close_all(descriptors)
-        raise ConnectionError(f"a message of another kind: {error}") from error
-    except (EOFError, ConnectionError):
+        message = _message(data, cut_short=bool(flags & socket.MSG_TRUNC))
+    except BaseException:
         close_all(descriptors)
         raise
     return Heard(message, [*descriptors], bool(flags & socket.MSG_CTRUNC))
+
+
+def _message(data: bytes, *, cut_short: bool) -> Message:
+    if not data:
+        raise EOFError
+    if cut_short:
+        raise ConnectionError("a message that is too long")
+    try:
+        return _DECODER.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ConnectionError(f"a message of another kind: {error}") from error
 
 
 def close_all(descriptors: Sequence[int]) -> None:

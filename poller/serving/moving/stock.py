@@ -52,9 +52,7 @@ class Holder(Protocol):
 class Stock:
     """All services of this process. `ending()`: this worker was told to end."""
 
-    def __init__(
-        self, holders: Callable[[], Sequence[Holder]], ending: Callable[[], bool]
-    ) -> None:
+    def __init__(self, holders: Callable[[], Sequence[Holder]], ending: Callable[[], bool]) -> None:
         self._holders = holders
         self._ending = ending
         self._promised: Counter[str] = Counter()  # by prefix: of batches that are on their way

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -88,7 +87,7 @@ class Taker:
                 visit.run()
             else:
                 log.warning("a worker of another user is refused", user=link.peer_uid)
-        except EOFError:
+        except (EOFError, BrokenPipeError, ConnectionResetError):  # it is gone
             pass
         except Exception as error:  # noqa: BLE001 - that one is not served; the others are
             log.warning("a hand-over was broken off", error=repr(error))
@@ -104,7 +103,7 @@ class _Visit:
         self._link, self._stock, self._luggage = link, stock, luggage
         self._said: Hello | None = None
         self._taken, self._lost = 0, 0
-        self._began_at = time.monotonic()
+        self._began_at = 0.0  # to take
 
     def run(self) -> None:
         while True:
@@ -125,9 +124,10 @@ class _Visit:
     def _receive(self, heard: Heard) -> None:
         """Until `go` the copies are closed whatever happens, and after it each is served."""
         batch = heard.message
+        if not isinstance(batch, Batch):
+            close_all(heard.descriptors)
+            raise ConnectionError(f"{type(batch).__name__} instead of a batch")
         try:
-            if not isinstance(batch, Batch):
-                raise ConnectionError(f"{type(batch).__name__} instead of a batch")
             luggage = self._looked_through(batch, heard)
         except Unfit as refusal:
             close_all(heard.descriptors)
@@ -136,6 +136,7 @@ class _Visit:
         except BaseException:
             close_all(heard.descriptors)
             raise
+        self._began_at = self._began_at or time.monotonic()
         with self._stock.promised(batch.feed[0], len(luggage)):
             self._wait_for_go(batch, heard.descriptors)
             self._adopt(batch, [*map(_socket, heard.descriptors)], luggage)
@@ -144,13 +145,16 @@ class _Visit:
         """However long it takes: without it nothing may be written, and nothing is known."""
         try:
             self._link.say(Got(self._stock.room(batch.feed[0])))
-            message, more, _ = self._link.hear()
-            close_all(more)
-            if not isinstance(message, Go):
-                raise ConnectionError(f"{type(message).__name__} instead of go")
+            self._hear_go()
         except BaseException:
             close_all(copies)
             raise
+
+    def _hear_go(self) -> None:
+        message, descriptors, _ = self._link.hear()
+        close_all(descriptors)
+        if not isinstance(message, Go):
+            raise ConnectionError(f"{type(message).__name__} instead of go")
 
     def _looked_through(self, batch: Batch, heard: Heard) -> list[Any]:
         """Raises Unfit: nothing of it is taken then."""

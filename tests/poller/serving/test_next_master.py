@@ -48,12 +48,10 @@ def test_the_users_hooks_are_called_first_and_ours_once(cfg: Config, told: list[
     assert told == [("pre_exec", master)]
 
 
-def test_the_next_master_gets_the_folders(
-    cfg: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_master_gets_the_folders(cfg: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_FOLDER", "/tmp/x")
     monkeypatch.delenv("ANOTHER", raising=False)
-    next_master.prepare(cfg, ["A_FOLDER", "ANOTHER"], lambda worker: None)
+    next_master.prepare(cfg, ["A_FOLDER", "ANOTHER"], print)
     cfg.pre_exec(master_of(cfg))
     assert cfg.env_orig["A_FOLDER"] == "/tmp/x"
     assert "ANOTHER" not in cfg.env_orig

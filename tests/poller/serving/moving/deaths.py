@@ -81,9 +81,9 @@ class Fate:
     def over(self, link: type[Link]) -> None:
         say, hear = link.say, link.hear
 
-        def fated_say(self_: Link, message: protocol.Message, descriptors: tuple[int, ...] = ()) -> None:
+        def fated_say(self_: Link, message: protocol.Message, *more: Any) -> None:
             self.at(f"before say {type(message).__name__}")
-            say(self_, message, descriptors)
+            say(self_, message, *more)
             self.at(f"after say {type(message).__name__}")
 
         def fated_hear(self_: Link, within_s: float | None = None) -> protocol.Heard:
@@ -132,7 +132,7 @@ def two_messages() -> None:
         return to.answer(giver.ANSWER_S)
 
     _Visit._wait_for_go, _Visit._adopt = never_wait, adopt_and_say  # type: ignore[method-assign]
-    giver.Giver._agree = staticmethod(agree)  # type: ignore[method-assign, assignment]
+    giver.Giver._agree = staticmethod(agree)  # type: ignore[method-assign]
 
 
 class Reading:
@@ -167,10 +167,10 @@ class Reading:
 
     def _read(self, within_s: float) -> None:
         waiting = [one for one in self.data if one not in self.ended]
-        readable, _, _ = select.select([self._told, *waiting], [], [], within_s)
-        for one in readable:
-            if one == self._told:
-                self.reached = self.reached or bool(os.read(self._told, 1))
+        watched: list[int | socket.socket] = [self._told, *waiting]
+        for one in select.select(watched, [], [], within_s)[0]:
+            if isinstance(one, int):
+                self.reached = self.reached or bool(os.read(one, 1))
             elif got := one.recv(65_536):
                 self.data[one] += got
             else:
@@ -202,33 +202,22 @@ def run(case: str, who: str, point: str, what: str, folder: Path) -> Seen:
     pairs = [pair() for _ in range(STREAMS)]
     ours, clients = [one for one, _ in pairs], [one for _, one in pairs]
     told, reached = os.pipe()
-    marks = Marks(folder)
-    here = {"giver": point if who == "giver" else "", "taker": point if who == "taker" else ""}
+    read = Reading(clients, told)
+    fates = {one: Fate(point if one == who else "", what, reached) for one in ("giver", "taker")}
 
     def taking() -> None:
-        for one in (*ours, *clients):
-            one.close()
-        fate = Fate(here["taker"], what, reached)
-        take(marks, Numbers(at=fate.at), fate)
+        close(*ours, *clients)
+        take(Marks(folder), Numbers(at=fates["taker"].at), fates["taker"])
 
     def giving() -> None:
-        for one in clients:
-            one.close()
-        fate = Fate(here["giver"], what, reached)
-        give_all(marks, Numbers(ours, at=fate.at), fate)
+        close(*clients)
+        give_all(Marks(folder), Numbers(ours, at=fates["giver"].at), fates["giver"])
 
-    read = Reading(clients, told)
     pids = {"taker": fork(taking), "giver": fork(giving)}
-    for one in ours:
-        one.close()
+    close(*ours)
     try:
-        read.until(lambda: read.reached, "the point is reached")
+        look_on(read, pids[who], what)
         seen.reached = True
-        if what == STOP:
-            still_until = time.monotonic() + STANDS_STILL_S
-            read.until(lambda: time.monotonic() > still_until, "it stood still")
-            os.kill(pids[who], signal.SIGCONT)
-        read.until_settled()
         seen.ended, seen.served = len(read.ended), len(clients) - len(read.ended)
     except AssertionError as problem:
         seen.problems.append(str(problem))
@@ -238,18 +227,35 @@ def run(case: str, who: str, point: str, what: str, folder: Path) -> Seen:
             os.waitpid(pid, 0)
     read.rest()
     for one in read.data.values():
-        judge(one, seen)
+        judge(bytes(one), seen)
     os.close(told)
     os.close(reached)
-    for client in clients:
-        client.close()
+    close(*clients)
     return seen
+
+
+def look_on(read: Reading, fated: int, what: str) -> None:
+    read.until(lambda: read.reached, "the point is reached")
+    if what == STOP:
+        still_until = time.monotonic() + STANDS_STILL_S
+        read.until(lambda: time.monotonic() > still_until, "it stood still")
+        os.kill(fated, signal.SIGCONT)
+    read.until_settled()
+
+
+def close(*sockets: socket.socket) -> None:
+    for one in sockets:
+        one.close()
 
 
 def cases() -> dict[str, tuple[str, str, str]]:
     """By name: who, where, and what happens to it."""
     points = [("giver", one) for one in GIVER_POINTS] + [("taker", one) for one in TAKER_POINTS]
-    return {f"{what} {who} {point}": (who, point, what) for who, point in points for what in (KILL, STOP)}
+    return {
+        f"{what} {who} {point}": (who, point, what)
+        for who, point in points
+        for what in (KILL, STOP)
+    }
 
 
 def run_some(chosen: list[str], into: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from unittest import mock
 
 import gevent
@@ -56,8 +57,13 @@ class Old:
         return self.giver.give(to, KEY, self.shelf, most)
 
 
+Make = Callable[[int], tuple[Old, list[socket.socket]]]
+
+
 @pytest.fixture
-def old(marks: Marks, clients: Clients) -> Iterator[Callable[[int], tuple[Old, list[socket.socket]]]]:
+def old(
+    marks: Marks, clients: Clients
+) -> Iterator[Callable[[int], tuple[Old, list[socket.socket]]]]:
     made: list[Old] = []
 
     def make(streams: int) -> tuple[Old, list[socket.socket]]:
@@ -70,9 +76,6 @@ def old(marks: Marks, clients: Clients) -> Iterator[Callable[[int], tuple[Old, l
         one.circle.close()
         for stream in [*one.numbers.writing, *one.numbers.taken_out]:
             stream.client.close()
-
-
-Make = Callable[[int], tuple[Old, list[socket.socket]]]
 
 
 def write_once(*numbers: Numbers) -> None:
@@ -269,7 +272,7 @@ def test_descriptors_that_did_not_come_are_a_refusal_with_the_room_there_is(
     to = giving.meet()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = 30
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) - 1 + free, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len([*Path("/dev/fd").iterdir()]) - 1 + free, hard))
     try:
         assert giving.give(to) == 0
         assert refusals("descriptors") == before + 1

@@ -20,7 +20,14 @@ def test_a_worker_comes_arrives_and_goes(marks: Marks) -> None:
 
 
 def test_other_files_are_no_workers(marks: Marks) -> None:
-    for name in ("4711-0af3.sock", "x-1.coming", "4711.sock", "4711-1.new", "turn.lock", "4711-ab12cd34"):
+    for name in (
+        "4711-0af3.sock",
+        "x-1.coming",
+        "4711.sock",
+        "4711-1.new",
+        "turn.lock",
+        "4711-ab12cd34",
+    ):
         (marks.folder / name).touch()
     assert (marks.coming(), marks.here()) == (set(), set())
 

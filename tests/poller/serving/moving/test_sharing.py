@@ -12,6 +12,7 @@ import pytest
 
 from poller.serving import siblings
 from poller.serving.moving import sharing
+from poller.serving.moving.circle import Circle
 from poller.serving.moving.marks import Marks, Name
 from poller.serving.moving.sharing import Sharing
 from poller.serving.siblings import Siblings
@@ -79,7 +80,7 @@ def test_it_waits_while_somebody_ends_or_comes(
     ending.ending = True
     marks.announce(coming)
     asking = gevent.spawn(sharing_of(marks, worker(3, 0))._ask)
-    with mock.patch.object(sharing.Circle, "look", autospec=True, side_effect=sharing.Circle.look) as look:
+    with mock.patch.object(Circle, "look", autospec=True, side_effect=Circle.look) as look:
         until(lambda: look.call_count > 3, "it looks")
         ending.taker.close()
         until(lambda: look.call_count > 6, "it looks again")
@@ -144,6 +145,7 @@ def test_it_is_asked_by_a_datagram(worker: Make, marks: Marks, tmp_path: Path) -
         sharing_of(marks, old).begin()
     there.send("share", str(new.name))
     until(lambda: len(new.numbers) == 15, "it has its half")
-    here.leave(), there.leave()
+    here.leave()
+    there.leave()
     old.ending = True
     gevent.sleep(0.05)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -66,10 +67,8 @@ class Numbers:
         """Until the process ends, or the greenlet is killed."""
         while True:
             for stream in [*self.writing]:
-                try:
+                with suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
                     stream.write()
-                except (BlockingIOError, BrokenPipeError, ConnectionResetError):
-                    pass
             gevent.sleep(WRITE_EVERY_S)
 
     def loosen(self) -> None: ...
