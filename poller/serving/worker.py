@@ -151,7 +151,10 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         while self.alive:
             gevent.sleep(DRAIN_LOOK_S)
         if leave is not None and not self._quits:
-            leave(self.cfg.graceful_timeout, self._look, lambda: self._accepts)
+            try:
+                leave(self.cfg.graceful_timeout, self._look, lambda: self._accepts)
+            except Exception as error:  # noqa: BLE001 - what did not move is drained
+                log.error("hand-over failed", exc_info=error)
         _drain()
 
     def _look(self) -> None:

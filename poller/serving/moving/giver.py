@@ -37,7 +37,7 @@ class Giver:
         luggage = [msgspec.Raw(msgspec.msgpack.encode(one)) for _, one in taken_out]
         try:
             agreed = self._agree(to, Batch(key, luggage), [one.client.fileno() for one in streams])
-        except (OSError, EOFError) as error:  # nothing was given: see `Link.say()`
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing was given: `Link.say()`
             shelf.streams.put_back(streams)
             to.lost(error)
             self.refused(shelf, NO_ANSWER, error=str(error) or type(error).__name__)
@@ -48,17 +48,17 @@ class Giver:
             self.refused(shelf, agreed.reason)
             return 0
         shelf.streams.gone(streams)
+        to.has_room(key, agreed.room)
         self._count(to, key, shelf, len(streams))
         return len(streams)
 
     @staticmethod
     def _agree(to: Sibling, batch: Batch, descriptors: list[int]) -> Got | No:
-        """Raises what `Link` does, and then `go` was not sent."""
+        """If it raises, `go` was not sent: that is the last thing here."""
         to.link.say(batch, descriptors)
         answer = to.answer(ANSWER_S)
         if isinstance(answer, Got):
             to.link.say(Go())
-            to.has_room(batch.feed, answer.room)
         return answer
 
     def _count(self, to: Sibling, key: Key, shelf: Shelf, streams: int) -> None:

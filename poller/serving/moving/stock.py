@@ -17,8 +17,11 @@ Taken = Sequence[tuple[SocketStream, Any]]  # a stream and its luggage
 class Movable(Protocol):
     """The streams of one feed: `poller.serving.streams.Streams`."""
 
-    form: str
-    on_sockets: int  # of these, which alone can move
+    @property
+    def form(self) -> str: ...
+    @property
+    def on_sockets(self) -> int:
+        """How many could move, or move now: those on sockets of ours."""
 
     def __len__(self) -> int: ...
     def loosen(self) -> None: ...
