@@ -42,6 +42,7 @@ class Taker:
         self._listener: socket.socket | None = None
         self._watcher: Any = None
         self._serving: set[gevent.Greenlet[..., None]] = set()
+        self._taken = Taken()
 
     def open(self) -> None:
         """One that cannot be reached is given nothing; the log says so."""
@@ -81,10 +82,9 @@ class Taker:
 
     def serve(self, link: Link) -> None:
         """One worker that may give something, until it closes the connection."""
-        visit = _Visit(link, self._stock, self._luggage)
         try:
             if link.peer_uid in (0, os.geteuid()):
-                visit.run()
+                Visit(link, self._stock, self._luggage, self._taken).run()
             else:
                 log.warning("a worker of another user is refused", user=link.peer_uid)
         except (EOFError, BrokenPipeError, ConnectionResetError):  # it is gone
@@ -93,17 +93,34 @@ class Taker:
             log.warning("a hand-over was broken off", error=repr(error))
         finally:
             link.close()
-            visit.tell()
+            if self._serving <= {gevent.getcurrent()}:
+                self._taken.tell()
 
 
-class _Visit:
+class Taken:
+    """What was taken since nobody was here to give: one line in the log, whoever gave it."""
+
+    def __init__(self) -> None:
+        self.streams, self.not_fit, self.began_at = 0, 0, 0.0
+
+    def begin(self) -> None:
+        self.began_at = self.began_at or time.monotonic()
+
+    def tell(self) -> None:
+        if self.streams or self.not_fit:
+            seconds = round(time.monotonic() - self.began_at, 3)
+            log.info("streams taken", streams=self.streams, not_fit=self.not_fit, seconds=seconds)
+        self.streams, self.not_fit, self.began_at = 0, 0, 0.0
+
+
+class Visit:
     """A giver's connection."""
 
-    def __init__(self, link: Link, stock: Stock, luggage: msgspec.msgpack.Decoder[Any]) -> None:
-        self._link, self._stock, self._luggage = link, stock, luggage
+    def __init__(
+        self, link: Link, stock: Stock, luggage: msgspec.msgpack.Decoder[Any], taken: Taken
+    ) -> None:
+        self._link, self._stock, self._luggage, self._taken = link, stock, luggage, taken
         self._said: Hello | None = None
-        self._taken, self._lost = 0, 0
-        self._began_at = 0.0  # to take
 
     def run(self) -> None:
         while True:
@@ -115,11 +132,6 @@ class _Visit:
             except TimeoutError:
                 continue
             self._receive(heard)
-
-    def tell(self) -> None:
-        if self._taken or self._lost:
-            seconds = round(time.monotonic() - self._began_at, 3)
-            log.info("streams taken", streams=self._taken, not_fit=self._lost, seconds=seconds)
 
     def _receive(self, heard: Heard) -> None:
         """Until `go` the copies are closed whatever happens, and after it each is served."""
@@ -136,7 +148,7 @@ class _Visit:
         except BaseException:
             close_all(heard.descriptors)
             raise
-        self._began_at = self._began_at or time.monotonic()
+        self._taken.begin()
         with self._stock.promised(batch.feed[0], len(luggage)):
             self._wait_for_go(batch, heard.descriptors)
             self._adopt(batch, [*map(_socket, heard.descriptors)], luggage)
@@ -180,18 +192,19 @@ class _Visit:
     def _adopt(self, batch: Batch, sockets: list[Any], luggage: list[Any]) -> None:
         """Each is ours, and nobody else's: one that cannot be served is closed."""
         shelf = self._stock.shelves()[batch.feed]
-        before = self._taken
+        taken = 0
         for client, one in in_slices(zip(sockets, luggage, strict=True)):
             try:
                 shelf.streams.adopt(client, one)
-                self._taken += 1
+                taken += 1
             except Exception as error:  # noqa: BLE001 - one stream's trouble is not the others'
                 self._lose(shelf, client, error)
-        metrics.streams_taken.labels(shelf.label).inc(self._taken - before)
+        self._taken.streams += taken
+        metrics.streams_taken.labels(shelf.label).inc(taken)
 
     def _lose(self, shelf: Shelf, client: Any, error: Exception) -> None:
         client.close()
-        self._lost += 1
+        self._taken.not_fit += 1
         reason = str(error) if isinstance(error, Unfit) else "error"
         metrics.hand_over_refused.labels(shelf.label, reason).inc()
         if not isinstance(error, Unfit):

@@ -25,7 +25,7 @@ import gevent
 from poller.serving.moving import circle, giver, protocol
 from poller.serving.moving.marks import Marks, Name
 from poller.serving.moving.protocol import Batch, Go, Got, Hello, Key, Link, State
-from poller.serving.moving.taker import _Visit
+from poller.serving.moving.taker import Visit
 from tests.poller.serving.moving.writers import FEED, FORM, Application, Numbers, Worker, pair
 
 STREAMS = 5
@@ -118,11 +118,11 @@ def take(marks: Marks, numbers: Numbers, fate: Fate) -> None:
 
 def two_messages() -> None:
     """The mutant: `got` itself is the switch, and the taker writes before it has said that."""
-    adopt = _Visit._adopt
+    adopt = Visit._adopt
 
-    def never_wait(self: _Visit, batch: Batch, copies: list[int]) -> None: ...
+    def never_wait(self: Visit, batch: Batch, copies: list[int]) -> None: ...
 
-    def adopt_and_say(self: _Visit, batch: Batch, sockets: list[Any], luggage: list[Any]) -> None:
+    def adopt_and_say(self: Visit, batch: Batch, sockets: list[Any], luggage: list[Any]) -> None:
         adopt(self, batch, sockets, luggage)
         gevent.sleep(0.02)  # so that it has written something, as it would on a busy machine
         self._link.say(Got(self._stock.room("")))
@@ -131,7 +131,7 @@ def two_messages() -> None:
         to.link.say(batch, descriptors)
         return to.answer(giver.ANSWER_S)
 
-    _Visit._wait_for_go, _Visit._adopt = never_wait, adopt_and_say  # type: ignore[method-assign]
+    Visit._wait_for_go, Visit._adopt = never_wait, adopt_and_say  # type: ignore[method-assign]
     giver.Giver._agree = staticmethod(agree)  # type: ignore[method-assign]
 
 
