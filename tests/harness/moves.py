@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Self
+
+import psutil
 
 from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
@@ -32,7 +35,7 @@ class Watched:
         self._first, self._last = _newest(url) + 1, _newest(url)
         self._due_s = time.monotonic()
 
-    def __enter__(self) -> Watched:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,7 +82,6 @@ class Watched:
 
 def spread(server: Gunicorn, streams: int) -> dict[int, int]:
     """How many of the server's sockets each worker has open, by its pid."""
-    import psutil
 
     return {
         pid: sum(
