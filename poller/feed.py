@@ -25,7 +25,7 @@ from poller.reading.description import Description, TableError
 from poller.reading.dialects.facts import Finding
 from poller.reading.source import Source
 from poller.runtime.settings import Settings
-from poller.serving.streams import Streams
+from poller.serving.movable import MovableStreams
 from poller.watch import Watch
 from poller.wire import event_id, row
 from poller.wire.exact import Value
@@ -72,7 +72,7 @@ class Feed:
         self.source = Source(table, self.database, settings, watch.prepare, self.label)
         self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
         # The first stream wakes the poller, which may be in its idle interval.
-        self.streams = Streams(
+        self.streams = MovableStreams(
             self.label,
             self.log,
             self.source.page,

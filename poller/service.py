@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import gevent
 
 from poller.access.admission import Admission
 from poller.access.capacity import Capacity
-from poller.access.granted import Authorize
+from poller.access.granted import PUBLIC, Authorize
 from poller.access.origins import Origins
 from poller.access.refusals import Refusals
-from poller.access.turns import Turns
+from poller.access.turns import Turn, Turns
 from poller.feed import Feed
 from poller.runtime import log
 from poller.runtime.settings import Settings
 from poller.serving import registry, server, siblings
+from poller.serving.luggage import form_of
+from poller.serving.movable import Shared
 from poller.serving.moving.stock import Shelf
 from poller.serving.server import Server, UnfitServerError
 
@@ -66,6 +69,9 @@ class Service:
             within=self.admission,
         )
         self.turns = Turns()
+        for feed in feeds:
+            turn, form = partial(_turn, self.turns, feed), partial(_form, feed)
+            feed.streams.share(Shared(self.admission, turn, form))
         self.draining = False
         self.by_hand = False  # polled by its owner alone: see testing.py
         self._started = self._stopped = self._refused = False
@@ -154,9 +160,8 @@ class Service:
 
     def drain_what_stays(self) -> None:
         """End what cannot move to another worker: answers that the server writes, not we."""
-        together = self.stream_count
         for feed in self.feeds.values():
-            feed.streams.drain(together, only_what_stays=True)
+            feed.streams.drain_what_stays(self.stream_count)
 
     def drain(self) -> None:
         """End all streams, within 2 s, and take no new ones: this process is about to end."""
@@ -169,6 +174,17 @@ class Service:
             gevent.sleep(LOOK_S)
         for feed in self.feeds.values():
             feed.streams.cut()
+
+
+def _turn(turns: Turns, feed: Feed, address: str) -> Turn:
+    return turns.of(address, feed.name)
+
+
+def _form(feed: Feed) -> str:
+    """What its streams promise their clients: see `serving/luggage.py`."""
+    columns = feed.columns if feed.described else ()
+    public = feed.watch.authorize == PUBLIC
+    return form_of(type(feed.log).__name__, columns, feed.log.key, public=public)
 
 
 def _disconnect_here(said: Sequence[str]) -> None:
