@@ -16,8 +16,8 @@ import gevent
 from poller.access.admission import Admission
 from poller.access.turns import Turn
 from poller.runtime import log
-from poller.serving.left import Left
 from poller.serving.drain import drain_retry_ms
+from poller.serving.left import Left
 from poller.serving.luggage import FEED_CHANGED, FULL, VIEW_UNKNOWN, Luggage, Unfit, size_of
 from poller.serving.owned_socket import OwnedSocket
 from poller.serving.socket_stream import SocketStream
@@ -48,7 +48,7 @@ class MovableStreams(Streams):
     @property
     def form(self) -> str:
         """What a stream promises its client. Only where it is the same may one go on."""
-        return self._form()
+        return "" if self._shared is None else self._shared.form()
 
     @property
     def on_sockets(self) -> int:

@@ -29,6 +29,7 @@ import array
 import os
 import socket
 import struct
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -37,8 +38,6 @@ from typing import NamedTuple
 
 import msgspec
 from gevent.socket import wait_read, wait_write
-
-import poller
 
 MOST_BYTES = 256 * 1024  # of a message; luggage is half of that at most
 MOST_STREAMS = 200  # in a message; the kernel takes 253 descriptors
@@ -98,7 +97,8 @@ class Go(Message, frozen=True):
 
 
 _DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Hello | Batch | Got | No | Go)
-VERSION = poller.__version__
+# An import of the package would be one of all that it offers.
+VERSION: str = sys.modules["poller"].__version__
 
 
 class Heard(NamedTuple):
