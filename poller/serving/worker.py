@@ -40,7 +40,7 @@ from poller.serving.moving.marks import Marks, Name
 
 DRAIN_LOOK_S = 0.1
 
-Leave = Callable[[float, Callable[[], None], Callable[[], bool]], None]  # `Member.leave`
+Leave = Callable[[float, float, Callable[[], None], Callable[[], bool]], None]  # `Member.leave`
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -152,7 +152,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             gevent.sleep(DRAIN_LOOK_S)
         if leave is not None and not self._quits:
             try:
-                leave(self.cfg.graceful_timeout, self._look, lambda: self._accepts)
+                bounds = self.cfg.graceful_timeout, self.cfg.timeout
+                leave(*bounds, self._look, lambda: self._accepts)
             except Exception as error:  # noqa: BLE001 - what did not move is drained
                 log.error("hand-over failed", exc_info=error)
         _drain()

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.harness.gunicorn import WAITS_FOR_STREAMS, Gunicorn
+from tests.harness.gunicorn import Gunicorn
 from tests.harness.moves import NO_CAP, Watched, spread
 from tests.harness.process import has_ended, wait_until
 from tests.serving.conftest import Wall
@@ -21,8 +21,11 @@ from tests.serving.helpers import OpenStream
 
 pytestmark = pytest.mark.serving
 
-STREAMS = 60
+STREAMS = 30
 BOUND_S = 60.0
+# Nobody gives up: neither a stream that is not ended, nor a worker that a busy machine starts.
+PATIENCE = "--graceful-timeout 600 --timeout 600"
+PATIENT = {**NO_CAP, "GUNICORN_CMD_ARGS": PATIENCE}
 
 
 def signal_master(server: Gunicorn, number: int) -> list[int]:
@@ -37,7 +40,7 @@ def assert_even(server: Gunicorn, watched: Watched, workers: int, streams: int =
     """Within 20 % of the mean, as soon as a new worker has asked for its share."""
 
     def even() -> bool:
-        counts = sorted(spread(server, streams).values())
+        counts = sorted(spread(server).values())
         mean = streams / workers
         return (
             len(counts) == workers
@@ -45,13 +48,13 @@ def assert_even(server: Gunicorn, watched: Watched, workers: int, streams: int =
             and counts[-1] - counts[0] <= 0.4 * mean
         )
 
-    watched.until(even, f"an even spread: {spread(server, streams)}\n{server.log()[-3000:]}")
+    watched.until(even, f"an even spread: {spread(server)}\n{server.log()[-3000:]}")
 
 
 def test_reloads_and_the_end_of_one_worker_are_noticed_by_nobody(
     start_wall: Wall, sqlite_url: str
 ) -> None:
-    server = start_wall(sqlite_url, {**NO_CAP, **WAITS_FOR_STREAMS}, workers=3)
+    server = start_wall(sqlite_url, PATIENT, workers=3)
     with Watched(server, sqlite_url, STREAMS) as watched:
         for _ in range(2):
             watched.until_gone(signal_master(server, signal.SIGHUP))
@@ -74,7 +77,7 @@ def test_reloads_and_the_end_of_one_worker_are_noticed_by_nobody(
 
 
 def test_a_single_worker_gives_to_its_successor(start_wall: Wall, sqlite_url: str) -> None:
-    server = start_wall(sqlite_url, WAITS_FOR_STREAMS)
+    server = start_wall(sqlite_url, PATIENT)
     with Watched(server, sqlite_url, 10) as watched:
         watched.until_gone(signal_master(server, signal.SIGHUP))
         watched.a_while()
@@ -86,7 +89,7 @@ def test_workers_that_have_served_their_requests_go_one_after_another(
 ) -> None:
     """All reach `max_requests` at the same time; each waits until another one is ready."""
     options = ["--max-requests", "40"]
-    server = start_wall(sqlite_url, {**NO_CAP, **WAITS_FOR_STREAMS}, workers=2, options=options)
+    server = start_wall(sqlite_url, PATIENT, workers=2, options=options)
     with Watched(server, sqlite_url, STREAMS) as watched:
         before = server.worker_pids()
 
@@ -105,7 +108,10 @@ def test_a_new_master_takes_over_from_the_old_one(
 ) -> None:
     """USR2, then SIGTERM to the old one. `python app.py` runs gunicorn as a module."""
     pidfile = tmp_path / "gunicorn.pid"
-    settings = {**NO_CAP, "GUNICORN_CMD_ARGS": f"--graceful-timeout 60 --pid {pidfile}"}
+    settings = {
+        **NO_CAP,
+        "GUNICORN_CMD_ARGS": f"{PATIENCE} --pid {pidfile}",
+    }
     server = start_wall(sqlite_url, settings, workers=2, start="python app.py")
     with Watched(server, sqlite_url, STREAMS) as watched:
         old = signal_master(server, signal.SIGUSR2)
@@ -121,7 +127,8 @@ def test_a_new_master_takes_over_from_the_old_one(
             watched.a_while()
             watched.assert_nobody_noticed()
             assert server.metric("rowcast_streams_open") == STREAMS
-            assert server.metric("rowcast_streams_taken_total") == STREAMS
+            moved = server.metric("rowcast_streams_taken_total")
+            assert moved == server.metric("rowcast_streams_handed_over_total") >= STREAMS
         finally:
             workers = new.children()
             new.terminate()
@@ -132,8 +139,7 @@ def test_a_new_master_takes_over_from_the_old_one(
 def test_the_end_of_the_whole_server_waits_for_nobody(
     start_wall: Wall, open_stream: OpenStream, sqlite_url: str
 ) -> None:
-    """Also while a reload waits for workers that are not ready."""
-    server = start_wall(sqlite_url, {"GUNICORN_CMD_ARGS": "--graceful-timeout 600"}, workers=2)
+    server = start_wall(sqlite_url, PATIENT, workers=2)
     streams = [open_stream(server.stream_url).wait_open() for _ in range(10)]
     server.terminate()
     for stream in streams:
@@ -143,26 +149,22 @@ def test_the_end_of_the_whole_server_waits_for_nobody(
     assert "streams handed over streams=0 left=" in server.log()
 
 
-@pytest.mark.parametrize(
-    ("limit", "settings", "open_files"),
-    [("places", {"ROWCAST_MAX_STREAMS": "40"}, None), ("descriptors", {}, 160)],
-)
 def test_what_does_not_fit_is_sent_away_and_misses_nothing(
-    start_wall: Wall, sqlite_url: str, limit: str, settings: dict[str, str], open_files: int | None
+    start_wall: Wall, sqlite_url: str
 ) -> None:
     """One of two workers ends, and the other one has room for a part of its streams."""
-    server = start_wall(sqlite_url, {**NO_CAP, **settings}, workers=2, open_files=open_files)
-    streams = STREAMS if limit == "places" else 70
-    with Watched(server, sqlite_url, streams) as watched:
-        counts = spread(server, streams)
+    settings = {**NO_CAP, "ROWCAST_MAX_STREAMS": "20"}
+    server = start_wall(sqlite_url, settings, workers=2)
+    with Watched(server, sqlite_url, STREAMS) as watched:
+        counts = spread(server)
         ends = max(counts, key=lambda pid: counts[pid])
         server.kill_worker(ends, signal.SIGTERM)
         watched.until_gone([ends])
-        watched.until(lambda: watched.swarm.primed == streams, "all are open again")
+        watched.until(lambda: watched.swarm.primed == STREAMS, "all are open again")
         watched.a_while()
         watched.assert_nothing_lost()
-        assert 0 < watched.reconnects() < counts[ends], watched.reconnects()
-        assert server.metric("rowcast_streams_open") == streams
+        assert 0 < watched.reconnected < counts[ends], watched.reconnected
+        assert server.metric("rowcast_streams_open") == STREAMS
 
 
 @pytest.fixture
@@ -184,9 +186,9 @@ def frozen() -> Iterator[Callable[[int], psutil.Process]]:
 def test_a_worker_that_stands_still_is_passed_over(
     start_wall: Wall, sqlite_url: str, frozen: Callable[[int], psutil.Process]
 ) -> None:
-    server = start_wall(sqlite_url, {**NO_CAP, **WAITS_FOR_STREAMS}, workers=3)
+    server = start_wall(sqlite_url, PATIENT, workers=3)
     with Watched(server, sqlite_url, STREAMS) as watched:
-        counts = spread(server, STREAMS)
+        counts = spread(server)
         least, *_, most = sorted(counts, key=lambda pid: counts[pid])
         still = frozen(least)
         server.kill_worker(most, signal.SIGTERM)

@@ -101,10 +101,10 @@ class Circle:
     def __init__(self, marks: Marks, name: Name) -> None:
         self._marks, self._name = marks, name
         self._siblings: dict[Name, Sibling] = {}
-        self._seen: set[Name] = set()
+        self._seen: set[tuple[Name, bool]] = set()  # with whether it had its socket
         self._meetings: Counter[Name] = Counter()
         self.coming: set[Name] = set()
-        self.arrival_at = time.monotonic()  # of the newest
+        self.progress_at = time.monotonic()  # when one came, or had its socket
 
     @property
     def siblings(self) -> list[Sibling]:
@@ -117,9 +117,9 @@ class Circle:
         """Who is here, who is coming, and how are they? Waits for a millisecond each."""
         self.coming = self._marks.coming() - {self._name}
         here = self._marks.here() - {self._name}
-        if not self.coming | here <= self._seen:
-            self.arrival_at = time.monotonic()
-            self._seen |= self.coming | here
+        if new := {(name, name in here) for name in self.coming | here} - self._seen:
+            self.progress_at = time.monotonic()
+            self._seen |= new
         for name in here:
             lost = name in self._siblings and self._siblings[name].link.closed
             if (name not in self._siblings or lost) and self._meetings[name] < MOST_MEETINGS:

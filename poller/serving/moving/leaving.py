@@ -23,15 +23,15 @@ from poller.serving.moving.stock import Shelf, Stock
 
 SETTLE_S = 0.1  # the others are told to end as well, one after another
 LOOK_S = 0.05
-# With two busy cores a worker takes ten seconds to start. One that has not read its tables by then
-# may never do.
-PATIENCE_S = 20.0
+# Two busy cores may take twenty seconds to start a worker, so the user says how long one may take:
+# gunicorn's `timeout`. One that starts longer than that is killed by gunicorn itself.
+PATIENCE_S = 30.0  # where that is switched off
 DRAIN_TAKES_S = 3.0
 
 
 class Leaving:
-    """`patience_s` counts from the newest arrival, `grace_s` from now: after that a master that
-    ends kills its workers. `look()` is called before each round."""
+    """`patience_s` counts from the last sign of a worker that comes, `grace_s` from now: after that
+    a master that ends kills its workers. `look()` is called before each round."""
 
     def __init__(
         self,
@@ -40,10 +40,10 @@ class Leaving:
         circle: Circle,
         grace_s: float,
         look: Callable[[], None],
-        patience_s: float = PATIENCE_S,
+        patience_s: float,
     ) -> None:
         self._name, self._stock, self._circle = name, stock, circle
-        self._patience_s, self._look = patience_s, look
+        self._patience_s, self._look = patience_s or PATIENCE_S, look
         self._began_at = time.monotonic()
         self._kill_at = self._began_at + grace_s - DRAIN_TAKES_S
         self._giver = Giver(self._began_at)
@@ -89,7 +89,7 @@ class Leaving:
 
     def _is_late(self) -> bool:
         now = time.monotonic()
-        if now > self._circle.arrival_at + self._patience_s:
+        if now > self._circle.progress_at + self._patience_s:
             return True
         return now > self._kill_at and self._master_ends()
 

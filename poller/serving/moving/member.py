@@ -42,11 +42,17 @@ class Member:
         self._marks.arrived(self._name)
         Sharing(self._marks, self._name, self._stock, self._ending).begin()
 
-    def leave(self, grace_s: float, look: Callable[[], None], arriving: Callable[[], bool]) -> None:
+    def leave(
+        self,
+        grace_s: float,
+        patience_s: float,
+        look: Callable[[], None],
+        arriving: Callable[[], bool],
+    ) -> None:
         """Give all streams away, as far as somebody takes them. See `Leaving`."""
         self._taker.close()
         circle = Circle(self._marks, self._name)
-        Leaving(self._name, self._stock, circle, grace_s, look).run(arriving)
+        Leaving(self._name, self._stock, circle, grace_s, look, patience_s).run(arriving)
 
     def wait_for_turn(self) -> None:
         """Until this worker may restart: one at a time, and not before another one is ready to take

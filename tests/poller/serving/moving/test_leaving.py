@@ -138,10 +138,10 @@ def test_the_time_counts_from_the_newest_arrival(leave: Leave, marks: Marks) -> 
     marks.announce(Name(1, 2))
     old = leave(1)
     old.looks_again()
-    first = old.leaving._circle.arrival_at
+    first = old.leaving._circle.progress_at
     marks.announce(Name(1, 3))
     old.looks_again()
-    assert old.leaving._circle.arrival_at > first
+    assert old.leaving._circle.progress_at > first
 
 
 def test_a_master_that_ends_kills_so_the_wait_is_shorter(leave: Leave, marks: Marks) -> None:
