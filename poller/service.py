@@ -161,7 +161,7 @@ class Service:
     def drain_what_stays(self) -> None:
         """End what cannot move to another worker: answers that the server writes, not we."""
         for feed in self.feeds.values():
-            feed.streams.drain_what_stays(self.stream_count)
+            feed.streams.drain(self.stream_count, only_what_stays=True)
 
     def drain(self) -> None:
         """End all streams, within 2 s, and take no new ones: this process is about to end."""

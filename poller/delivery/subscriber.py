@@ -106,26 +106,27 @@ class Subscriber:
 
     # -- what to send -----------------------------------------------------------------------
 
-    def chunk_at_once(self) -> bytes | None:
-        """As `next_chunk()`, but None where that might ask the table or give others a turn."""
-        if self.is_live:
-            return self._take()
-        return None if self._log.ready and self._takes_long else self.next_chunk()
-
-    @property
-    def _takes_long(self) -> bool:
-        return self._place.is_here or bool(self._resuming and self._resuming.takes_long)
-
     def next_chunk(self) -> bytes:
         """What is there to send, empty where there is nothing now."""
+        return self._next(at_once=False) or b""
+
+    def chunk_at_once(self) -> bytes | None:
+        """The same, but None where that might ask the table or give others a turn."""
+        return self._next(at_once=True)
+
+    def _next(self, *, at_once: bool) -> bytes | None:
         while self._log.ready and not self.stopped:
             if self.is_live:
                 return self._take()
-            if not self._takes_long:
-                return self._place_client()
-            if chunk := self._in_turn():
+            takes_long = self._place.is_here or (self._resuming and self._resuming.takes_long)
+            if not takes_long:
+                if (chunk := self._place_client()) or self._resuming:
+                    return chunk
+            elif at_once:
+                return None
+            elif chunk := self._in_turn():
                 return chunk
-            if not self._place.live and (self._resuming or self._caught_up):
+            elif not self._place.live and (self._resuming or self._caught_up):
                 return b""
         return self._waiting()
 
@@ -140,7 +141,8 @@ class Subscriber:
     # -- beginning in a history -------------------------------------------------------------
 
     def _place_client(self) -> bytes:
-        """Find where the client stands in the log's present history."""
+        """Find where the client stands in the log's present history. One that began in another
+        process is not told so: nothing to send, and `_resuming` no more."""
         if self._place.generation:
             return self._reset(self._log.reset_reason)
         if self._resuming is None or (asked := self._resuming.asked()) is None:

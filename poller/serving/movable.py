@@ -16,6 +16,7 @@ import gevent
 from poller.access.admission import Admission
 from poller.access.turns import Turn
 from poller.runtime import log
+from poller.runtime.hub import in_slices
 from poller.serving.drain import drain_retry_ms
 from poller.serving.left import Left
 from poller.serving.luggage import FEED_CHANGED, FULL, VIEW_UNKNOWN, Luggage, Unfit, size_of
@@ -47,18 +48,13 @@ class MovableStreams(Streams):
 
     @property
     def form(self) -> str:
-        """What a stream promises its client. Only where it is the same may one go on."""
-        return "" if self._shared is None else self._shared.form()
+        """What each of them has promised: with another one, none is taken."""
+        return self._shared.form() if self._shared else ""
 
     @property
     def on_sockets(self) -> int:
-        """How many may move: those on sockets of ours."""
-        return sum(isinstance(one, SocketStream) for one in self._open)
-
-    def drain_what_stays(self, together: int) -> None:
-        """As `drain()`, those that cannot move."""
-        for stream in [one for one in self._open if not isinstance(one, SocketStream)]:
-            stream.end("drain", sse.retry_line(drain_retry_ms(together)))
+        """How many could move, or are moving: those on sockets of ours."""
+        return sum(isinstance(stream, SocketStream) for stream in self._open)
 
     # -- at the giver -----------------------------------------------------------------------
 
@@ -76,9 +72,9 @@ class MovableStreams(Streams):
         """Streams that can move now, at most so many, and not more than fit into one message. Until
         they are `gone()` or `put_back()` they are counted, and nobody writes to them."""
         found: list[tuple[SocketStream, Luggage]] = []
-        size, form = 0, self._shared.form() if self._shared else None
+        size, form = 0, self.form
         for stream, rest in self._fanout.transit.ready:
-            if form is None or len(found) == most:
+            if len(found) == most:
                 break
             if (left := Left.of(stream, rest)) is None:
                 self._fanout.busy.go_on(stream)
@@ -109,6 +105,15 @@ class MovableStreams(Streams):
             self._fanout.transit.gone(stream)
             if (opened := self._count_out(stream)) is not None:
                 log.debug("stream moved", feed=self._feed, client=opened.client)
+
+    def drain(self, together: int, *, only_what_stays: bool = False) -> None:
+        """As `Streams.drain()`, or only those that cannot move: bodies that a server writes."""
+        if not only_what_stays:
+            super().drain(together)
+            return
+        for stream in in_slices([*self._open]):
+            if not isinstance(stream, SocketStream):
+                stream.end("drain", sse.retry_line(drain_retry_ms(together)))
 
     def _pack(self, stream: SocketStream, left: Left, form: str) -> Luggage:
         opened, view = self._open[stream], stream.subscriber.view.view
@@ -155,7 +160,7 @@ class MovableStreams(Streams):
         """What to open. Past the cap of the address, which it met when it began; not past the cap
         of all."""
         shared, standing, address = self._shared, luggage.standing, luggage.address
-        if shared is None or luggage.form != shared.form():
+        if shared is None or luggage.form != self.form:
             raise Unfit(FEED_CHANGED)
         if shared.admission.taken >= shared.admission.most:
             raise Unfit(FULL)

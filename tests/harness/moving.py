@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import ClassVar
@@ -19,12 +20,11 @@ from poller.polling.loop import Poller
 from poller.serving.luggage import Luggage
 from poller.serving.movable import MovableStreams, Shared
 from poller.serving.owned_socket import OwnedSocket
-from poller.serving.socket_stream import SocketStream
 from poller.serving.streams import StreamRequest
 from poller.serving.tenure import UNBOUNDED, Tenure
 from tests.harness.greenlets import until
 from tests.harness.simulation import FILTERS, SimulatedSource, SimulatedTable, settings
-from tests.harness.sse import Parser
+from tests.harness.sse import Event, Parser
 
 PlainSocket = monkey.get_original("socket", "SocketType")
 QUIET = {"heartbeat_s": 30.0, "log_capacity_rows": 100}
@@ -37,7 +37,13 @@ class MovingWorker:
     make_log: ClassVar[type[EventLog]] = EventLog
 
     def __init__(
-        self, table: SimulatedTable, *, form: str = "", most: int = 1000, **changes: object
+        self,
+        table: SimulatedTable,
+        *,
+        form: str = "",
+        most: int = 1000,
+        replay: int | None = None,
+        **changes: object,
     ) -> None:
         self.settings = settings(**{**QUIET, **changes})
         self.source = self.make_source(table, self.settings.history_rows)
@@ -45,43 +51,39 @@ class MovingWorker:
         self.log = self.make_log(*capacity, FILTERS)
         self.problem = ""
         self.firsts = 0  # how often one listened and none did
+        why, page = lambda: self.problem, self.source.page
         self.streams = MovableStreams(
-            "test", self.log, self.source.page, self.settings, self._on_first, lambda: self.problem
+            "test", self.log, page, self.settings, self._on_first, why, replay
         )
-        self.poller = Poller(
-            "test", self.source, self.log, self.settings, lambda: bool(self.streams)
-        )
-        self.admission = Admission(most, per_address=2)
-        turns = Turns()
-        self.streams.share(
-            Shared(self.admission, lambda address: turns.of(address, "test"), lambda: form)
-        )
+        listening = lambda: bool(self.streams)  # noqa: E731
+        self.poller = Poller("test", self.source, self.log, self.settings, listening)
+        self.admission, turns = Admission(most, per_address=2), Turns()
+        self.streams.share(Shared(self.admission, lambda one: turns.of(one, "test"), lambda: form))
 
     def _on_first(self) -> None:
         self.firsts += 1
+
+    def poll(self) -> None:
+        self.poller.poll()
 
     def poll_until_quiet(self) -> None:
         while self.poller.poll() == 0.0:
             pass
 
-    def open(
-        self,
-        client: OwnedSocket,
-        last_event_id: str | None,
-        view: View,
-        tenure: Tenure,
-        address: str,
-    ) -> SocketStream:
-        ticket = self.admission.ticket(address)
-        asked = StreamRequest(last_event_id, address, ticket, nullcontext, view, tenure)
-        return self.streams.fan_out(asked, client)
 
-    def end(self) -> None:
-        """All its streams."""
-        self.streams.end("over")
-        self.streams.cut()
-        self.streams._fanout.signal.set()
-        until(lambda: not self.streams._fanout.running, "the end of the fanout")
+class MeteredSocket(OwnedSocket):
+    """One whose kernel takes only as many bytes as the client allows: a stream can be stopped after
+    any of them, in whichever process it is."""
+
+    __slots__ = ()
+    left: ClassVar[defaultdict[int, float]] = defaultdict(lambda: float("inf"))  # by inode
+
+    def send(self, data: bytes | memoryview) -> int:
+        inode = os.fstat(self._socket.fileno()).st_ino
+        allowed = memoryview(data)[: int(min(self.left[inode], len(data)))]
+        sent = super().send(allowed) if allowed else 0
+        self.left[inode] -= sent
+        return sent
 
 
 class MovingClient:
@@ -89,53 +91,61 @@ class MovingClient:
 
     def __init__(
         self,
-        worker: MovingWorker,
+        streams: MovableStreams,
         last_event_id: str | None = None,
         *,
+        admission: Admission | None = None,
         view: View = ALL,
         chunked: bool = True,
         tenure: Tenure = UNBOUNDED,
         address: str = "",
-        buffer_bytes: int = 0,
+        allowed: float = float("inf"),
     ) -> None:
         served, self.socket = socket.socketpair()
         plain = PlainSocket(served.family, served.type, served.proto, fileno=served.detach())
         plain.setblocking(False)
         self.socket.setblocking(False)
-        self.view = view
-        self.received = b""  # as it came
-        self._parser = Parser()
-        self._decoder = Decoder() if chunked else None
-        self.ids: list[int] = []
-        self.events: list[str] = []
-        owned = OwnedSocket(plain, chunked=chunked)
-        if buffer_bytes:
-            owned.bound_buffer = lambda: plain.setsockopt(  # type: ignore[method-assign]
-                socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes
-            )
-        self.stream = worker.open(owned, last_event_id, view, tenure, address)
+        self._inode = os.fstat(plain.fileno()).st_ino
+        MeteredSocket.left[self._inode] = allowed
+        self.view, self.chunked = view, chunked
+        self.events: list[Event] = []
+        self.parser = Parser()
+        self._decoder = Decoder()
+        ticket = (admission or Admission(1000)).ticket(address)
+        asked = StreamRequest(last_event_id, address, ticket, nullcontext, view, tenure)
+        self.stream = streams.fan_out(asked, MeteredSocket(plain, chunked=chunked))
 
-    def read(self, limit: int = 1 << 20) -> None:
-        """What has come, at most so many bytes."""
-        while limit:
+    def allow(self, more: float = float("inf")) -> None:
+        """Take so many more bytes, when they come."""
+        MeteredSocket.left[self._inode] += more
+
+    def read(self) -> None:
+        """What has come."""
+        while True:
             try:
-                new = self.socket.recv(min(limit, 65536))
+                new = self.socket.recv(65536)
             except BlockingIOError:
                 return
             if not new:
                 return
-            limit -= len(new)
-            self._take(new)
+            self.parser.feed(self._decoder.decode(new) if self.chunked else new)
+            self.events += self.parser.events
+            self.parser.events.clear()
 
-    def _take(self, new: bytes) -> None:
-        self.received += new
-        body = self._decoder.decode(new) if self._decoder else new
-        self._parser.feed(body)
-        for event in self._parser.events:
-            self.events.append(event.type)
-            if event.type == "message":
-                self.ids.append(int(event.json["id"]))
-        self._parser.events.clear()
+    @property
+    def ids(self) -> list[int]:
+        """Of the rows that came."""
+        return [int(one.json["id"]) for one in self.events if one.type == "message"]
+
+    @property
+    def kinds(self) -> list[str]:
+        """Of the events that came."""
+        return [one.type for one in self.events]
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the last chunk has come."""
+        return self._decoder.ended
 
     def at_end(self) -> bool:
         """Whether the connection has ended."""
@@ -144,14 +154,21 @@ class MovingClient:
             return self.socket.recv(1) == b""
         except BlockingIOError:
             return False
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        self.socket.close()
+        del MeteredSocket.left[self._inode]
 
 
 class Decoder:
     """Of the chunked coding, strictly (RFC 9112, 7.1): what is none of it fails."""
 
     def __init__(self) -> None:
-        self._left = b""
-        self._lacks = 0  # bytes of the chunk, with its end
+        self._left = b""  # of a head or an end
+        self._lacks = 0  # bytes of the chunk
+        self._ends = self._is_last = False  # it has all of the chunk, but for its end
         self.ended = False
 
     def decode(self, new: bytes) -> bytes:
@@ -159,55 +176,51 @@ class Decoder:
         data, body = self._left + new, b""
         while data:
             assert not self.ended, f"{data!r} after the end"
-            if not self._lacks:
-                head, found, rest = data.partition(b"\r\n")
-                if not found:
-                    assert len(data) < 10
-                    break
-                assert head == b"%x" % int(head, 16), head
-                data, self._lacks = rest, int(head, 16) + 2
-                self.ended = self._lacks == 2
+            if self._lacks:
+                taken, data = data[: self._lacks], data[self._lacks :]
+                body, self._lacks = body + taken, self._lacks - len(taken)
+                self._ends = not self._lacks
                 continue
-            piece = data[: self._lacks]
-            if len(piece) == self._lacks or len(piece) == self._lacks - 1:
-                body_part = piece[: self._lacks - 2]
-                if len(piece) == self._lacks:
-                    assert piece.endswith(b"\r\n"), piece[-4:]
-                    body += body_part
-                    data, self._lacks = data[len(piece) :], 0
-                    continue
-                body += body_part
-                data, self._lacks = data[len(body_part) :], 2
+            line, found, rest = data.partition(b"\r\n")
+            if not found:
+                assert len(data) < 10, f"no head of a chunk: {data[:40]!r}"
                 break
-            body += piece
-            data, self._lacks = b"", self._lacks - len(piece)
+            data = rest
+            self._take_line(line)
         self._left = data
         return body
 
+    def _take_line(self, line: bytes) -> None:
+        if self._ends:
+            assert not line, f"behind a chunk: {line!r}"
+            self._ends, self.ended = False, self._is_last
+            return
+        self._lacks = int(line, 16)
+        assert line == b"%x" % self._lacks, f"no head of a chunk: {line!r}"
+        self._ends = self._is_last = not self._lacks
+
 
 def move(
-    giver: MovingWorker, taker: MovingWorker, most: int = 1000, *, settles: bool = True
+    giver: MovableStreams, taker: MovableStreams, most: int = 1000, *, settles: bool = True
 ) -> list[Luggage]:
     """Move what can be moved, as the protocol does: packed, by a copy of the descriptor."""
-    giver.streams.loosen()
+    giver.loosen()
     if settles:
-        until(lambda: giver.streams.settled, "that all have stopped")
-    taken = giver.streams.take_out(most)
+        until(lambda: giver.settled, "that all have stopped")
+    taken = giver.take_out(most)
     packed = msgspec.msgpack.encode([luggage for _, luggage in taken])
     copies = [copy_of(stream.client) for stream, _ in taken]
-    giver.streams.gone([stream for stream, _ in taken])
+    giver.gone([stream for stream, _ in taken])
     luggage = msgspec.msgpack.decode(packed, type=list[Luggage])
     for one, copy in zip(luggage, copies, strict=True):
-        taker.streams.adopt(copy, one)
+        taker.adopt(copy, one)
+    giver.put_back([])
     return luggage
 
 
 def copy_of(client: OwnedSocket) -> socket.socket:
     """The same connection by another descriptor."""
-    held = client._socket
-    copy: socket.socket = PlainSocket(
-        held.family, held.type, held.proto, fileno=os.dup(held.fileno())
-    )
+    copy: socket.socket = PlainSocket(fileno=os.dup(client._socket.fileno()))
     return copy
 
 
@@ -218,9 +231,14 @@ def worker_of(table: SimulatedTable, **changes: object) -> MovingWorker:
     return worker
 
 
-def end(workers: Iterable[MovingWorker], clients: Iterable[MovingClient]) -> None:
+def end(all_streams: Iterable[MovableStreams], clients: Iterable[MovingClient]) -> None:
     """All of a test."""
-    for worker in workers:
-        worker.end()
+    all_streams = [*all_streams]
+    for streams in all_streams:
+        streams.put_back([])
+        streams.end("over")
+        streams.cut()
+        streams._fanout.signal.set()
     for client in clients:
-        client.socket.close()
+        client.close()
+    until(lambda: not any(one._fanout.running for one in all_streams), "the end of the fanouts")

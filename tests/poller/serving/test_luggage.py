@@ -6,17 +6,29 @@ process. The protocol between processes has its own tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from poller.delivery.view import View
+from poller.serving import movable
 from tests.harness.greenlets import until
-from tests.harness.moving import MovingClient, MovingWorker, end, move, worker_of
+from tests.harness.moving import (
+    MeteredSocket,
+    MovingClient,
+    MovingWorker,
+    end,
+    move,
+    worker_of,
+)
 from tests.harness.simulation import table_with
+
+ROOM_1 = View.of({"room": [1]})
 
 
 class Scene:
-    """A table, two workers that have polled it, and clients."""
+    """A table of three rows, two workers that have polled it, and clients."""
 
     def __init__(self) -> None:
         self.table = table_with(3)
@@ -27,9 +39,19 @@ class Scene:
         self.workers.append(worker_of(self.table, **changes))
         return self.workers[-1]
 
-    def client(self, worker: MovingWorker, *arguments: object, **options: object) -> MovingClient:
-        self.clients.append(MovingClient(worker, *arguments, **options))  # type: ignore[arg-type]
+    def client(
+        self, worker: MovingWorker, last_event_id: str | None = "0", **options: Any
+    ) -> MovingClient:
+        asked = {"admission": worker.admission, **options}
+        self.clients.append(MovingClient(worker.streams, last_event_id, **asked))
         return self.clients[-1]
+
+    def parked(self, worker: MovingWorker, **options: Any) -> MovingClient:
+        """One that has the three rows."""
+        client = self.client(worker, **options)
+        until(lambda: not worker.streams._fanout.busy, "that it is parked")
+        client.read()
+        return client
 
     def insert(self, rows: int = 1) -> None:
         self.table.insert(rows)
@@ -38,29 +60,28 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
+def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    monkeypatch.setattr(movable, "OwnedSocket", MeteredSocket)
     scene = Scene()
     yield scene
-    end(scene.workers, scene.clients)
+    end([worker.streams for worker in scene.workers], scene.clients)
 
 
-def has(client: MovingClient, rows: int) -> Callable[[], bool]:
+def rows_come(client: MovingClient, *ids: int) -> None:
     def fact() -> bool:
         client.read()
-        return len(client.ids) >= rows
+        return len(client.ids) >= len(ids)
 
-    return fact
+    until(fact, f"the rows {ids}")
+    assert client.ids == [*ids]
 
 
 @pytest.mark.parametrize("chunked", [True, False])
 def test_a_parked_stream_goes_on_at_the_other_worker(scene: Scene, chunked: bool) -> None:
     giver, taker = scene.worker(), scene.worker()
-    client = scene.client(giver, "0", chunked=chunked)
-    until(has(client, 3), "the rows of before")
-    until(lambda: giver.streams._fanout.parked, "that it is parked")
-    move(giver, taker)
+    client = scene.parked(giver, chunked=chunked)
+    move(giver.streams, taker.streams)
     assert (len(giver.streams), len(taker.streams)) == (0, 1)
     scene.insert(2)
-    until(has(client, 5), "the rows of after")
-    assert client.ids == [1, 2, 3, 4, 5]
-    assert client.events == ["start", *["message"] * 3, "live", *["message"] * 2]
+    rows_come(client, 1, 2, 3, 4, 5)
+    assert client.kinds == ["start", *["message"] * 3, "live", *["message"] * 2]
