@@ -25,21 +25,30 @@ CODED_ELSEWHERE = -1  # what another process left: no more than the rest of a fr
 
 
 class OwnedSocket(ClientSocket):
-    """One whose response's head has been written, and whose body is ours to write.
+    """One whose response is ours to write.
 
-    `chunked`: the head announced that coding, as it does to a client of HTTP/1.1. `moved` is given
+    `head` is that of the response, if it was not sent yet: it goes out with the first bytes of the
+    body, in one packet. `chunked`: it announces that coding, as it does to a client of HTTP/1.1.
+    `moved` is given
     for a stream of another process: so many bytes the body owes then to a chunk that was begun
     there, see `wire/chunked.py`. `whole`: a chunk is what is to be written next, as it is.
     """
 
-    __slots__ = ("_due", "_waits", "chunked", "owed", "whole")
+    __slots__ = ("_due", "_head", "_head_bytes", "_waits", "chunked", "owed", "whole")
     _socket: socket.socket
 
     def __init__(
-        self, client: socket.socket, *, chunked: bool = False, moved: int | None = None
+        self,
+        client: socket.socket,
+        *,
+        chunked: bool = False,
+        head: bytes = b"",
+        moved: int | None = None,
     ) -> None:
         super().__init__(client)
         self.chunked = chunked
+        self._head = head
+        self._head_bytes = 0  # in what was coded last
         self.owed = moved or 0  # after what was coded last
         self._due = 0 if moved is None else CODED_ELSEWHERE  # before that
         self.whole = chunked and moved is None
@@ -48,7 +57,19 @@ class OwnedSocket(ClientSocket):
     # -- the body ---------------------------------------------------------------------------
 
     def coded(self, data: bytes) -> bytes:
-        """`data` as the body has it."""
+        """`data` as the body has it. It has to be sent, for a head is told once."""
+        return self._after_head(self._coded(data)) if data else data
+
+    def last(self, data: bytes) -> bytes:
+        """`data` as the end of the body: a client can tell it from a cut. A chunk that has begun is
+        filled with comments."""
+        if not self.chunked:
+            return self._after_head(data)
+        lacks = max(0, self.owed - len(data))
+        filling = sse.HEARTBEAT * -(-lacks // len(sse.HEARTBEAT))
+        return self._after_head(self._coded(filling + data) + chunked.LAST_CHUNK)
+
+    def _coded(self, data: bytes) -> bytes:
         if not (self.chunked and data):
             return data
         if self.whole:
@@ -57,20 +78,20 @@ class OwnedSocket(ClientSocket):
         self.whole = not self._due
         return chunked.filled(self._due, data)
 
-    def last(self, data: bytes) -> bytes:
-        """`data` as the end of the body: a client can tell it from a cut. A chunk that has begun is
-        filled with comments."""
-        if not self.chunked:
-            return data
-        lacks = max(0, self.owed - len(data))
-        filling = sse.HEARTBEAT * -(-lacks // len(sse.HEARTBEAT))
-        return self.coded(filling + data) + chunked.LAST_CHUNK
+    def _after_head(self, data: bytes) -> bytes:
+        head, self._head = self._head, b""
+        self._head_bytes = len(head)
+        return head + data
 
-    def unsent(self, rest: bytes | memoryview) -> Unsent:
-        """What is left to send if the stream stops at `rest`, the end of what was coded last."""
+    def unsent(self, rest: bytes | memoryview) -> Unsent | None:
+        """What is left to send if the stream stops at `rest`, the end of what was coded last. None
+        in the head: no frame has begun."""
         if not rest or (self.chunked and self._due == CODED_ELSEWHERE):
             return Unsent(bytes(rest), self.owed)
         coded: Any = memoryview(rest).obj
+        coded = coded[self._head_bytes :]
+        if len(rest) > len(coded):
+            return None
         owed_before = self._due if self.chunked else None
         return unsent(coded, len(coded) - len(rest), owed_before, self.owed)
 

@@ -1,7 +1,5 @@
-"""The open streams of a feed: counts them in and out, and ends them.
-
-It knows both ways of serving one, and leaves the choice to whoever opens it.
-"""
+"""The open streams of a feed: counts them in and out, and ends them. Knows both ways of serving
+one, and leaves the choice to whoever opens it."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ from poller.ids.ranges import Range
 from poller.runtime import log, metrics
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
-from poller.serving.client import CLIENT_GONE, ClientSocket
+from poller.serving.client import CLIENT_GONE, WRITE_DEADLINE, ClientSocket
 from poller.serving.drain import drain_retry_ms
 from poller.serving.fanout import Fanout
 from poller.serving.long_poll import Answer, LongPoll
@@ -160,6 +158,7 @@ class Streams:
     def ended(self, stream: Stream) -> None:
         """Count it out. A second call does nothing."""
         if (opened := self._count_out(stream)) is not None:
+            metrics.streams_cut.labels(self._feed).inc(stream.closed_because == WRITE_DEADLINE)
             log.debug(
                 "stream closed",
                 feed=self._feed,

@@ -22,6 +22,7 @@ from gevent import monkey
 
 monkey.patch_all(os=False, signal=False)  # before anything imports sockets
 
+import gc
 import logging
 import os
 import socket
@@ -110,6 +111,10 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             service.start(server.WORKER)
         leave = None if self.marks is None else self._arrive(self.marks)
         leaving = gevent.spawn(self._leave_at_end, leave)
+        # What was loaded stays: the collector need not look at it again, over and over, while
+        # streams open by the thousand.
+        gc.collect()
+        gc.freeze()
         super().run()
         # gunicorn waits for pages only: streams that were taken over hold no place with it.
         self._accepts = False

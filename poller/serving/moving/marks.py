@@ -1,11 +1,11 @@
 """Who is here and who is coming: files in the folder that a server's workers share.
 
 A worker is called `MASTER-AGE`, by its master's process and its number there. The master leaves
-`NAME.coming` before it forks, so that a worker that is told to end a moment later can see that
-somebody comes. The new worker replaces the mark by its socket, `NAME.sock`, as soon as it can tell
+`.NAME.coming` before it forks, so that a worker that is told to end a moment later can see that
+somebody comes. The new worker replaces the mark by its socket, `.NAME.sock`, as soon as it can tell
 how it is. The master removes both when it has reaped the process, however that ended.
 
-The names of datagrams' sockets (`siblings.py`), in the same folder, have no dot.
+The names begin with a dot: the others in the folder are those of `siblings.py`.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class Marks:
     def announce(self, name: Name) -> None:
         """In the master, before it forks: this one is coming."""
         with suppress(OSError):  # the folder is gone: then nobody can be reached in it
-            (self.folder / f"{name}{COMING}").touch()
+            (self.folder / f".{name}{COMING}").touch()
 
     def arrived(self, name: Name) -> None:
         """It has its socket, or will not come."""
         with suppress(OSError):
-            (self.folder / f"{name}{COMING}").unlink(missing_ok=True)
+            (self.folder / f".{name}{COMING}").unlink(missing_ok=True)
 
     def forget(self, name: Name) -> None:
         """It has ended."""
@@ -63,7 +63,7 @@ class Marks:
 
     def socket(self, name: Name) -> Path:
         """Where it can be reached."""
-        return self.folder / f"{name}{SOCKET}"
+        return self.folder / f".{name}{SOCKET}"
 
     def coming(self) -> set[Name]:
         return {*self._names(COMING)}
@@ -75,6 +75,6 @@ class Marks:
     def _names(self, suffix: str) -> Iterator[Name]:
         with suppress(OSError):
             for path in [*self.folder.iterdir()]:
-                master, _, age = path.stem.partition("-")
-                if path.suffix == suffix and master.isdecimal() and age.isdecimal():
+                dot, master, age = path.stem[:1], *path.stem[1:].partition("-")[::2]
+                if dot == "." and path.suffix == suffix and master.isdecimal() and age.isdecimal():
                     yield Name(int(master), int(age))

@@ -17,7 +17,7 @@ from poller.serving.moving.sharing import Sharing
 from poller.serving.moving.stock import Holder, Stock
 from poller.serving.moving.taker import Taker
 
-TURN = "turn.lock"  # the file whose lock is the right to restart
+TURN = ".turn"  # the file whose lock is the right to restart
 LOOK_S = 0.2
 SUCCESSOR_S = 30.0  # for a worker that is ready, before one restarts without it
 

@@ -97,7 +97,7 @@ def test_the_socket_of_a_killed_worker_is_removed(join: Callable[[], Heard], fol
 
 
 def test_files_of_moving_streams_are_no_workers(join: Callable[[], Heard], folder: Path) -> None:
-    others = [folder / name for name in ("4711-1.coming", "4711-1.sock", "turn.lock")]
+    others = [folder / name for name in (".4711-1.coming", ".4711-1.sock", ".turn")]
     for other in others:
         other.touch()
     one, two = join(), join()
