@@ -79,9 +79,8 @@ class Service:
         )
         self.turns = Turns()
         for one in feeds:
-            one.streams.share(
-                Shared(self.admission, partial(self.turns.of, feed=one.name), one.form)
-            )
+            turn = partial(self.turns.of, feed=one.name)
+            one.streams.share(Shared(self.admission, turn, one.form))
         self.guesses = Guesses()
         self.live = Live(Look(self, recorder.ours), settings)
         self.draining = False
@@ -225,13 +224,13 @@ class Service:
         """End all streams, within 2 s, and take no new ones: this process is about to end."""
         self.draining = True
         together = self.stream_count
-        self.live.streams.drain(together)
-        for feed in self.feeds.values():
-            feed.streams.drain(together)
+        every = [self.live.streams, *(feed.streams for feed in self.feeds.values())]
+        for streams in every:
+            streams.drain(together)
         deadline = time.monotonic() + DRAIN_S
         while self.stream_count and time.monotonic() < deadline:
             gevent.sleep(LOOK_S)
-        for streams in (self.live.streams, *(feed.streams for feed in self.feeds.values())):
+        for streams in every:
             streams.cut()
         recorder.ours.drop(self)
 
