@@ -1,7 +1,5 @@
 """The service: one application's feeds in this process, and what they share.
-
-`app.extensions["rowcast"]` holds it, for whoever serves the application.
-"""
+`app.extensions["rowcast"]` holds it, for whoever serves the application."""
 
 from __future__ import annotations
 
@@ -78,9 +76,9 @@ class Service:
             within=self.admission,
         )
         self.turns = Turns()
-        for one in feeds:
-            turn = partial(self.turns.of, feed=one.name)
-            one.streams.share(Shared(self.admission, turn, one.form))
+        for name, feed in self.feeds.items():
+            turn = partial(self.turns.of, feed=name)
+            feed.streams.share(Shared(self.admission, turn, feed.form))
         self.guesses = Guesses()
         self.live = Live(Look(self, recorder.ours), settings)
         self.draining = False
@@ -212,13 +210,13 @@ class Service:
 
     def shelves(self) -> dict[str, Shelf]:
         """The streams of each feed by its name, for a worker that gives or takes some."""
-        return {feed.name: Shelf(feed.label, feed.streams) for feed in self.feeds.values()}
+        return {name: Shelf(one.label, one.streams) for name, one in self.feeds.items()}
 
     def drain_what_stays(self) -> None:
         """End what cannot move to another worker: answers that the server writes, not we."""
         self.live.streams.drain(0)
-        for feed in self.feeds.values():
-            feed.streams.drain(self.stream_count, only_what_stays=True)
+        for one in self.feeds.values():
+            one.streams.drain(self.stream_count, only_what_stays=True)
 
     def drain(self) -> None:
         """End all streams, within 2 s, and take no new ones: this process is about to end."""
