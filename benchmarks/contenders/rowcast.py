@@ -8,6 +8,7 @@ is passed on.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -59,6 +60,10 @@ class Rowcast(Contender):
         )
         cursor.close()
         self._connection.commit()
+
+    def reload(self) -> None:
+        assert self.server.child is not None
+        self.server.child.signal(signal.SIGHUP)
 
     def pids(self) -> list[int]:
         assert self.server.child is not None
