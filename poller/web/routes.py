@@ -10,7 +10,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from poller.runtime import metrics
-from poller.web import asked, cors, headers, health, rows, script
+from poller.web import asked, cors, headers, health, rows, script, status
 from poller.web.admit import NoPlaceError, admit
 from poller.web.current import current_service
 from poller.web.responses import (
@@ -26,9 +26,9 @@ from poller.wire import json_lines, sse
 REMEMBERED = 256  # values of `Accept`: nearly all clients send one of few
 
 
-def blueprint(name: str, *, with_default: bool = False) -> Blueprint:
+def blueprint(name: str, *, with_default: bool = False, with_status: bool = False) -> Blueprint:
     """`/stream/NAME`, `/rows/NAME`, the script for pages and the routes for operators, for one
-    notifier; `/stream`, too, if it has a default feed."""
+    notifier; `/stream`, too, if it has a default feed; `/status`, if anybody may see it."""
     routes = Blueprint(name, __name__)
     if with_default:
         routes.add_url_rule("/stream", view_func=stream, defaults={"name": None}, **cors.ROUTE)
@@ -38,6 +38,8 @@ def blueprint(name: str, *, with_default: bool = False) -> Blueprint:
     cors.add_to(routes)
     health.add_to(routes)
     script.add_to(routes)
+    if with_status:
+        status.add_to(routes)
     return routes
 
 
