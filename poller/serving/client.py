@@ -155,8 +155,9 @@ class ClientSocket:
 class OwnedSocket(ClientSocket):
     """One that is ours to write to and to close. Its socket does not block.
 
-    `head` is that of the response, if it was not sent yet: it goes out with the first bytes of the
-    body, in one packet. `chunked`: it announces that coding, as it does to a client of HTTP/1.1.
+    `head` is that of the response, if it was not sent yet: it goes out before the first bytes of
+    the body, in the same packet, and counts as none of them. `chunked`: it announces that coding,
+    as it does to a client of HTTP/1.1.
     """
 
     __slots__ = ("_head", "chunked")
@@ -168,27 +169,28 @@ class OwnedSocket(ClientSocket):
         self._head = head
 
     def coded(self, data: bytes) -> bytes:
-        """`data` as this response's body has it. It has to be sent, for a head is told once."""
-        if not data:
-            return data
-        return self._after_head(chunked.chunk(data) if self.chunked else data)
+        """`data` as this response's body has it."""
+        return chunked.chunk(data) if self.chunked and data else data
 
     def last(self, data: bytes) -> bytes:
         """`data` as the end of the body: a client can tell it from a cut."""
-        coded = chunked.chunk(data) if self.chunked and data else data
-        return self._after_head(coded + (chunked.LAST_CHUNK if self.chunked else b""))
-
-    def _after_head(self, data: bytes) -> bytes:
-        head, self._head = self._head, b""
-        return head + data
+        return self.coded(data) + (chunked.LAST_CHUNK if self.chunked else b"")
 
     def send(self, data: bytes | memoryview) -> int:
         """Give the kernel what it takes of `data` now, and return how much that is. Raises OSError
         if the client is gone."""
+        if self._head:
+            return self._send_after_head(data)
         try:
             return self._socket.send(data)
         except BlockingIOError:
             return 0
+
+    def _send_after_head(self, data: bytes | memoryview) -> int:
+        head, self._head = self._head, b""
+        sent = self.send(b"".join((head, data)))
+        self._head = head[sent:]
+        return max(0, sent - len(head))
 
     def send_all(self, data: bytes | memoryview, deadline_s: float) -> None:
         """Send it all, waiting for the client. Raises TimeoutError if that takes nothing for
