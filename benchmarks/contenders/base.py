@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks import payload
-from benchmarks.machine import PROJECT, on_server_cores
+from benchmarks.machine import PROJECT, SERVER_CORES, on_cores
 from tests.harness.ports import free_port
 from tests.harness.process import Child, PartMissing, wait_until
 
@@ -29,6 +29,7 @@ class Contender(ABC):
     """
 
     title: str
+    cores = SERVER_CORES
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -44,7 +45,7 @@ class Contender(ABC):
 
     def __enter__(self) -> Self:
         try:
-            with on_server_cores():
+            with on_cores(self.cores):
                 self.start()
         except BaseException:
             self.__exit__(None, None, None)

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.contenders.base import Contender, HttpPublisher
-from benchmarks.machine import PROJECT
+from benchmarks.machine import CORES, PROJECT
 from tests.harness.process import PartMissing
 
 PLACES = (Path(os.environ.get("NCHAN", PROJECT / ".venv" / "nchan")), Path("/"))
@@ -61,6 +61,8 @@ class Nchan(Contender):
     def __init__(self, folder: Path, *, workers: int = 1) -> None:
         super().__init__(folder)
         self._workers = workers
+        if workers > 1:
+            self.cores = set(CORES)
         places = [place for place in PLACES if (place / MODULE).exists()]
         if not places:
             raise PartMissing("nginx with nchan is not installed (make bench gets it)")

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.contenders.base import Contender
-from benchmarks.machine import PROJECT
+from benchmarks.machine import CORES, PROJECT
 from tests.harness import sql
 from tests.harness.gunicorn import WALL, Gunicorn
 
@@ -32,6 +32,8 @@ class Rowcast(Contender):
         checkout: Path = PROJECT,
     ) -> None:
         super().__init__(folder)
+        if workers > 1:
+            self.cores = set(CORES)
         self.title = "Rowcast" if fanout else "Rowcast, generator"
         self.database_url = database_url or f"sqlite:///{folder / 'bench.sqlite3'}"
         given = {name: value for name, value in os.environ.items() if name.startswith("ROWCAST_")}
