@@ -12,7 +12,7 @@ from models.post import Post, create_tables
 from poller import Database, Notifier
 
 
-def watch_posts(notifier: Notifier, _table: object) -> None:
+def watch_posts(notifier: Notifier, table: object) -> None:
     """A table that a test has made stays as it is."""
     columns = ["id", "author", "body", "created_at"]
     notifier.watch(Post, columns=columns, authorize="public", prepare=create_if_missing)
