@@ -106,7 +106,7 @@ def test_another_file_is_no_logo(make: Make, tmp_path: Path, content: bytes) -> 
     path.write_bytes(content)
     with pytest.raises(SettingsError, match="WALL_LOGO"):
         make(logo=str(path))
-    with pytest.raises(SettingsError, match="WALL_LOGO=.* cannot be read"):
+    with pytest.raises(SettingsError, match=r"WALL_LOGO=.* cannot be read"):
         make(logo=str(tmp_path))
 
 
