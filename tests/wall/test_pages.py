@@ -1,5 +1,6 @@
 """The wall's pages and posts, as a client sees them, on a real SQLite file."""
 
+import gzip
 import json
 import re
 import sqlite3
@@ -24,6 +25,7 @@ from wall.posts import Wall
 from wall.settings import WallSettings
 
 KEY = "a key for tests only, long enough"
+MOST_BYTES = 60_000
 
 
 @pytest.fixture
@@ -414,6 +416,17 @@ def test_the_pages_hold_no_inline_script_or_style(client: FlaskClient, sqlite_ur
         assert not re.search(
             r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", page
         )
+
+
+@pytest.mark.parametrize("path", ["/", "/screen"])
+def test_a_page_is_light(client: FlaskClient, sqlite_url: str, path: str) -> None:
+    """All that it loads, as a proxy compresses it; with posts as they are usual."""
+    insert_posts(sqlite_url, [f"{n}: " + "the index is back. " * (n % 9) for n in range(60)])
+    page = client.get(path)
+    loaded = set(re.findall(r'(?:href|src)="(/[^"]+\.(?:css|js|svg)[^"]*)"', page.text))
+    assert len(loaded) > 8
+    parts = [page.data, *(client.get(unescape(url)).data for url in loaded)]
+    assert sum(len(gzip.compress(part)) for part in parts) <= MOST_BYTES
 
 
 def test_the_cookie_is_for_this_site_and_not_for_scripts(app: Flask) -> None:
