@@ -24,6 +24,16 @@ CUT = """() => [...document.querySelectorAll("#posts article")].filter((one) => 
     if (left >= document.getElementById("stream").getBoundingClientRect().right) return false;
     return left < 0 || top < 0 || right > innerWidth || bottom > innerHeight;
 }).map((one) => one.outerHTML.slice(0, 60))"""
+# By how much the large post is higher than its place, if it says that; as many lines as there are
+# are whole.
+OVERFLOWS = """(text) => {
+    const one = document.querySelector("#lead article");
+    one.querySelector(".body bdi").textContent = text;
+    const sizes = [[40, "s"], [120, "m"], [280, "l"], [Infinity, "xl"]];
+    one.dataset.size = sizes.find(([longest]) => text.length <= longest)[1];
+    one.querySelector(".via").hidden = one.querySelector(".edited").hidden = false;
+    return one.scrollHeight - one.clientHeight;
+}"""
 SMALLEST = """() => Math.min(...[...document.querySelectorAll("body *")]
     .filter((one) => one.checkVisibility()
         && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
@@ -50,6 +60,8 @@ def test_it_fills_every_shape_and_cuts_no_post(wall: Wall, open_page: Open) -> N
         assert page.evaluate(CUT) == []
         sticks_out = "document.documentElement.scrollWidth > innerWidth"
         assert not page.evaluate(sticks_out)
+        for text in ("x", "word " * 8, "word " * 20, "word " * 50, "word " * 90, "x" * 300):
+            assert page.evaluate(OVERFLOWS, text) == 0, (width, height, text)
         for part in ("#lead article", "#clock", "#state", ".join"):
             expect(page.locator(part).first).to_be_in_viewport(ratio=1)
         if width >= 1920:  # 22 px of a picture of 1080 lines
