@@ -110,7 +110,7 @@ class Screen {
     }
     this.leading?.classList.remove("new");
     this.leading = newest;
-    this.heldUntil = Date.now() + HOLD_MS;
+    this.heldUntil = force ? 0 : Date.now() + HOLD_MS; // who has just turned it on waits for none
   }
 }
 
