@@ -4,9 +4,9 @@ hang on a connection, and none shows a post that was removed, but for `hidden()`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -39,6 +39,16 @@ SHOWN = (
     Post.edited_at,
     Post.version,
 )
+
+
+T = TypeVar("T")
+
+
+class Writes(Protocol):
+    """A `Database`, or what adds something to its transactions."""
+
+    def read(self, work: Callable[[Connection], T]) -> T: ...
+    def write(self, work: Callable[[Connection], T]) -> T: ...
 
 
 class PostRow(NamedTuple):
@@ -85,12 +95,12 @@ def get(database: Database, post_id: int) -> PostRow | None:
     return found[0] if found else None
 
 
-def add(database: Database, author: str, body: str, via: str = "form") -> PostRow:
+def add(database: Writes, author: str, body: str, via: str = "form") -> PostRow:
     """Inserts a post; returns it with the id, the time and the version that the database gave."""
     return database.write(lambda connection: _insert(connection, author, body, via, None))
 
 
-def add_once(database: Database, author: str, body: str, via: str, draft: str) -> Taken:
+def add_once(database: Writes, author: str, body: str, via: str, draft: str) -> Taken:
     """As `add()`, unless there is a post of this draft: then it is that one."""
 
     def work(connection: Connection) -> Taken:
@@ -120,30 +130,30 @@ def _taken(connection: Connection, draft: str) -> Taken | None:
     return Taken(there[0] if there else None, before=True)
 
 
-def edit(database: Database, post_id: int, body: str) -> PostRow | None:
+def edit(database: Writes, post_id: int, body: str) -> PostRow | None:
     """Changes the text; the post as it is then, or None where there is none (any more)."""
     return _change(database, post_id, Post.deleted_at.is_(None), body=body)
 
 
-def delete(database: Database, post_id: int) -> bool:
+def delete(database: Writes, post_id: int) -> bool:
     """As its author: for good, with its text. Whether there was such a post."""
     blank = {"author": BLANK, "body": BLANK, "deleted_at": utc_now(), "deleted_by": BY_AUTHOR}
     return _change(database, post_id, Post.deleted_at.is_(None), **blank) is not None
 
 
-def hide(database: Database, post_id: int) -> bool:
+def hide(database: Writes, post_id: int) -> bool:
     """As a moderator: until it is shown again. Whether there was such a post."""
     mark = {"deleted_at": utc_now(), "deleted_by": BY_MODERATOR}
     return _change(database, post_id, Post.deleted_at.is_(None), **mark) is not None
 
 
-def show_again(database: Database, post_id: int) -> PostRow | None:
+def show_again(database: Writes, post_id: int) -> PostRow | None:
     """What was hidden, not what its author deleted. The post, or None."""
     return _change(database, post_id, and_(*HIDDEN), deleted_at=None, deleted_by=None)
 
 
 def _change(
-    database: Database, post_id: int, only_if: ColumnElement[bool], **values: Any
+    database: Writes, post_id: int, only_if: ColumnElement[bool], **values: Any
 ) -> PostRow | None:
     def work(connection: Connection) -> PostRow | None:
         changed = connection.execute(

@@ -15,18 +15,20 @@ from gevent.event import Event
 
 from poller.access import signed
 from poller.delivery.view import ALL, View
-from poller.feed import LATE_AFTER_S, LATE_POLLS, UNKNOWN, Feed, explain
+from poller.feed import LATE_AFTER_S, LATE_POLLS, UNKNOWN, Feed
 from poller.handlers import Context
 from poller.reading.database import Database
 from poller.reading.description import Description
 from poller.reading.dialects.facts import Finding, exceptions
+from poller.reading.explained import explain
 from poller.reading.windows.look import Shape
 from poller.reading.windows.query import Asked
 from poller.reading.windows.source import WindowSource
 from poller.runtime.settings import Settings
 from poller.serving.client import ClientSocket
 from poller.serving.long_poll import Answer
-from poller.serving.streams import StreamRequest, Streams
+from poller.serving.movable import MovableStreams
+from poller.serving.streams import StreamRequest
 from poller.watch import Watch
 from poller.window.encoding import item_of
 from poller.window.log import WindowLog
@@ -39,7 +41,7 @@ from poller.wire.exact import Value
 from poller.wire.row import KeyedRow
 
 
-class WindowStreams(Streams):
+class WindowStreams(MovableStreams):
     """Its subscribers are those of a window."""
 
     def __init__(
@@ -71,7 +73,7 @@ class WindowStreams(Streams):
         self, asked: StreamRequest, signal: Event, pause: Callable[[float], object]
     ) -> WindowSubscriber:
         asked_by = self._feed, self._window_log, asked.last_event_id, signal, self._why_waiting
-        return WindowSubscriber(*asked_by, self._window_log.open(asked.view))
+        return WindowSubscriber(*asked_by, self._window_log.open(asked.view), asked.began)
 
 
 class WindowFeed(Feed):
@@ -99,7 +101,7 @@ class WindowFeed(Feed):
             self.log,
             size,
             settings,
-            self._is_listened_to,
+            self.is_listened_to,
             secret=lambda: self._secret,
         )
         self.streams = WindowStreams(self.label, self.log, settings, self.problem)
@@ -128,8 +130,8 @@ class WindowFeed(Feed):
         keys = signed.keys_of(getattr(self.app, "config", {}))
         return secret_of(keys[-1]) if keys else b""
 
-    def _is_listened_to(self) -> bool:
-        return super()._is_listened_to() or self.streams.read_here
+    def is_listened_to(self) -> bool:
+        return super().is_listened_to() or self.streams.read_here
 
     @property
     def described(self) -> bool:
@@ -201,7 +203,7 @@ class WindowFeed(Feed):
             return "the table has not been read yet"
         late_s = time.monotonic() - looked_at
         allowed_s = max(LATE_AFTER_S, LATE_POLLS * self.poller.interval_s)
-        if self._is_listened_to() and not self.log.resting and late_s > allowed_s:
+        if self.is_listened_to() and not self.log.resting and late_s > allowed_s:
             return f"the last look was {late_s:.0f} s ago"
         return ""
 

@@ -16,6 +16,7 @@ from wall.moderation import Moderation
 from wall.rate import Limit
 from wall.settings import WallSettings
 from wall.table import NO_TABLE, Table
+from wall.telling import Telling
 
 log = logging.getLogger("rowcast.wall")
 
@@ -34,6 +35,11 @@ class Wall:
     settings: WallSettings
     posts: Limit
     moderation: Moderation
+
+    @property
+    def telling(self) -> Telling:
+        """The database, for writes."""
+        return Telling(self.database, self.notifier)
 
 
 def this_wall() -> Wall:

@@ -102,9 +102,9 @@ def _publish(draft: Draft) -> tuple[PostRow, bool]:
     name = named(draft.key, author, body)
     try:
         taken = (
-            post.add_once(wall.database, author, body, via, name)
+            post.add_once(wall.telling, author, body, via, name)
             if name
-            else post.Taken(post.add(wall.database, author, body, via))
+            else post.Taken(post.add(wall.telling, author, body, via))
         )
     except DATABASE_AWAY as error:
         if Database.is_full(error):

@@ -37,7 +37,7 @@ HEADERS = {
 }
 
 NO_SESSION = (
-    *("/stream", "/rows/", "/rowcast.", "/healthz", "/readyz", "/metrics"),
+    *("/stream", "/rows/", "/rowcast.", "/healthz", "/readyz", "/metrics", "/status"),
     *("/static/", "/theme.", "/logo", "/screen", "/feed.atom"),
 )
 

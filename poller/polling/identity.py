@@ -105,7 +105,7 @@ class Identity:
 
         Raises HistoryMoved if it is not there any more: then nobody knows what was read.
         """
-        if seen == self._history:
+        if seen is self._history or seen == self._history:
             return False
         seen, known = self._source.describe(), self._history
         if seen == known:
@@ -140,8 +140,10 @@ class Identity:
     def _is_refilled(self, reading: Reading, cursor: Cursor) -> bool:
         """Whether the ids of delivered rows were given to others. Looked at before rows go out that
         are above these."""
+        if not reading.rows or not self._newest:
+            return False
         beyond = [row for row in reading.rows if row.id > cursor.position]
-        if not beyond or not self._newest:
+        if not beyond:
             return False
         newest = list(self._newest.values())[-1]
         there = self._read_again(self._history, [(newest.id, newest.id)])

@@ -8,31 +8,34 @@ the wait is cooperative.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import gevent
-from gevent.threadpool import ThreadPool
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from poller.reading.engine import UrlOrEngine, engine_of, url_of
+from poller.reading.kept import Connections, of_a_parent
 from poller.reading.session import session_of
+from poller.reading.thread import Thread
 from poller.reading.turns import Turns
 from poller.runtime.settings import QUERY_TIMEOUT_S
 
 T = TypeVar("T")
 
-SQLITE_THREADS = 1  # see session.py
-SQLITE_RETRY_WAIT_S = (0.005, 0.025)
 POSTGRESQL_DISK_FULL = "53100"
 MYSQL_FULL = ((1021,), (1114,))  # ER_DISK_FULL, ER_RECORD_FILE_FULL
 POSTGRESQL_REFUSED = "42501"  # insufficient_privilege
 MYSQL_REFUSED = ((1044,), (1142,), (1143,))  # access denied: to a database, a table, a column
+
+
+_all: WeakSet[Database] = WeakSet()
 
 
 class DatabaseTimeout(TimeoutError):  # noqa: N818 - as the built-in
@@ -58,10 +61,12 @@ class Database:
         self._engine = engine_of(source, session, query_timeout_s)
         level = "SERIALIZABLE" if self.is_sqlite else "READ COMMITTED"
         self._transactional = self._engine.execution_options(isolation_level=level)
-        self._threads: ThreadPool | None = None
+        self._connections = Connections(self._engine)
+        self._thread = Thread()
         self._turns = Turns()
         self._connecting_first = threading.Lock()
         self._connected = False
+        _all.add(self)
 
     @property
     def dialect(self) -> str:
@@ -79,14 +84,8 @@ class Database:
         """
 
         def run() -> T:
-            with self._turn(polling=polling), self._engine.connect() as connection:
-                try:
-                    return work(connection)
-                except BaseException:
-                    # Whatever is wrong with the session is not met again by the next try.
-                    if not self.is_sqlite:
-                        connection.invalidate()
-                    raise
+            with self._turn(polling=polling), self._connections.take(polling=polling) as one:
+                return work(one)
 
         return self._call(lambda: _again_if_disconnected(run))
 
@@ -106,6 +105,19 @@ class Database:
 
         return self._call(run)
 
+    def connect(self) -> Any:
+        """A connection of the driver's, none of the pool's, for the caller to close. Raises as
+        `read()`."""
+
+        def run() -> Any:
+            taken = self._engine.raw_connection()
+            driver = taken.dbapi_connection
+            taken.detach()
+            return driver
+
+        self._connect_first()
+        return self._call(run)
+
     @staticmethod
     def is_full(error: BaseException) -> bool:
         """Whether what `write()` raised means that there is no room: disk, quota or page limit."""
@@ -117,15 +129,18 @@ class Database:
         )
 
     def dispose(self) -> None:
-        """Close what is idle in the pool. Calls under way keep their connection to their end."""
-        self._call(self._engine.dispose)
+        """Close what is idle. Calls under way keep their connection to their end."""
+        self._call(self._connections.dispose)
 
     def close(self) -> None:
         """Close connections and threads. The next call opens new ones."""
         self.dispose()
-        threads, self._threads = self._threads, None
-        if threads is not None:
-            threads.kill()
+        self._thread.end()
+
+    def forget(self) -> None:
+        """In a process that was just forked: what is open, threads too, is the parent's."""
+        of_a_parent.append(self._thread.forget())
+        self._connections.forget()
 
     def _turn(self, *, polling: bool = False) -> AbstractContextManager[None]:
         """Inside, the caller may take a connection. SQLite has one thread, and so one."""
@@ -150,7 +165,9 @@ class Database:
                 connection.execute(select(1))
 
     def _call(self, run: Callable[[], T]) -> T:
-        return self._run_sqlite(run) if self.is_sqlite else self._run_timed(run)
+        if self.is_sqlite:
+            return self._thread.run(run, is_locked, self.query_timeout_s)
+        return self._run_timed(run)
 
     def _run_timed(self, run: Callable[[], T]) -> T:
         # gevent.Timeout is no Exception. That is the point: SQLAlchemy then takes the connection
@@ -164,22 +181,6 @@ class Database:
             raise DatabaseTimeout(f"no answer within {self.query_timeout_s:g} s") from None
         finally:
             timer.close()
-
-    def _run_sqlite(self, run: Callable[[], T]) -> T:
-        """Tries until the lock is free or the query timeout is over. A try that runs is never
-        abandoned: its thread would go on, and commit what its caller was told had failed."""
-        if self._threads is None:
-            self._threads = ThreadPool(SQLITE_THREADS)
-        threads = self._threads
-        tries = Retrying(
-            retry=retry_if_exception(is_locked),
-            wait=wait_random(*SQLITE_RETRY_WAIT_S),
-            stop=stop_after_delay(self.query_timeout_s),
-            sleep=gevent.sleep,
-            reraise=True,
-        )
-        result: T = tries(lambda: _value(threads.apply(_outcome, (run,))))
-        return result
 
 
 def is_refused(error: BaseException) -> bool:
@@ -205,21 +206,6 @@ def _cause(error: BaseException) -> BaseException:
     return error.orig or error if isinstance(error, DBAPIError) else error
 
 
-def _outcome(run: Callable[[], T]) -> tuple[T | None, Exception | None]:
-    """What `run` returns or raises. gevent would print a traceback for what leaves its thread."""
-    try:
-        return run(), None
-    except Exception as error:  # noqa: BLE001 - raised again in the calling greenlet
-        return None, error
-
-
-def _value(outcome: tuple[Any, Exception | None]) -> Any:
-    value, error = outcome
-    if error is not None:
-        raise error
-    return value
-
-
 def _again_if_disconnected(run: Callable[[], T]) -> T:
     """Once more if the connection was dead: SQLAlchemy has emptied the pool by then."""
     try:
@@ -228,3 +214,11 @@ def _again_if_disconnected(run: Callable[[], T]) -> T:
         if not error.connection_invalidated:
             raise
     return run()
+
+
+def _forget_all() -> None:
+    for database in [*_all]:
+        database.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

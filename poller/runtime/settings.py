@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
+from poller.runtime.database_url import checked_url
 from poller.runtime.environment import PREFIX, explain, unknown
 
 MAX_STREAMS = 20_000  # per worker; beyond it, add workers
@@ -21,6 +20,7 @@ MAX_STREAMS = 20_000  # per worker; beyond it, add workers
 GAP_GRACE_S = 5.0
 MAX_VALUE_BYTES = 256 * 1024  # what the kernel takes for a client at once
 QUERY_TIMEOUT_S = 10.0
+CHANNEL = "^[a-z_][a-z0-9_]{0,62}$"  # what NOTIFY names alike with quotes and without
 SHORTEST_TOKEN = 16  # characters; below that it can be guessed
 
 
@@ -28,21 +28,8 @@ class SettingsError(ValueError):
     """A setting that cannot be used; the text names it, its value, and what is allowed."""
 
 
-def checked_url(url: str) -> str:
-    """The URL, if it can be read as one. Raises ValueError, without the URL: it may hold a
-    password."""
-    try:
-        make_url(url)
-    except (ArgumentError, ValueError):
-        raise ValueError(
-            "not a database URL; write sqlite:///path, postgresql://user:password@host/name "
-            "or mysql://user:password@host/name"
-        ) from None
-    return url
-
-
 class Settings(BaseModel):
-    """What the notifier needs to know: `Settings(poll_interval_s=0.1)`, or `from_env()`."""
+    """What the notifier needs to know: `Settings(poll_interval_s=1)`, or `from_env()`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -53,7 +40,7 @@ class Settings(BaseModel):
         "`mysql://…` or `mariadb://…`.",
     )
     poll_interval_s: float = Field(
-        0.5,
+        0.1,
         validation_alias="ROWCAST_POLL_INTERVAL",
         ge=0.01,
         le=3600,
@@ -171,6 +158,13 @@ class Settings(BaseModel):
         le=86_400,
         description="Seconds for which a missing id may still appear, where the database gives "
         "no proof.",
+    )
+    listen: str | None = Field(
+        None,
+        validation_alias="ROWCAST_LISTEN",
+        pattern=CHANNEL,
+        description="A PostgreSQL channel: a NOTIFY on it leads to a poll at once "
+        "([More](operations.md#sooner-than-the-interval)). Lower-case letters, digits and `_`.",
     )
     query_timeout_s: float = Field(
         QUERY_TIMEOUT_S,

@@ -44,7 +44,7 @@ NOT_KNOWN = (
     f"{NEEDLESS_LATER} a VACUUM that moved the table to another page",
 )
 MADE = sa.text("""
-SELECT m.type, m.sql, EXISTS (
+SELECT m.type, m.sql, m.rootpage, EXISTS (
     SELECT * FROM pragma_table_info(m.name) c
     WHERE c.name = :key AND c.pk = 1 AND upper(c.type) = 'INTEGER'
   ) AND NOT EXISTS (SELECT * FROM pragma_index_list(m.name) WHERE origin = 'pk') AS rowid
@@ -102,10 +102,18 @@ def examine(
     if numbered:
         told.append(Finding("SQLite has one writer at a time: no row overtakes another"))
         fence = SingleWriter()
-    file = _file(connection)
+    file = file_of(connection)
     if not birth_of(file) and not connection.execute(APPLICATION_ID).scalar():
         told.append(NO_BIRTH)
-    return TableFacts(_status(table, counter), fence, told, file, limits=NOT_KNOWN)
+    return TableFacts(
+        _status(table, counter),
+        fence,
+        told,
+        file,
+        # A view may go by the time, and a virtual table, which has no page, by anything.
+        in_file=bool(file and made.type == "table" and made.rootpage),
+        limits=NOT_KNOWN,
+    )
 
 
 def _status(table: sa.Table, counter: ColumnElement[Any]) -> sa.Select[Any]:
@@ -168,6 +176,7 @@ def _generator(
     return Finding(f"{name} is an AUTOINCREMENT key"), greatest
 
 
-def _file(connection: Connection) -> str:
+def file_of(connection: Connection) -> str:
+    """The path of the database, as SQLite resolved it."""
     sql = "SELECT file FROM pragma_database_list WHERE name = 'main'"
     return str(connection.exec_driver_sql(sql).scalar_one())
