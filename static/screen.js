@@ -188,6 +188,9 @@ async function reload() {
   });
   const ids = new Set(elements.map(({ dataset }) => dataset.id));
   came.clear();
+  // It may have said that the database is away.
+  const words = document.importNode(page.getElementById("nothing"), true);
+  at("nothing").replaceChildren(...words.childNodes);
   screen.adopt([...elements, ...later.filter(({ dataset }) => !ids.has(dataset.id))]);
 }
 
