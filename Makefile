@@ -9,7 +9,7 @@ TESTS ?=
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test clients torture changes held windows probes soak lint bench bench-compare format clean test-parts
+.PHONY: help run check test clients torture changes machines held windows probes soak lint bench bench-compare format clean test-parts
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -39,6 +39,10 @@ torture: $(VENV)/dev.stamp test-parts  ## writers, clients and faults on real da
 changes: $(VENV)/dev.stamp test-parts  ## rows that change, under every fault: has every client the table at the end?
 	@$(BIN)/python -m tests.campaigns.oracle.changing --databases $(DATABASES) --seeds $(SEEDS) \
 	--seconds $(SECONDS_EACH) </dev/null
+
+machines: $(VENV)/dev.stamp test-parts  ## two machines behind HAProxy, each in trouble: is anything lost?
+	@sh tests/harness/install.sh machines
+	@$(BIN)/python -m tests.campaigns.machines --seeds $(SEEDS) </dev/null
 
 held: $(VENV)/dev.stamp test-parts  ## is anybody delayed by a transaction that stays open for HOLD_SECONDS?
 	@$(BIN)/python -m tests.campaigns.oracle --databases $(filter-out sqlite,$(DATABASES)) --seeds \

@@ -16,9 +16,10 @@ from poller.commands.seed import seed
 from poller.commands.tables import tables
 from poller.commands.tail import tail
 from poller.commands.target import OwnProcess
+from poller.commands.wake import wake
 from poller.commands.watch import watch
 
-EVERYWHERE = (tables, watch, tail, check, probe, prune, seed)
+EVERYWHERE = (tables, watch, tail, check, probe, prune, seed, wake)
 EXAMPLES = """\b
 Begin with:
   rowcast tables shop.db                    what can be watched here?

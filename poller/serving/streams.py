@@ -25,7 +25,7 @@ from poller.ids.ranges import Range
 from poller.runtime import log, metrics
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
-from poller.serving.client import CLIENT_GONE, ClientSocket, OwnedSocket
+from poller.serving.client import CLIENT_GONE, WRITE_DEADLINE, ClientSocket, OwnedSocket
 from poller.serving.fanout import Fanout
 from poller.serving.long_poll import Answer, LongPoll
 from poller.serving.socket_stream import SocketStream
@@ -172,6 +172,7 @@ class Streams:
         if not isinstance(stream, LongPoll) or stream.waited:
             self._listening -= 1
         self._metric_open.dec()
+        metrics.streams_cut.labels(self._feed).inc(stream.closed_because == WRITE_DEADLINE)
         log.debug(
             "stream closed",
             feed=self._feed,
