@@ -61,6 +61,11 @@ class Live(Recurring):
         told = report(machine)
         return {**told, "hour": hour_of(machine)} if hour else told
 
+    def report_once(self) -> dict[str, Any]:
+        """For whoever asks once: with the other workers as they are now, and the hour."""
+        self._look.ask()
+        return self.report(hour=True)
+
     def once(self) -> float | None:
         """Make a report for those who look; wait if nobody does."""
         if not self.streams:

@@ -71,7 +71,7 @@ def status_json() -> Response:
     ensure_started(service)
     if not _may_look(service):
         return not_for_you(service, "status")
-    body = json_body(service.live.report(hour=True))
+    body = json_body(service.live.report_once())
     return Response(body, content_type=JSON, headers={"Cache-Control": "no-store"})
 
 
