@@ -23,6 +23,10 @@ class Look:
         """Wait a moment for what the other workers do now."""
         self._recorder.ask()
 
+    def end(self) -> None:
+        """Nobody looks any more: keep nothing."""
+        self._recorder.folder.forget()
+
     def machine(self) -> Machine:
         """This worker as it is now, and the others as they last told; they are asked to tell."""
         recorder, service = self._recorder, self._service

@@ -105,6 +105,8 @@ class Recorder:
         self._written_at = time.monotonic()
         try:
             self.folder.write(self.now(), sample=sample)
+            if self._fails:
+                log.info("history for the status page again")
             self._fails = False
         except Exception as error:  # noqa: BLE001 - the edge of the timer: the next tick tries again
             if not self._fails:
