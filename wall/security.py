@@ -37,14 +37,8 @@ HEADERS = {
 }
 
 NO_SESSION = (
-    "/stream",
-    "/rows/",
-    "/rowcast.",
-    "/healthz",
-    "/readyz",
-    "/metrics",
-    "/status",
-    "/static/",
+    *("/stream", "/rows/", "/rowcast.", "/healthz", "/readyz", "/metrics", "/status"),
+    *("/static/", "/theme.", "/logo", "/screen", "/feed.atom"),
 )
 
 csrf = CSRFProtect()

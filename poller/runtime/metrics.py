@@ -46,6 +46,11 @@ rows_unreadable = Counter("rowcast_rows_unreadable", "Rows sent as a placeholder
 polls = Counter("rowcast_polls", "Polls that succeeded.", FEED)
 poll_seconds = Histogram("rowcast_poll_seconds", "Time of a poll.", FEED, buckets=SECONDS)
 poll_failures = Counter("rowcast_poll_failures", "Polls that failed.", FEED)
+hints = Counter(
+    "rowcast_hints",
+    "Hints to poll sooner: of a worker of this server, a command, LISTEN, or an SQLite file.",
+    [*FEED, "source"],
+)
 lag_seconds = Histogram(
     "rowcast_lag_seconds",
     "From a row's created_at to its encoding, if the table has that column.",
@@ -145,6 +150,23 @@ def count_from_zero(feed: str) -> None:
 OURS = CollectorRegistry()
 for _metric in [one for one in globals().values() if isinstance(one, MetricWrapperBase)]:
     OURS.register(_metric)
+
+
+class Kept:
+    """A gauge of one feed, with its labels, that is written only when its value is another one.
+
+    Under gunicorn each write goes into a file, and a poll without news changes no gauge. Nobody
+    else may write the same one.
+    """
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._value: float | None = None
+
+    def set(self, value: float) -> None:
+        if value != self._value:
+            self._gauge.set(value)
+            self._value = value
 
 
 class _Of(Collector):

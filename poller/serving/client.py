@@ -155,23 +155,32 @@ class ClientSocket:
 class OwnedSocket(ClientSocket):
     """One that is ours to write to and to close. Its socket does not block.
 
-    `chunked`: the response's head announced that coding, as it does to a client of HTTP/1.1.
+    `head` is that of the response, if it was not sent yet: it goes out with the first bytes of the
+    body, in one packet. `chunked`: it announces that coding, as it does to a client of HTTP/1.1.
     """
 
-    __slots__ = ("chunked",)
+    __slots__ = ("_head", "chunked")
     _socket: socket.socket
 
-    def __init__(self, client: socket.socket, *, chunked: bool = False) -> None:
+    def __init__(self, client: socket.socket, *, chunked: bool = False, head: bytes = b"") -> None:
         super().__init__(client)
         self.chunked = chunked
+        self._head = head
 
     def coded(self, data: bytes) -> bytes:
-        """`data` as this response's body has it."""
-        return chunked.chunk(data) if self.chunked and data else data
+        """`data` as this response's body has it. It has to be sent, for a head is told once."""
+        if not data:
+            return data
+        return self._after_head(chunked.chunk(data) if self.chunked else data)
 
     def last(self, data: bytes) -> bytes:
         """`data` as the end of the body: a client can tell it from a cut."""
-        return self.coded(data) + (chunked.LAST_CHUNK if self.chunked else b"")
+        coded = chunked.chunk(data) if self.chunked and data else data
+        return self._after_head(coded + (chunked.LAST_CHUNK if self.chunked else b""))
+
+    def _after_head(self, data: bytes) -> bytes:
+        head, self._head = self._head, b""
+        return head + data
 
     def send(self, data: bytes | memoryview) -> int:
         """Give the kernel what it takes of `data` now, and return how much that is. Raises OSError

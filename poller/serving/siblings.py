@@ -22,7 +22,6 @@ import stat
 import struct
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import suppress
 from pathlib import Path
@@ -62,7 +61,7 @@ class Siblings:
         self._socket: socket.socket | None = None
         self._path = Path()
         self._watcher: Any = None
-        self._unsent: deque[tuple[float, Path, bytes]] = deque(maxlen=MOST_UNSENT)
+        self._unsent: dict[tuple[Path, bytes], float] = {}  # until when it is tried, oldest first
 
     def on(self, kind: str, handler: Handler) -> None:
         """Call `handler(data)`, in a greenlet of its own, when a sibling sends this kind."""
@@ -103,7 +102,8 @@ class Siblings:
         self._unsent.clear()
 
     def send(self, kind: str, data: object) -> None:
-        """Tell all others. Never waits; what a sibling does not take at once is tried again.
+        """Tell all others. Never waits; what a sibling does not take at once is tried again. What
+        is said again while it waits is said once.
 
         `data` is anything that JSON can say. Raises ValueError if that is too long.
         """
@@ -115,7 +115,7 @@ class Siblings:
         idle = not self._unsent
         for sibling in self._others():
             if not self._give(sibling, message):
-                self._unsent.append((time.monotonic() + PATIENCE_S, sibling, message))
+                self._keep(sibling, message)
         if idle and self._unsent:
             gevent.spawn(self._send_rest)
 
@@ -139,16 +139,19 @@ class Siblings:
             log.debug("a worker cannot be reached", error=str(error))
         return True
 
+    def _keep(self, sibling: Path, message: bytes) -> None:
+        self._unsent.setdefault((sibling, message), time.monotonic() + PATIENCE_S)
+        if len(self._unsent) > MOST_UNSENT:
+            del self._unsent[next(iter(self._unsent))]
+
     def _send_rest(self) -> None:
         while self._unsent:
-            for _ in range(len(self._unsent)):
-                until, sibling, message = self._unsent.popleft()
-                if self._give(sibling, message):
-                    continue
-                if time.monotonic() <= until:
-                    self._unsent.append((until, sibling, message))
-                else:
-                    log.warning("a worker takes no messages", worker=sibling.name)
+            for told, until in [*self._unsent.items()]:
+                if self._give(*told):
+                    self._unsent.pop(told, None)
+                elif time.monotonic() > until:
+                    self._unsent.pop(told, None)
+                    log.warning("a worker takes no messages", worker=told[0].name)
             gevent.sleep(TRY_AGAIN_S)
 
     # -- receiving --------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
+from poller.hints.listener import Listener
 from poller.runtime import metrics
 from poller.web.current import current_service, ensure_started
 from poller.web.operator import may_see, not_for_you
@@ -33,6 +34,8 @@ def readyz() -> tuple[Response, int]:
     answer: dict[str, object] = {"ready": ready}
     if may_see(service, service.health):
         answer["draining"] = service.draining
+        if isinstance(service.watcher, Listener):
+            answer["listen"] = service.watcher.status()
         answer["feeds"] = {name: feed.status() for name, feed in service.feeds.items()}
     return jsonify(answer), 200 if ready else 503
 

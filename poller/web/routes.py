@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 
 from flask import Blueprint, Response, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from poller.runtime import metrics
 from poller.web import asked, cors, headers, health, rows, script, status
@@ -19,6 +22,8 @@ from poller.web.responses import (
     busy,
 )
 from poller.wire import json_lines, sse
+
+REMEMBERED = 256  # values of `Accept`: nearly all clients send one of few
 
 
 def blueprint(name: str, *, with_default: bool = False, with_status: bool = False) -> Blueprint:
@@ -61,9 +66,15 @@ def stream(name: str | None) -> Response:
 
 
 def _wants_lines() -> bool:
+    return _likes_lines(request.environ.get("HTTP_ACCEPT", ""))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _likes_lines(accept: str) -> bool:
     """Only whoever names JSON lines, and likes nothing better."""
     offered = [sse.CONTENT_TYPE, json_lines.CONTENT_TYPE]
-    return request.accept_mimetypes.best_match(offered) == json_lines.CONTENT_TYPE
+    liked = parse_accept_header(accept, MIMEAccept).best_match(offered)
+    return liked == json_lines.CONTENT_TYPE
 
 
 def _come_back(feed: str, reason: str, *, lines: bool) -> Response:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Gets the system programs the tests use: a MariaDB server, PgBouncer, browsers, Prometheus, and the
-# proxies of deploy/ (PostgreSQL comes as a wheel). With the argument `clients` also what `make clients` needs.
+# proxies of deploy/ (PostgreSQL comes as a wheel). With the argument `clients` or
+# `machines` also what that target needs.
 # It installs only what is missing, only as root, only through apt-get. Whatever cannot be had is
 # named here; its tests then skip with the same reason, and nothing fails for it.
 # mariadb-server-core is the bare programs: no service is set up or started on this machine.
@@ -54,6 +55,7 @@ if [ "${1:-}" = clients ]; then
     have java || get Java default-jdk-headless
     have php || get PHP php-cli
 fi
+[ "${1:-}" != machines ] || [ -e /usr/lib/*/faketime/libfaketime.so.1 ] || get libfaketime libfaketime
 
 # These packages would set up services, so they are only unpacked, with what they need.
 proxies=$(dirname "$0")/../../.venv/proxies
