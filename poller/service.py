@@ -173,14 +173,19 @@ class Service:
         server's other workers. Raises KeyError for one that there is not."""
         if name is not None and name not in self.feeds:
             raise KeyError(name)
-        self.wake_here(name, "worker")
+        for feed in self._named(name):
+            feed.wake()
         self._teller.tell(name)
 
     def wake_here(self, name: str | None, source: str) -> None:
-        """Poll now, in this worker alone; nothing is done for a feed that there is not."""
-        for feed in self.feeds.values():
-            if name in (None, feed.name):
+        """Somebody else says so: poll now, in this worker alone. Nothing is done for a feed that
+        there is not, or that nobody listens to: whoever comes first has it polled."""
+        for feed in self._named(name):
+            if feed.is_listened_to():
                 feed.wake(source)
+
+    def _named(self, name: str | None) -> list[Feed]:
+        return [feed for feed in self.feeds.values() if name in (None, feed.name)]
 
     def _watcher(self) -> Watcher | None:
         """What tells of commits to the feeds' database. Raises SettingsError."""

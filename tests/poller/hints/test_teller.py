@@ -35,6 +35,8 @@ def shop(sqlite_url: str) -> Service:
     notifier.watch("invoices", columns=["id"])
     notifier.init_app(app, settings=Settings.model_validate({"database_url": sqlite_url}))
     service: Service = app.extensions["rowcast"]
+    for feed in service.feeds.values():
+        feed.handlers.reading = True  # somebody listens
     return service
 
 
@@ -103,6 +105,17 @@ def test_what_another_process_says_wakes_who_is_meant(
     _wake_here((said[0], said[1]))
     assert woken(shop) == expected
     assert counted("orders", source) - before == ("orders" in expected)
+
+
+def test_what_another_process_says_costs_nothing_while_nobody_listens(shop: Service) -> None:
+    """The first stream has it polled. What is inserted here is polled all the same."""
+    shop.feed("orders").handlers.reading = False
+    before = counted("orders", "listen")
+    shop.wake_here(None, "listen")
+    assert woken(shop) == {"invoices"}
+    assert counted("orders", "listen") == before
+    shop.wake("orders")
+    assert woken(shop) == {"orders"}
 
 
 def test_a_payload_that_names_no_feed_is_for_all(shop: Service) -> None:
