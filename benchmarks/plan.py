@@ -31,6 +31,8 @@ class Plan:
     slow_s: float = 20.0
     slow_deadline_s: float = 30.0  # ROWCAST_WRITE_DEADLINE
     slow_after_s: float = 20.0  # from the deadline until every client that never reads is gone
+    empty_polls: int = 2_000
+    empty_paced: int = 400
     poll_s: float = 8.0
     poll_gaps: tuple[int, ...] = (0, 1, 100)
     compare_streams: int = 5_000
@@ -64,6 +66,8 @@ SHORT = Plan(
     slow_s=1.0,
     slow_deadline_s=1.0,
     slow_after_s=0.2,
+    empty_polls=50,
+    empty_paced=10,
     poll_s=1.0,
     poll_gaps=(0, 3),
     compare_streams=30,
