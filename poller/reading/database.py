@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 import gevent
@@ -105,13 +105,15 @@ class Database:
 
         return self._call(run)
 
-    def connect(self) -> Connection:
-        """A connection that is none of the pool's, for the caller to close. Raises as `read()`."""
+    def connect(self) -> Any:
+        """A connection of the driver's, none of the pool's, for the caller to close. Raises as
+        `read()`."""
 
-        def run() -> Connection:
-            connection = self._engine.connect()
-            connection.detach()
-            return connection
+        def run() -> Any:
+            taken = self._engine.raw_connection()
+            driver = taken.dbapi_connection
+            taken.detach()
+            return driver
 
         self._connect_first()
         return self._call(run)

@@ -178,8 +178,8 @@ class Settings(BaseModel):
         None,
         validation_alias="ROWCAST_OPERATOR_TOKEN",
         min_length=SHORTEST_TOKEN,
-        description="Who sends it as a bearer token may read `/metrics` and the details of "
-        "`/readyz`; at least 16 characters. Unset: who may is the application's to say "
+        description="Who sends it as a bearer token may read `/metrics`, `/status` and the details "
+        "of `/readyz`; at least 16 characters. Unset: who may is the application's to say "
         "([More](operations.md#who-may-read-them)).",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
