@@ -9,7 +9,7 @@ TESTS ?=
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test clients torture changes held windows soak lint bench bench-compare format clean test-parts
+.PHONY: help run check test clients torture changes machines held windows probes soak lint bench bench-compare format clean test-parts
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -40,6 +40,10 @@ changes: $(VENV)/dev.stamp test-parts  ## rows that change, under every fault: h
 	@$(BIN)/python -m tests.campaigns.oracle.changing --databases $(DATABASES) --seeds $(SEEDS) \
 	--seconds $(SECONDS_EACH) </dev/null
 
+machines: $(VENV)/dev.stamp test-parts  ## two machines behind HAProxy, each in trouble: is anything lost?
+	@sh tests/harness/install.sh machines
+	@$(BIN)/python -m tests.campaigns.machines --seeds $(SEEDS) </dev/null
+
 held: $(VENV)/dev.stamp test-parts  ## is anybody delayed by a transaction that stays open for HOLD_SECONDS?
 	@$(BIN)/python -m tests.campaigns.oracle --databases $(filter-out sqlite,$(DATABASES)) --seeds \
 	--hold $(HOLD_SECONDS) </dev/null
@@ -48,6 +52,11 @@ RUNS ?= 10000
 EACH ?= 20
 windows: $(VENV)/dev.stamp test-parts  ## feeds by window: RUNS of the engine, then EACH database and kind of key
 	@$(BIN)/python -m tests.campaigns.windows --runs $(RUNS) --seeds $(EACH) </dev/null
+
+SCENES ?=
+probes: $(VENV)/bench.stamp test-parts  ## rowcast probe against real servers and proxies; keeps what was seen for make test
+	@sh benchmarks/install.sh "$(CURDIR)/$(VENV)/nchan"
+	@$(BIN)/python -m tests.campaigns.probes --keep $(SCENES) </dev/null
 
 SOAK_MINUTES ?= 30
 SOAK_PATH ?= fanout

@@ -1,8 +1,8 @@
 """The load client: one epoll loop that holds many streams and counts the rows they get.
 
-A process of its own (`python -m benchmarks.client HOST PORT PATH`). It takes commands as JSON lines
-on standard input and gives one answer to each; `load.py` is the other end. A row costs it one
-`recv` and the count of a byte. Times are read on a sample of the streams.
+A process of its own (`python -m benchmarks.client HOST PORT PATH HEADERS…`). It takes commands as
+JSON lines on standard input and gives one answer to each; `load.py` is the other end. A row costs
+it one `recv` and the count of a byte. Times are read on a sample of the streams.
 
 It looks at its sockets every millisecond and never waits in epoll. A sender has to wake a receiver
 that waits, which on a virtual machine costs more than the send. Servers whose clients are elsewhere
@@ -21,7 +21,7 @@ from array import array
 from typing import Any
 
 from benchmarks.measure import quantile
-from benchmarks.payload import MARKER, TIME
+from benchmarks.payload import MARKER, NUMBER, TIME
 from benchmarks.stream import Stream
 
 BUFFER_BYTES = 2**20
@@ -34,9 +34,10 @@ TRICKLE_BYTES_PER_S = 1024
 class Client:
     """All streams to one server, and what they got since `mark`."""
 
-    def __init__(self, host: str, port: int, path: str) -> None:
+    def __init__(self, host: str, port: int, path: str, *headers: str) -> None:
         self._target = (host, port)
-        self._head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: text/event-stream\r\n"
+        usual = (f"Host: {host}:{port}", "Accept: text/event-stream")
+        self._head = "".join(f"{line}\r\n" for line in (f"GET {path} HTTP/1.1", *usual, *headers))
         self._epoll = select.epoll()
         self._epoll.register(0, select.EPOLLIN)
         self._buffer = bytearray(BUFFER_BYTES)
@@ -111,19 +112,23 @@ class Client:
             _say({"have": have, "errors": self._errors})
 
     def _mark(self) -> None:
-        self._rows = self._lost = self._resets = 0
+        self._rows = self._lost = self._resets = self._doubled = 0
         self._latency_ns = array("q")
         self._rounds: dict[int, list[int]] = {}  # time sent -> time first and last received
         self._away_s: list[float] = []
         self._marked = (time.monotonic(), time.process_time())
         for stream in self._streams:
-            stream.rows = 0
+            stream.begin_again(self._marked[0])
 
     def _report(self) -> dict[str, Any]:
         wall_s, cpu_s = time.monotonic() - self._marked[0], time.process_time() - self._marked[1]
         latency_ms = [ns / 1e6 for ns in self._latency_ns]
         spread_ms = [(last - first) / 1e6 for first, last in self._rounds.values()]
         counts = [one.rows for one in self._streams]
+        for stream in self._streams:
+            stream.hear(time.monotonic())  # the silence that has not ended counts
+        silences_s = [one.silence_s for one in self._streams]
+        exact = [one for one in self._streams if one.sampled and one.mode == "exact"]
         return {
             "rows": self._rows,
             "least": min(counts, default=0),
@@ -135,6 +140,11 @@ class Client:
             "p99_ms": quantile(latency_ms, 0.99),
             "spread_ms": quantile(spread_ms, 0.5),
             "away_s": max(self._away_s, default=0.0),
+            "silence_s": max(silences_s, default=0.0),
+            "usual_silence_s": quantile(silences_s, 0.5),
+            "checked": len(exact),
+            "distinct": min((len(one.numbers) for one in exact), default=0),
+            "doubled": self._doubled,
             "idle": max(0.0, 1 - cpu_s / wall_s),
             "errors": self._errors,
         }
@@ -163,6 +173,7 @@ class Client:
             self._error(type(error).__name__)
         if not size:
             return self._lose(stream)
+        stream.hear(time.monotonic())
         if not stream.opened:
             return self._begin(stream, bytes(self._buffer[:size]))
         if stream.mode != "normal":
@@ -216,12 +227,19 @@ class Client:
         stream.rows += got.rows
         self._rows += got.rows
         self._resets += got.resets
+        if stream.sampled:
+            self._check(stream, got.text)
         if got.last_id is not None:
             stream.last_id = got.last_id
         if got.retry_ms is not None:
             stream.retry_s = got.retry_ms / 1000
         if stream.body.ended:
             self._lose(stream)
+
+    def _check(self, stream: Stream, events: bytes) -> None:
+        for number in NUMBER.findall(events):
+            self._doubled += number in stream.numbers
+            stream.numbers.add(number)
 
     def _lose(self, stream: Stream) -> None:
         self._by_fd.pop(stream.fd, None)
@@ -270,4 +288,4 @@ def _say(answer: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    Client(sys.argv[1], int(sys.argv[2]), sys.argv[3]).run()
+    Client(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]).run()

@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -35,17 +36,27 @@ class Got:
     p99_ms: float
     spread_ms: float  # from the first to the last sampled stream that got a row, median of the rows
     away_s: float  # the longest time from the end of a stream until it was open again
+    silence_s: float  # the longest time in which a stream heard nothing
+    usual_silence_s: float  # the longest of a stream, median of all streams
+    checked: int  # sampled streams that are exact, of which the number of each row is looked at
+    distinct: int  # different rows of the one that got least
+    doubled: int  # rows that these got a second time
     idle: float  # the share of the time in which the client had nothing to do
     errors: dict[str, int]
 
 
 class Load:
-    """`with Load(url) as load: load.open(1000)`. Ends its process, and so its streams."""
+    """`with Load(url) as load: load.open(1000)`. Ends its process, and so its streams.
 
-    def __init__(self, url: str, sampled_streams: int = SAMPLED_STREAMS) -> None:
+    `headers` are lines that each request has besides the usual ones."""
+
+    def __init__(
+        self, url: str, sampled_streams: int = SAMPLED_STREAMS, headers: Sequence[str] = ()
+    ) -> None:
         parts = urlsplit(url)
         self._sampled = sampled_streams
-        self._arguments = [parts.hostname or "", str(parts.port), parts.path]
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        self._arguments = [parts.hostname or "", str(parts.port), path, *headers]
         self.streams = 0
 
     def __enter__(self) -> Self:

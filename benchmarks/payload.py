@@ -13,6 +13,7 @@ import time
 BODY_BYTES = 200
 MARKER = b"~"  # the last byte of each body
 TIME = re.compile(rb"(\d{20}) ")  # nothing else in a stream has so many digits
+NUMBER = re.compile(rb"\d{20} (\d{8}) ")  # of the row
 
 
 def body(number: int) -> str:

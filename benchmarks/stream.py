@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from dataclasses import dataclass
 
 from benchmarks.payload import MARKER
@@ -58,8 +59,9 @@ class Body:
 
 @dataclass(frozen=True)
 class Events:
-    """What whole events said, in one piece of a stream."""
+    """What whole events said, in one piece of a stream: `text`."""
 
+    text: bytes
     rows: int
     resets: int
     last_id: bytes | None
@@ -80,14 +82,22 @@ class EventStream:
             data = data[:-1].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + data[-1:]
         whole, blank, self._rest = data.rpartition(BLANK_LINE)
         if not blank:
-            return Events(0, 0, None, None)
-        ids, retries = ID.findall(whole), RETRY.findall(whole)
+            return Events(b"", 0, 0, None, None)
+        # The plain searches first: a reload is a million rows a second.
+        retries = RETRY.findall(whole) if b"retry" in whole else []
         return Events(
+            text=whole,
             rows=whole.count(MARKER),
-            resets=len(RESET.findall(whole)),
-            last_id=ids[-1] if ids else None,
+            resets=len(RESET.findall(whole)) if b"reset" in whole else 0,
+            last_id=_last_id(whole),
             retry_ms=int(retries[-1]) if retries else None,
         )
+
+
+def _last_id(events: bytes) -> bytes | None:
+    """Of the last one that has an id."""
+    ids = ID.findall(events, max(0, events.rfind(b"\nid"))) or ID.findall(events)
+    return ids[-1] if ids else None
 
 
 class Stream:
@@ -98,18 +108,30 @@ class Stream:
     """
 
     __slots__ = (
-        "address", "body", "events", "fd", "head", "last_id", "lost_s", "mode", "number", "opened",
-        "retry_s", "rows", "sampled", "socket",
+        "address", "body", "events", "fd", "head", "heard_s", "last_id", "lost_s", "mode", "number",
+        "numbers", "opened", "retry_s", "rows", "sampled", "silence_s", "socket",
     )  # fmt: skip
 
     def __init__(self, number: int, mode: str, *, sampled: bool) -> None:
         self.number, self.mode, self.sampled = number, mode, sampled
         self.address = _address(number)
         self.opened = False
-        self.rows = self.fd = 0
+        self.fd = 0
         self.last_id = b""
         self.retry_s = RETRY_S
         self.lost_s: float | None = None
+        self.begin_again(time.monotonic())
+
+    def begin_again(self, now_s: float) -> None:
+        """Count from zero."""
+        self.rows = 0
+        self.heard_s, self.silence_s = now_s, 0.0  # the longest time without a byte
+        self.numbers: set[bytes] = set()  # of the rows, of a stream that is sampled and exact
+
+    def hear(self, now_s: float) -> None:
+        """Something came."""
+        self.silence_s = max(self.silence_s, now_s - self.heard_s)
+        self.heard_s = now_s
 
     def connect(self, target: tuple[str, int]) -> None:
         """Begins to connect; the descriptor is `fd`."""

@@ -4,19 +4,27 @@ hang on a connection, and none shows a post that was removed, but for `hidden()`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, insert, select, update
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from models.table import AUTHOR_LENGTH, BODY_LENGTH, WAY_LENGTH, Post
+from models.table import AUTHOR_LENGTH, BODY_LENGTH, DRAFT_LENGTH, WAY_LENGTH, Post
 from models.types import utc_now
 from models.upgrade import create_tables
 from poller import Database
 
-__all__ = ["AUTHOR_LENGTH", "BODY_LENGTH", "WAY_LENGTH", "Post", "PostRow", "create_tables"]
+__all__ = [
+    "AUTHOR_LENGTH",
+    "BODY_LENGTH",
+    "DRAFT_LENGTH",
+    "WAY_LENGTH",
+    "Post",
+    "PostRow",
+    "create_tables",
+]
 
 BY_AUTHOR, BY_MODERATOR = "author", "moderator"
 BLANK = "(deleted)"  # in place of name and text: the table takes no empty ones
@@ -33,6 +41,16 @@ SHOWN = (
 )
 
 
+T = TypeVar("T")
+
+
+class Writes(Protocol):
+    """A `Database`, or what adds something to its transactions."""
+
+    def read(self, work: Callable[[Connection], T]) -> T: ...
+    def write(self, work: Callable[[Connection], T]) -> T: ...
+
+
 class PostRow(NamedTuple):
     """What a page shows. `readable` is false for a row that the driver could not decode."""
 
@@ -44,6 +62,13 @@ class PostRow(NamedTuple):
     edited_at: datetime | None = None
     version: int = 0
     readable: bool = True
+
+
+class Taken(NamedTuple):
+    """What became of a draft. `row` is None where it was posted `before` and removed since."""
+
+    row: PostRow | None
+    before: bool = False
 
 
 def newest(database: Database, limit: int) -> list[PostRow]:
@@ -70,41 +95,65 @@ def get(database: Database, post_id: int) -> PostRow | None:
     return found[0] if found else None
 
 
-def add(database: Database, author: str, body: str, via: str = "form") -> PostRow:
+def add(database: Writes, author: str, body: str, via: str = "form") -> PostRow:
     """Inserts a post; returns it with the id, the time and the version that the database gave."""
-
-    def work(connection: Connection) -> PostRow:
-        result = connection.execute(insert(Post).values(author=author, body=body, via=via))
-        (post_id,) = result.inserted_primary_key or (None,)
-        return _plain(connection.execute(_rows().where(Post.id == post_id)).one())
-
-    return database.write(work)
+    return database.write(lambda connection: _insert(connection, author, body, via, None))
 
 
-def edit(database: Database, post_id: int, body: str) -> PostRow | None:
+def add_once(database: Writes, author: str, body: str, via: str, draft: str) -> Taken:
+    """As `add()`, unless there is a post of this draft: then it is that one."""
+
+    def work(connection: Connection) -> Taken:
+        return _taken(connection, draft) or Taken(_insert(connection, author, body, via, draft))
+
+    try:
+        return database.write(work)
+    except IntegrityError:
+        # Another worker inserted it after we had looked; or else it is an error.
+        before = database.read(lambda connection: _taken(connection, draft))
+        if before is None:
+            raise
+        return before
+
+
+def _insert(connection: Connection, author: str, body: str, via: str, draft: str | None) -> PostRow:
+    values = {"author": author, "body": body, "via": via, "draft": draft}
+    result = connection.execute(insert(Post).values(**values))
+    (post_id,) = result.inserted_primary_key or (None,)
+    return _plain(connection.execute(_rows().where(Post.id == post_id)).one())
+
+
+def _taken(connection: Connection, draft: str) -> Taken | None:
+    if connection.scalar(select(Post.id).where(Post.draft == draft)) is None:
+        return None
+    there = _page(connection, _newest_first(1).where(Post.draft == draft))
+    return Taken(there[0] if there else None, before=True)
+
+
+def edit(database: Writes, post_id: int, body: str) -> PostRow | None:
     """Changes the text; the post as it is then, or None where there is none (any more)."""
     return _change(database, post_id, Post.deleted_at.is_(None), body=body)
 
 
-def delete(database: Database, post_id: int) -> bool:
+def delete(database: Writes, post_id: int) -> bool:
     """As its author: for good, with its text. Whether there was such a post."""
     blank = {"author": BLANK, "body": BLANK, "deleted_at": utc_now(), "deleted_by": BY_AUTHOR}
     return _change(database, post_id, Post.deleted_at.is_(None), **blank) is not None
 
 
-def hide(database: Database, post_id: int) -> bool:
+def hide(database: Writes, post_id: int) -> bool:
     """As a moderator: until it is shown again. Whether there was such a post."""
     mark = {"deleted_at": utc_now(), "deleted_by": BY_MODERATOR}
     return _change(database, post_id, Post.deleted_at.is_(None), **mark) is not None
 
 
-def show_again(database: Database, post_id: int) -> PostRow | None:
+def show_again(database: Writes, post_id: int) -> PostRow | None:
     """What was hidden, not what its author deleted. The post, or None."""
     return _change(database, post_id, and_(*HIDDEN), deleted_at=None, deleted_by=None)
 
 
 def _change(
-    database: Database, post_id: int, only_if: ColumnElement[bool], **values: Any
+    database: Writes, post_id: int, only_if: ColumnElement[bool], **values: Any
 ) -> PostRow | None:
     def work(connection: Connection) -> PostRow | None:
         changed = connection.execute(

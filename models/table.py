@@ -21,6 +21,7 @@ from models.types import UTCDateTime, utc_now
 AUTHOR_LENGTH = 80  # characters: a name, not a text
 BODY_LENGTH = 2000  # characters: what one reads in a minute
 WAY_LENGTH = 16  # characters: a badge
+DRAFT_LENGTH = 64  # characters: a SHA-256 in hex
 
 
 class Base(DeclarativeBase):
@@ -73,5 +74,8 @@ class Post(Base):
     edited_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     deleted_by: Mapped[str | None] = mapped_column(String(WAY_LENGTH))  # `author` or `moderator`
+    # Names the text that somebody sent, so that it stands once however often it is sent
+    # (wall/draft.py). Unique; NULL where nobody gave it a key, as no other tool does.
+    draft: Mapped[str | None] = mapped_column(String(DRAFT_LENGTH))
     # A trigger sets it. The default is for databases that ask for a value before they call it.
     version: Mapped[int] = mapped_column(_big(), server_default="0")

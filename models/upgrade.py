@@ -2,8 +2,9 @@
 version of the wall has made.
 
 Invariants:
-- The unique index on `version` comes last. Where it is, there is nothing to do, so a user that may
-  only read and write rows can run the wall.
+- The unique index on `version` comes after all that numbers the posts, and the one on `draft` last.
+  Where both are, there is nothing to do, so a user that may only read and write rows can run the
+  wall. Where only the first is, posts have their numbers and keep them.
 - One worker at a time does it, and each step looks first whether it was done: MariaDB commits each
   change of a table by itself, so what a crash left half done the next start completes. On SQLite
   and PostgreSQL it is one transaction.
@@ -70,10 +71,14 @@ def create_tables(database: Database) -> None:
 
 
 def _is_whole(connection: Connection) -> bool:
+    return {versions.INDEX, versions.DRAFT_INDEX} <= _indexes(connection)
+
+
+def _indexes(connection: Connection) -> set[str | None]:
     inspector = inspect(connection)
     if not inspector.has_table("posts"):
-        return False
-    return any(one["name"] == versions.INDEX for one in inspector.get_indexes("posts"))
+        return set()
+    return {one["name"] for one in inspector.get_indexes("posts")}
 
 
 def _columns(connection: Connection) -> set[str]:
@@ -101,9 +106,13 @@ def _on_sqlite(connection: Connection) -> None:
         # A new file gets a number of its own: its successor, if there is one, has another.
         connection.exec_driver_sql(f"PRAGMA application_id = {1 + secrets.randbelow(2**31 - 1)}")
     _make_or_add(connection, found)
-    if found:
-        _run(connection, [NUMBERED])
-    _run(connection, [*versions.SQLITE, versions.UNIQUE])
+    if versions.INDEX not in _indexes(connection):
+        if found:
+            _run(connection, [NUMBERED])
+        _run(connection, [*versions.SQLITE, versions.UNIQUE])
+    else:
+        _run(connection, versions.SQLITE_UPDATED_AGAIN)
+    _run(connection, [versions.DRAFT_UNIQUE])
 
 
 def _on_postgresql(connection: Connection) -> None:
@@ -113,32 +122,40 @@ def _on_postgresql(connection: Connection) -> None:
         return
     found = _columns(connection)
     _make_or_add(connection, found)
-    if found:
-        _run(connection, [NUMBERED])
-    sequence = connection.exec_driver_sql(versions.POSTGRESQL_SEQUENCE).scalar_one()
-    made = [one.format(sequence=sequence) for one in versions.POSTGRESQL]
-    _run(connection, [*made, versions.UNIQUE])
+    if versions.INDEX not in _indexes(connection):
+        if found:
+            _run(connection, [NUMBERED])
+        sequence = connection.exec_driver_sql(versions.POSTGRESQL_SEQUENCE).scalar_one()
+        made = [one.format(sequence=sequence) for one in versions.POSTGRESQL]
+        _run(connection, [*made, versions.UNIQUE])
+    _run(connection, [versions.DRAFT_UNIQUE])
 
 
 def _on_mysql(connection: Connection) -> None:
-    """Versions of what is there come from the trigger, for rows that have none yet."""
-    has_sequences = _has_sequences(connection)
     with _mysql_lock(connection):
         if _is_whole(connection):
             return
         _make_or_add(connection, _columns(connection))
-        counter = versions.MARIADB_COUNTER if has_sequences else versions.MYSQL_COUNTER
-        next_version = versions.MARIADB_NEXT if has_sequences else versions.MYSQL_NEXT
-        _run(connection, counter)
-        query = (
-            "SELECT trigger_name FROM information_schema.triggers "
-            "WHERE event_object_schema = database() AND event_object_table = 'posts'"
-        )
-        there = set(connection.exec_driver_sql(query).scalars())
-        missing = [one for name, one in versions.MYSQL_TRIGGERS.items() if name not in there]
-        _run(connection, [one.format(next_version=next_version) for one in missing])
-        numbered = "UPDATE posts SET version = 0, via = NULL WHERE version = 0 ORDER BY id"
-        _run(connection, [numbered, versions.UNIQUE])
+        if versions.INDEX not in _indexes(connection):
+            _number_on_mysql(connection)
+        _run(connection, [versions.DRAFT_UNIQUE])
+
+
+def _number_on_mysql(connection: Connection) -> None:
+    """Versions of what is there come from the trigger, for rows that have none yet."""
+    has_sequences = _has_sequences(connection)
+    counter = versions.MARIADB_COUNTER if has_sequences else versions.MYSQL_COUNTER
+    next_version = versions.MARIADB_NEXT if has_sequences else versions.MYSQL_NEXT
+    _run(connection, counter)
+    query = (
+        "SELECT trigger_name FROM information_schema.triggers "
+        "WHERE event_object_schema = database() AND event_object_table = 'posts'"
+    )
+    there = set(connection.exec_driver_sql(query).scalars())
+    missing = [one for name, one in versions.MYSQL_TRIGGERS.items() if name not in there]
+    _run(connection, [one.format(next_version=next_version) for one in missing])
+    numbered = "UPDATE posts SET version = 0, via = NULL WHERE version = 0 ORDER BY id"
+    _run(connection, [numbered, versions.UNIQUE])
 
 
 def _make_or_add(connection: Connection, found: set[str]) -> None:

@@ -12,9 +12,20 @@ from __future__ import annotations
 
 INDEX = "posts_version_key"
 UNIQUE = "CREATE UNIQUE INDEX posts_version_key ON posts (version)"
+DRAFT_INDEX = "posts_draft_key"
+DRAFT_UNIQUE = "CREATE UNIQUE INDEX posts_draft_key ON posts (draft)"
 
 # A BEFORE trigger of SQLite cannot change the row, so the row is updated once more. The columns are
 # named, and `version` is not among them: no trigger calls itself, whatever `recursive_triggers` is.
+SQLITE_UPDATED = """
+CREATE TRIGGER posts_updated
+AFTER UPDATE OF id, author, body, created_at, via, edited_at, deleted_at, deleted_by, draft ON posts
+BEGIN
+  UPDATE posts_version SET value = value + 1;
+  UPDATE posts SET version = (SELECT value FROM posts_version) WHERE id = NEW.id;
+END"""
+# For a table that has the trigger of before the column `draft`.
+SQLITE_UPDATED_AGAIN = ("DROP TRIGGER IF EXISTS posts_updated", SQLITE_UPDATED)
 SQLITE = (
     "CREATE TABLE IF NOT EXISTS posts_version (value INTEGER NOT NULL)",
     "INSERT INTO posts_version SELECT 0 WHERE NOT EXISTS (SELECT * FROM posts_version)",
@@ -26,13 +37,7 @@ BEGIN
   UPDATE posts_version SET value = value + 1;
   UPDATE posts SET version = (SELECT value FROM posts_version) WHERE id = NEW.id;
 END""",
-    """
-CREATE TRIGGER posts_updated
-AFTER UPDATE OF id, author, body, created_at, via, edited_at, deleted_at, deleted_by ON posts
-BEGIN
-  UPDATE posts_version SET value = value + 1;
-  UPDATE posts SET version = (SELECT value FROM posts_version) WHERE id = NEW.id;
-END""",
+    SQLITE_UPDATED,
     """
 CREATE TRIGGER posts_edited AFTER UPDATE OF author, body ON posts
 WHEN NEW.author IS NOT OLD.author OR NEW.body IS NOT OLD.body

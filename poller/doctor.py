@@ -29,7 +29,8 @@ from poller.reading.table import Table
 from poller.reading.windows.choice import DEFAULT_ROWS
 from poller.reading.windows.query import Asked
 from poller.reading.windows.source import WindowSource
-from poller.runtime.settings import Settings, checked_url
+from poller.runtime.database_url import checked_url
+from poller.runtime.settings import Settings
 from poller.watch import Watch
 from poller.window.encoding import Encoder
 from poller.window.picture import slack_of

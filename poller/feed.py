@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from poller.asking import view_of
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
@@ -20,10 +18,13 @@ from poller.handlers import Context, Handlers
 from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
-from poller.reading.database import Database, DatabaseTimeout
-from poller.reading.description import Description, TableError
+from poller.reading.database import Database
+from poller.reading.description import Description
 from poller.reading.dialects.facts import Finding
+from poller.reading.explained import explain
 from poller.reading.source import Source
+from poller.runtime import metrics
+from poller.runtime.paced import Paced
 from poller.runtime.settings import Settings
 from poller.serving.movable import MovableStreams
 from poller.watch import Watch
@@ -32,6 +33,7 @@ from poller.wire.exact import Value
 
 LATE_POLLS = 10  # so many intervals without a poll, and the feed is not ready
 LATE_AFTER_S = 5.0  # but not before this
+THOROUGH_EVERY_S = 0.1  # passes that clients wait for: those that come together share one
 UNKNOWN = "reload"  # no token of ours: a stream that is asked to resume there begins with `reset`
 
 
@@ -70,7 +72,9 @@ class Feed:
         self.log = kind(settings.log_capacity_rows, settings.log_capacity_bytes, watch.filters)
         table = watch.table(settings)
         self.source = Source(table, self.database, settings, watch.prepare, self.label)
-        self.poller = Poller(self.label, self.source, self.log, settings, self._is_listened_to)
+        self.poller = Poller(self.label, self.source, self.log, settings, self.is_listened_to)
+        if isinstance(self.log, ChangesLog):
+            self.log.wanted = Paced(self.poller.wake, THOROUGH_EVERY_S)
         # The first stream wakes the poller, which may be in its idle interval.
         self.streams = MovableStreams(
             self.label,
@@ -82,7 +86,8 @@ class Feed:
             watch.replay,
         )
 
-    def _is_listened_to(self) -> bool:
+    def is_listened_to(self) -> bool:
+        """Whether a stream is open, or handlers are called."""
         return bool(self.streams) or self.handlers.reading
 
     # -- lifecycle --------------------------------------------------------------------------
@@ -105,8 +110,9 @@ class Feed:
         self.streams.end("feed closed")
         self.stop()
 
-    def wake(self) -> None:
-        """Poll now: a row was inserted here."""
+    def wake(self, source: str = "worker") -> None:
+        """Poll now, in this worker: a row was inserted. `source` is where that is known from."""
+        metrics.hints.labels(self.label, source).inc()
         self.poller.wake()
 
     @property
@@ -225,19 +231,6 @@ class Feed:
         if late_s > max(LATE_AFTER_S, LATE_POLLS * self.poller.interval_s):
             return f"the last poll was {late_s:.0f} s ago"
         return ""
-
-
-def explain(error: Exception) -> str:
-    """What to tell a stranger: no SQL, no path, no address."""
-    if isinstance(error, TableError):
-        return error.bare
-    if isinstance(error, DatabaseTimeout):
-        return f"the database gave {error}"
-    if isinstance(error, AssertionError):  # SQLAlchemy's, at a version() that it cannot read
-        return "the database is none that Rowcast knows; the log says what it calls itself"
-    if isinstance(error, SQLAlchemyError):
-        return "the database is away or refuses the query; the log says why"
-    return "the poll fails; the log says why"
 
 
 def _id_of(row: object, key: str) -> int:

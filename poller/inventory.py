@@ -15,7 +15,8 @@ from poller.reading.database import Database
 from poller.reading.description import TableError
 from poller.reading.survey import Surveyed, survey
 from poller.reading.windows.choice import Choice
-from poller.runtime.settings import Settings, checked_url
+from poller.runtime.database_url import checked_url
+from poller.runtime.settings import Settings
 
 
 class CannotBeAsked(Exception):  # noqa: N818 - the text is a sentence

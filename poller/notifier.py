@@ -54,6 +54,7 @@ class Notifier(Declared, Running):
         origins: Sequence[str] | str = (),
         metrics: Authorize | Literal["public"] | None = None,
         health: Authorize | Literal["public"] | None = None,
+        status: Authorize | Literal["public"] | None = None,
     ) -> None:
         """Serve the watched tables in `app`. Connects to nothing yet.
 
@@ -64,9 +65,10 @@ class Notifier(Declared, Running):
         `default_feed` names the feed that is also at `/stream`; without it there is none there.
         `origins` are other sites whose pages may read the feeds, as `https://shop.example`.
 
-        `metrics` says who may read `/metrics`, `health` who gets the details of `/readyz`:
-        "public", or a function that is called with the request and returns True or False. Whoever
-        has ROWCAST_OPERATOR_TOKEN always may.
+        `metrics` says who may read `/metrics`, `health` who gets the details of `/readyz`, and
+        `status` who may open `/status`, which is only there if somebody may: "public", or a
+        function that is called with the request and returns True or False. Whoever has
+        ROWCAST_OPERATOR_TOKEN always may.
 
         Raises SettingsError; ValueError for a database that cannot be used, or a default feed that
         is not watched; ImportError, with what to install, if a driver is missing; RuntimeError if
@@ -85,7 +87,7 @@ class Notifier(Declared, Running):
                 database or settings.database_url, query_timeout_s=settings.query_timeout_s
             )
         feeds = [self._feed(watch, database, settings, app) for watch in served]
-        app.extensions[self.name] = Service(
+        service = Service(
             feeds,
             settings,
             url_prefix or "",
@@ -94,8 +96,14 @@ class Notifier(Declared, Running):
             authorize=self.authorize,
             metrics=granted.checked(metrics),
             health=granted.checked(health),
+            status=granted.checked(status),
         )
-        of_app = routes.blueprint(self.name, with_default=default_feed is not None)
+        app.extensions[self.name] = service
+        of_app = routes.blueprint(
+            self.name,
+            with_default=default_feed is not None,
+            with_status=service.shows_status,
+        )
         app.register_blueprint(of_app, url_prefix=url_prefix)
         page.add_to(app, self.name)
 

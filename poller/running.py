@@ -11,6 +11,7 @@ from flask import Flask, current_app
 from poller.access import granted
 from poller.access.granted import Access
 from poller.feed import Delivered, Feed
+from poller.reading.channel import notify
 from poller.service import Service
 from poller.web import addresses, page
 from poller.web.current import service_of
@@ -58,8 +59,23 @@ class Running:
         self._service(app).stop()
 
     def wake(self, name: str | None = None, *, app: Flask | None = None) -> None:
-        """Poll now, since a row was inserted here."""
-        self.feed(name, app=app).wake()
+        """A row was inserted and committed: poll now the feed `name`, by default all, in this
+        worker and in the server's others.
+
+        Costs little, may be called for each row, and never waits. What does not hear of it finds
+        the row by its next poll. Raises KeyError if there is no such feed.
+        """
+        self._service(app).wake(name)
+
+    def notify(self, connection: Any, name: str | None = None, *, app: Flask | None = None) -> None:
+        """Have a transaction send a hint to every worker on every machine when it commits, if the
+        application listens to a channel of PostgreSQL (`ROWCAST_LISTEN`); else do nothing.
+
+        `connection` is SQLAlchemy's, or a session, at the feeds' database; `name` is a feed's, by
+        default all. Raises what the database raises.
+        """
+        if (channel := self._service(app).settings.listen) is not None:
+            notify(connection, channel, name or "")
 
     def close(self, name: str, *, app: Flask | None = None) -> None:
         """End a feed for good: its streams end; a client that asks again gets 204 and stops."""

@@ -15,16 +15,23 @@ import gevent
 from poller.access.admission import Admission
 from poller.access.capacity import Capacity
 from poller.access.granted import PUBLIC, Authorize
+from poller.access.guesses import Guesses
 from poller.access.origins import Origins
 from poller.access.refusals import Refusals
-from poller.access.turns import Turn, Turns
+from poller.access.turns import Turns
 from poller.feed import Feed
+from poller.hints.outside import Watcher, watcher_of
+from poller.hints.teller import WAKE, Said, Teller
 from poller.runtime import log
+from poller.runtime.metrics import count_from_zero
 from poller.runtime.settings import Settings
 from poller.serving import registry, server, siblings
 from poller.serving.luggage import form_of
 from poller.serving.movable import Shared
 from poller.serving.server import Server, UnfitServerError
+from poller.status import recorder
+from poller.status.live import Live
+from poller.status.look import Look
 
 DRAIN_S = 1.0  # streams that have not ended by then are cut
 LOOK_S = 0.01  # at whether they have
@@ -36,8 +43,8 @@ class Service:
     """The feeds by name, the settings, and the places for their streams.
 
     `default_feed` is the one at `/stream`, if there is one; `origins` are other sites whose pages
-    may read the feeds; `authorize` is the notifier's own, for what no feed says; `metrics` and
-    `health` say who may see the metrics, and the details of readiness.
+    may read the feeds; `authorize` is the notifier's own, for what no feed says; `metrics`,
+    `health` and `status` say who may see the metrics, the details of readiness, and the status.
     """
 
     def __init__(
@@ -51,12 +58,15 @@ class Service:
         authorize: Authorize | Literal["public"] | None = None,
         metrics: Authorize | Literal["public"] | None = None,
         health: Authorize | Literal["public"] | None = None,
+        status: Authorize | Literal["public"] | None = None,
     ) -> None:
         self.url_prefix = url_prefix
         self.default_feed, self.origins = default_feed, Origins(origins)
         self.authorize, self.refusals = authorize, Refusals()
-        self.metrics, self.health = metrics, health
+        self.metrics, self.health, self.status = metrics, health, status
         self.feeds = {feed.name: feed for feed in feeds}
+        for feed in feeds:
+            count_from_zero(feed.label)
         self.settings = settings
         self.capacity = Capacity.of_this_process(settings.max_streams)
         self.admission = Admission(self.capacity.streams, settings.max_streams_per_address)
@@ -69,19 +79,29 @@ class Service:
         )
         self.turns = Turns()
         for feed in feeds:
-            turn, form = partial(_turn, self.turns, feed), partial(_form, feed)
-            feed.streams.share(Shared(self.admission, turn, form))
+            turn = partial(self.turns.of, feed=feed.name)
+            feed.streams.share(Shared(self.admission, turn, partial(_form, feed)))
+        self.guesses = Guesses()
+        self.live = Live(Look(self, recorder.ours), settings)
         self.draining = False
         self.by_hand = False  # polled by its owner alone: see testing.py
         self._started = self._stopped = self._refused = False
         self._patched_when_made = server.is_patched()
         server.check_threads()
         registry.register(self)
+        self._teller = Teller(url_prefix)
+        self.watcher = self._watcher()
         siblings.ours.on(DISCONNECT, _disconnect_here)
+        siblings.ours.on(WAKE, _wake_here)
 
     def feed(self, name: str | None = None) -> Feed:
         """A feed by name, or the first one. Raises KeyError."""
         return next(iter(self.feeds.values())) if name is None else self.feeds[name]
+
+    @property
+    def shows_status(self) -> bool:
+        """Whether there is anybody who may see the status."""
+        return self.status is not None or self.settings.operator_token is not None
 
     @property
     def ready(self) -> bool:
@@ -110,9 +130,15 @@ class Service:
         if not self._started:
             self._check()
             self._started = True
-            self._announce(identified or server.identify({}))
+            identified = identified or server.identify({})
+            self._announce(identified)
+            if self.shows_status:
+                recorder.ours.begin(self, identified.name)
         for feed in self.feeds.values():
             feed.start()
+        self.watcher = self.watcher or self._watcher()
+        if self.watcher is not None:
+            self.watcher.start()
 
     def _check(self) -> None:
         log.configure(self.settings.log_level, self.settings.log_format)
@@ -140,8 +166,39 @@ class Service:
     def stop(self) -> None:
         """Stop polling until `start()`."""
         self._stopped = True
+        self.live.stop()
+        recorder.ours.drop(self)
         for feed in self.feeds.values():
             feed.stop()
+        if self.watcher is not None:
+            self.watcher.stop()
+
+    def wake(self, name: str | None = None) -> None:
+        """A row was inserted into the table of this feed (None: of any): poll now, here and in the
+        server's other workers. Raises KeyError for one that there is not."""
+        if name is not None and name not in self.feeds:
+            raise KeyError(name)
+        self.wake_here(name, "worker")
+        self._teller.tell(name)
+
+    def wake_here(self, name: str | None, source: str) -> None:
+        """Poll now, in this worker alone; nothing is done for a feed that there is not."""
+        for feed in self.feeds.values():
+            if name in (None, feed.name):
+                feed.wake(source)
+
+    def _watcher(self) -> Watcher | None:
+        """What tells of commits to the feeds' database. Raises SettingsError."""
+        for feed in self.feeds.values():
+            return watcher_of(feed.database, self.settings, self._heard, self._is_listened_to)
+        return None
+
+    def _is_listened_to(self) -> bool:
+        return any(feed.is_listened_to() for feed in self.feeds.values())
+
+    def _heard(self, name: str | None, source: str) -> None:
+        """A payload that names no feed may be an application's own: it means all of them."""
+        self.wake_here(name if name in self.feeds else None, source)
 
     def disconnect(self, tag: str) -> None:
         """End all streams of this tag, here now and at the other workers as soon as they hear it.
@@ -157,17 +214,15 @@ class Service:
         """End all streams, within 2 s, and take no new ones: this process is about to end."""
         self.draining = True
         together = self.stream_count
+        self.live.streams.drain(together)
         for feed in self.feeds.values():
             feed.streams.drain(together)
         deadline = time.monotonic() + DRAIN_S
         while self.stream_count and time.monotonic() < deadline:
             gevent.sleep(LOOK_S)
-        for feed in self.feeds.values():
-            feed.streams.cut()
-
-
-def _turn(turns: Turns, feed: Feed, address: str) -> Turn:
-    return turns.of(address, feed.name)
+        for streams in (self.live.streams, *(feed.streams for feed in self.feeds.values())):
+            streams.cut()
+        recorder.ours.drop(self)
 
 
 def _form(feed: Feed) -> str:
@@ -183,3 +238,11 @@ def _disconnect_here(said: Sequence[str]) -> None:
     for service in registry.services():
         if isinstance(service, Service) and service.url_prefix == prefix:
             service.disconnect_here(tag)
+
+
+def _wake_here(said: Said) -> None:
+    """Another worker says so, of the notifier below this prefix, or a command, of all."""
+    prefix, name = said
+    for service in registry.services():
+        if isinstance(service, Service) and prefix in (None, service.url_prefix):
+            service.wake_here(name, "command" if prefix is None else "worker")

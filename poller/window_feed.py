@@ -15,11 +15,12 @@ from gevent.event import Event
 
 from poller.access import signed
 from poller.delivery.view import ALL, View
-from poller.feed import LATE_AFTER_S, LATE_POLLS, UNKNOWN, Feed, explain
+from poller.feed import LATE_AFTER_S, LATE_POLLS, UNKNOWN, Feed
 from poller.handlers import Context
 from poller.reading.database import Database
 from poller.reading.description import Description
 from poller.reading.dialects.facts import Finding, exceptions
+from poller.reading.explained import explain
 from poller.reading.windows.look import Shape
 from poller.reading.windows.query import Asked
 from poller.reading.windows.source import WindowSource
@@ -100,7 +101,7 @@ class WindowFeed(Feed):
             self.log,
             size,
             settings,
-            self._is_listened_to,
+            self.is_listened_to,
             secret=lambda: self._secret,
         )
         self.streams = WindowStreams(self.label, self.log, settings, self.problem)
@@ -129,8 +130,8 @@ class WindowFeed(Feed):
         keys = signed.keys_of(getattr(self.app, "config", {}))
         return secret_of(keys[-1]) if keys else b""
 
-    def _is_listened_to(self) -> bool:
-        return super()._is_listened_to() or self.streams.read_here
+    def is_listened_to(self) -> bool:
+        return super().is_listened_to() or self.streams.read_here
 
     @property
     def described(self) -> bool:
@@ -202,7 +203,7 @@ class WindowFeed(Feed):
             return "the table has not been read yet"
         late_s = time.monotonic() - looked_at
         allowed_s = max(LATE_AFTER_S, LATE_POLLS * self.poller.interval_s)
-        if self._is_listened_to() and not self.log.resting and late_s > allowed_s:
+        if self.is_listened_to() and not self.log.resting and late_s > allowed_s:
             return f"the last look was {late_s:.0f} s ago"
         return ""
 

@@ -1,5 +1,6 @@
-/* One post's article: filled, changed, emptied. What a post says becomes text nodes only. */
+/* One post's article: filled, changed, emptied. What a post says becomes text nodes and links only. */
 
+import { showLinked } from "./links.js";
 import { showMoment, showTime } from "./times.js";
 
 const HUES = 12;
@@ -40,15 +41,15 @@ export function isOlder(element, version) {
 }
 
 /* Author, text and marks into an article; also for the card of a post under way. */
-export function fill(element, { author, body, created_at, via, edited_at }) {
+export function fill(element, { author, body, created_at, via, edited_at, delay }) {
   element.classList.remove("unreadable");
   const name = String(author ?? "");
   element.querySelector(".author bdi").textContent = name;
-  element.querySelector(".body bdi").textContent = String(body ?? "");
+  showLinked(element.querySelector(".body bdi"), String(body ?? ""));
   const disc = element.querySelector(".disc");
   disc.textContent = ([...name][0] ?? "").toUpperCase();
   disc.className = `disc hue-${hue(name)}`;
-  mark(element.querySelector(".via"), via ? (WAYS[via] ?? `via ${via}`) : "");
+  showWay(element, via, delay);
   const edited = element.querySelector(".edited");
   edited.hidden = !edited_at;
   if (edited_at) edited.dataset.at = edited_at;
@@ -82,9 +83,14 @@ function hue(author) {
   return [...author].reduce((sum, char) => sum + char.codePointAt(0), 0) % HUES;
 }
 
-function mark(element, text) {
-  element.textContent = text;
-  element.hidden = !text;
+/* How it came; and how long that took, where this page saw it. */
+function showWay(element, via, delay) {
+  const place = element.querySelector(".via");
+  place.textContent = via ? (WAYS[via] ?? `via ${via}`) : "";
+  place.hidden = !place.textContent;
+  if (!delay) return;
+  place.dataset.delay = delay; // shown by style
+  place.title = `Here ${delay} after it was written`;
 }
 
 function showUnreadable(element, id) {

@@ -2,7 +2,8 @@
  *
  * The text stays in its field until the server has the post: it said 201, or it did not answer and
  * the stream brought the post back. Until then a pale card shows what is under way. What is typed is
- * also kept in the tab's storage, so that a reload does not lose it.
+ * also kept in the tab's storage, so that a reload does not lose it. So is the key of the draft, by
+ * which the server knows a text that is sent again.
  */
 
 import { fill } from "./article.js";
@@ -10,6 +11,7 @@ import { fill } from "./article.js";
 export const ANSWER_WITHIN_MS = 20_000;
 const AUTHOR_KEY = "rowcast.author";
 const DRAFT_KEY = "rowcast.draft";
+const SENT_KEY = "rowcast.sent";
 
 export class Form {
   constructor({ form, pending, template, onTaken }) {
@@ -30,7 +32,8 @@ export class Form {
     event.preventDefault();
     if (this.sent) return; // under way
     this.clearProblems();
-    const post = { author: this.author.value, body: this.body.value };
+    const post = { author: this.author.value, body: this.body.value, key: this.form.elements.key.value };
+    keep(sessionStorage, SENT_KEY, post.key);
     this.begin(post);
     let problem = null;
     try {
@@ -53,7 +56,7 @@ export class Form {
       body: JSON.stringify(post),
       signal: AbortSignal.timeout?.(ANSWER_WITHIN_MS),
     });
-    if (response.status !== 201) return await refusal(response);
+    if (!response.ok) return await refusal(response); // 201, or 200: it was there
     this.taken(await response.json());
     return null;
   }
@@ -108,6 +111,8 @@ export class Form {
   clear() {
     this.body.value = "";
     forget(sessionStorage, DRAFT_KEY);
+    forget(sessionStorage, SENT_KEY);
+    this.form.elements.key.value = newKey();
     this.count();
   }
 
@@ -121,6 +126,7 @@ export class Form {
   recall() {
     this.author.value ||= recalled(localStorage, AUTHOR_KEY);
     this.body.value ||= recalled(sessionStorage, DRAFT_KEY);
+    this.form.elements.key.value = recalled(sessionStorage, SENT_KEY) || this.form.elements.key.value;
   }
 
   count() {
@@ -173,6 +179,12 @@ export class Form {
     place.classList.toggle("none", !text);
     if (field) this.form.elements[field].toggleAttribute("aria-invalid", Boolean(text));
   }
+}
+
+/* Not randomUUID(), which plain http on a LAN does not have. */
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /* In characters as the server counts them: an emoji is one or a few, never half of one. */

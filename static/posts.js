@@ -1,16 +1,21 @@
 /* The posts on the page: sorted by id with the newest on top, each at most once, bounded.
  *
- * Invariant: the feed holds the articles of `this.entries` in the same order, and nothing else. One
- * that was removed keeps its place for a while, without its text.
+ * Invariant: the feed holds the articles of `this.entries` in the same order, and nothing else but a
+ * sentence above each group of posts that came together. One that was removed keeps its place for a
+ * while, without its text.
  * Ids are strings outside (a table may count beyond 2^53) and BigInt where they are compared.
  * Rows come in bursts, so they wait in `this.waiting` and go in together, once per frame.
  */
 
 import { isOlder, newArticle, show, showRemoved, takeOver } from "./article.js";
+import { delaySince } from "./times.js";
 
 const MOST_ARTICLES = 1000; // beyond, the oldest go; they are still below "older posts"
 const HIDDEN_FLUSH_MS = 200; // a hidden tab has no frames
 const REMOVED_SHOWN_MS = 10_000;
+const TOGETHER_MS = 1000; // a batch may come in several pieces
+const RISE_MS = 40; // from one post of a group to the next
+const MOST_RISE = 5; // posts
 
 export class Posts {
   constructor({ feed, template, olderNav, home }) {
@@ -23,6 +28,7 @@ export class Posts {
     this.gone = new Set(); // ids that were removed: a page that was read before may still have them
     this.isHeld = () => false; // (element): somebody works in it
     this.olderLoading = false;
+    this.group = { at: -Infinity, count: 0, sentence: null }; // the newest posts that came together
     this.frame = 0;
     this.timer = 0;
     this.adopt();
@@ -38,16 +44,17 @@ export class Posts {
     return this.known.has(String(id)) || this.waiting.has(String(id));
   }
 
-  /* A row as it is now. Throws where the id is none: here, and not later, where the rows that came
+  /* A row as it is now. `live`: it has just been written, as far as this page knows. Throws where the id is none: here, and not later, where the rows that came
    * with it would be lost as well. */
-  put(row) {
+  put(row, { live = false } = {}) {
     const id = String(row.id);
     const element = this.known.get(id);
     this.gone.delete(id);
     if (element ? !isOlder(element, row.version) : this.isBelow(BigInt(row.id))) return;
     const waiting = this.waiting.get(id);
     if (waiting && BigInt(waiting.version ?? 0) > BigInt(row.version ?? 0)) return;
-    this.waiting.set(id, row);
+    const delay = live && !element ? delaySince(row.created_at) : "";
+    this.waiting.set(id, { ...row, live, delay: delay || waiting?.delay });
     this.schedule();
   }
 
@@ -98,7 +105,26 @@ export class Posts {
     const fresh = rows.map((row) => ({ id: BigInt(row.id), row })).sort(newestFirst);
     // What would be cut off again below need not be built.
     if (fresh.length > MOST_ARTICLES) this.cutBelow(fresh.splice(MOST_ARTICLES)[0].id + 1n);
-    this.merge(fresh.map(({ id, row }) => ({ id, element: this.article(row) })));
+    const made = fresh.map(({ id, row }) => ({ id, element: this.article(row) }));
+    this.merge(made);
+    this.gather(made, rows.every(({ live }) => live));
+  }
+
+  /* Many at once are shown as a group. */
+  gather(entries, live) {
+    const now = performance.now();
+    const goesOn = now - this.group.at < TOGETHER_MS && this.group.sentence?.isConnected;
+    if (entries.length < 2 && !goesOn) return;
+    if (!goesOn) this.group = { count: 0, sentence: sentence() };
+    this.group.count += entries.length;
+    this.group.at = now;
+    entries.forEach(({ element }, index) => {
+      element.classList.replace("new", "grouped");
+      element.style.animationDelay = `0s, ${Math.min(index, MOST_RISE) * RISE_MS}ms`;
+    });
+    const { count, sentence: line } = this.group;
+    line.textContent = `${count} posts came ${live ? "together" : "meanwhile"}`;
+    this.feed.insertBefore(line, this.entries[0].element);
   }
 
   /* Whether anybody sees a difference. */
@@ -136,6 +162,7 @@ export class Posts {
     this.keepInView(() => {
       this.entries.splice(at, 1);
       this.known.delete(element.dataset.id);
+      sentenceOf(element)?.remove();
       element.remove();
       this.number();
     }, element);
@@ -149,7 +176,7 @@ export class Posts {
       .map((element) => ({ id: BigInt(element.dataset.id), element }));
     this.setOlder(older); // before merge(), which may have to cut off some again
     this.merge(entries);
-    entries.forEach(({ element }) => this.onArticle(element));
+    entries.forEach(({ element }) => this.made(element));
   }
 
   /* After a reset: what the server shows now, and what the stream brought since. In place: an
@@ -157,13 +184,14 @@ export class Posts {
   replace(articles, older, since) {
     const fresh = new Map(articles.map((element) => [element.dataset.id, element]));
     this.keepInView(() => {
+      this.feed.querySelectorAll(":scope > .together").forEach((one) => one.remove());
       for (const { element } of this.entries) {
         const { id } = element.dataset;
         const now = this.gone.has(id) ? null : fresh.get(id);
         if (this.isHeld(element)) continue;
         if (now && (isOlder(element, now.dataset.version) || element.matches(".removed"))) {
           takeOver(element, now);
-          this.onArticle(element);
+          this.made(element);
         } else if (!now && !since.has(id)) element.remove();
       }
       this.entries = [];
@@ -176,7 +204,8 @@ export class Posts {
   merge(entries) {
     for (const entry of entries.sort(newestFirst)) {
       const at = this.position(entry.id);
-      this.feed.insertBefore(entry.element, this.entries[at]?.element ?? null);
+      const next = this.entries[at]?.element ?? null;
+      this.feed.insertBefore(entry.element, sentenceOf(next) ?? next);
       this.entries.splice(at, 0, entry);
       this.known.set(entry.element.dataset.id, entry.element);
     }
@@ -210,6 +239,7 @@ export class Posts {
     const gone = keep < 0 ? [] : this.entries.splice(keep);
     for (const { element } of gone) {
       this.known.delete(element.dataset.id);
+      sentenceOf(element)?.remove();
       element.remove();
     }
     this.setOlder(new URL(`?before=${id}`, this.home).href);
@@ -258,8 +288,16 @@ export class Posts {
     const href = new URL(`posts/${row.id}`, this.home).pathname;
     const element = newArticle(this.template, row, href);
     element.classList.add("new");
-    this.onArticle(element);
+    this.made(element);
     return element;
+  }
+
+  /* One stop of the Tab key for a post: the article, where Enter follows the link. Links in a text
+   * have stops of their own. */
+  made(element) {
+    element.tabIndex = 0;
+    element.querySelector(".when")?.setAttribute("tabindex", "-1");
+    this.onArticle(element);
   }
 
   /* What the feed holds: the server's articles, from the first page. */
@@ -268,11 +306,17 @@ export class Posts {
       id: BigInt(element.dataset.id),
       element,
     }));
+    for (const { element } of this.entries) {
+      if (element.tabIndex < 0) this.made(element);
+    }
     this.known = new Map(this.entries.map(({ element }) => [element.dataset.id, element]));
   }
 
   /* Page Down and Page Up go from article to article, as the ARIA practice for feeds has it. */
   moveFocus(event) {
+    if (event.key === "Enter" && event.target.matches("article")) {
+      event.target.querySelector(".when")?.click();
+    }
     const step = { PageDown: 1, PageUp: -1 }[event.key];
     const article = step && event.target.closest("article");
     if (!article) return;
@@ -282,6 +326,18 @@ export class Posts {
     event.preventDefault();
     next.focus();
   }
+}
+
+function sentence() {
+  const line = document.createElement("p");
+  line.className = "together";
+  line.setAttribute("role", "presentation"); // a feed has articles only; it is spoken by status.js
+  return line;
+}
+
+function sentenceOf(element) {
+  const before = element?.previousElementSibling;
+  return before?.matches(".together") ? before : null;
 }
 
 function newestFirst(one, other) {

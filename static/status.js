@@ -9,15 +9,25 @@ const LABELS = {
   closed: "Ended",
 };
 
-/* Shows exactly the state that the stream is in; while it waits, the seconds left. */
+/* Shows exactly the state that the stream is in; while it waits, the seconds left. It is a button
+ * then: a click does not wait. */
 export class Chip {
-  constructor(element, speak) {
+  constructor(element, { speak, onClick }) {
     Object.assign(this, { element, speak, lost: false, timer: 0 });
     element.hidden = false;
+    element.addEventListener("click", () => this.waits && onClick());
+  }
+
+  get waits() {
+    return this.element.tabIndex === 0;
   }
 
   show(state) {
     clearInterval(this.timer);
+    // Not `disabled`: that would take the focus away from who has just clicked it.
+    this.element.tabIndex = state.until ? 0 : -1;
+    this.element.setAttribute("aria-disabled", String(!state.until));
+    this.element.querySelector("u").textContent = state.name === "waiting" ? "Now" : "";
     if (state.until) {
       this.count(state);
       this.timer = setInterval(() => this.count(state), 500);

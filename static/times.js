@@ -9,11 +9,21 @@ const STEPS = [
 const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
+const MOST_DELAY_MS = 10_000;
+
 let aheadMs = 0; // of the server's clock before ours
 
 /* Call with the server's time when it is known: a wrong clock here must not show wrong ages. */
 export function setServerTime(ms) {
   if (Number.isFinite(ms)) aheadMs = Math.abs(ms - Date.now()) > 5000 ? ms - Date.now() : 0;
+}
+
+/* From a row's time until now, as "0.2 s". Nothing where a clock is off, or the row is no news: the
+ * server's clock is known to the second only, and it need not be the database's. */
+export function delaySince(text) {
+  const ms = Date.now() - Date.parse(text);
+  if (aheadMs || !(ms >= 0 && ms < MOST_DELAY_MS)) return "";
+  return `${(Math.max(ms, 100) / 1000).toFixed(1)} s`;
 }
 
 export function relative(ms, now = Date.now() + aheadMs) {

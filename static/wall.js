@@ -63,7 +63,7 @@ function installOlder() {
     more();
   });
   const near = new IntersectionObserver(
-    ([entry]) => entry.isIntersecting && !failed && !posts.full && more(),
+    (changes) => changes.at(-1).isIntersecting && !failed && !posts.full && more(),
     { rootMargin: "600px" },
   );
   near.observe(nav);
@@ -72,7 +72,7 @@ function installOlder() {
 function installLive() {
   const speak = speaker(at("status"));
   const news = new News({ pill: at("pill"), feed, speak });
-  const chip = new Chip(at("chip"), speak);
+  const chip = new Chip(at("chip"), { speak, onClick: () => stream.retryNow() });
   const form = new Form({
     form: at("compose"),
     pending: at("pending"),
@@ -83,6 +83,7 @@ function installLive() {
       posts.put(row); // the stream brings it as well; by its id it shows once
       posts.flush();
       changes.wrote(row);
+      stream.retryNow(); // the server is there
     },
   });
   const changes = new Changes({
@@ -107,7 +108,7 @@ function installLive() {
   function receive(row) {
     since?.add(String(row.id));
     if (!posts.has(row.id) && form.echo(row)) own.add(String(row.id));
-    posts.put(row);
+    posts.put(row, { live: stream.state.name === "live" });
   }
   function forget(key) {
     since?.delete(String(key.id));
@@ -134,7 +135,7 @@ function installLive() {
     at("empty").classList.toggle("none", posts.size > 0);
   }
 
-  rowcast(feed.dataset.stream, {
+  const stream = rowcast(feed.dataset.stream, {
     from: feed.dataset.cursor || NO_CURSOR,
     silenceMs: Number(feed.dataset.heartbeat) * 1000 * SILENT_HEARTBEATS,
     onRow: receive,

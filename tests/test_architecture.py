@@ -101,6 +101,7 @@ def test_wall_time_is_read_for_log_lines_the_lag_metric_and_ends_of_access_only(
     # Looks of several workers at the same moment cost fewer bytes; nothing else depends on it.
     looks = ("looker", "__init__")
     told = {("report", "encoded"), ("log", ""), ("log", "format")}
-    assert readers == told | {ends_of_access, looks}
+    status = {("recorder", "wall_time"), ("folder", "_age_s")}  # an axis, and which files are old
+    assert readers == told | status | {ends_of_access, looks}
     for path in POLLER.rglob("*.py"):
         assert "from time import" not in path.read_text(), f"{path.name}: unseen by this test"

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from flask import Flask
 
 from models import Post
-from models.post import create_tables
 from poller import Database, Notifier
-from wall import changes, errors, posts, rate, security
+from wall import atom, brand, changes, errors, posts, rate, screen, security
 from wall.current import Wall
+from wall.links import linked
 from wall.moderation import Moderation
 from wall.secret import read_or_make
 from wall.settings import PROJECT, WallSettings
+from wall.table import Table
 
 __all__ = ["create_app"]
 
@@ -41,25 +42,31 @@ def create_app(settings: WallSettings | None = None) -> Flask:
     app.secret_key = settings.secret_key or read_or_make(settings.folder() / "secret_key")
     app.add_template_filter(hue)
     app.add_template_filter(iso)
+    app.add_template_filter(size)
     app.add_template_filter(way)
+    app.add_template_filter(linked)
     security.install(app, settings)
     errors.install(app)
+    brand.install(app, settings)
 
     database = Database(settings.database(), query_timeout_s=settings.query_timeout_s)
     notifier = Notifier()
-    watch_posts(notifier)
+    table = Table()
+    watch_posts(notifier, table)
     notifier.init_app(app, database=database, settings=settings, default_feed="posts")
 
     moderation = Moderation(settings.moderator_token, app.secret_key, rate.guesses())
     app.extensions["wall"] = Wall(
-        database, notifier, settings, rate.posts(settings.post_rate), moderation
+        database, table, notifier, settings, rate.posts(settings.post_rate), moderation
     )
     app.register_blueprint(posts.blueprint)
     app.register_blueprint(changes.blueprint)
+    app.register_blueprint(screen.blueprint)
+    app.register_blueprint(atom.blueprint)
     return app
 
 
-def watch_posts(notifier: Notifier) -> None:
+def watch_posts(notifier: Notifier, table: Table) -> None:
     """The feed of the wall: posts as they are now, and which were removed."""
     notifier.watch(
         Post,
@@ -67,13 +74,19 @@ def watch_posts(notifier: Notifier) -> None:
         authorize="public",
         version="version",
         deleted="deleted_at",
-        prepare=create_tables,
+        prepare=table.prepare,
     )
 
 
 def hue(author: str) -> int:
     """The colour of an author's disc; static/posts.js counts the same."""
     return sum(map(ord, author)) % HUES
+
+
+def size(body: str) -> str:
+    """How large the screen shows a text: by its length; static/screen.js says the same."""
+    steps = {"s": 40, "m": 120, "l": 280}  # characters
+    return next((name for name, longest in steps.items() if len(body) <= longest), "xl")
 
 
 def iso(moment: datetime) -> str:

@@ -170,21 +170,21 @@ def _allowed(row: PostRow) -> PostRow:
 
 def _edit(row: PostRow, written: str) -> PostRow:
     body = checked_body(written)
-    return _there(_changed(lambda wall: post.edit(wall.database, row.id, body)))
+    return _there(_changed(lambda wall: post.edit(wall.telling, row.id, body)))
 
 
 def _delete(row: PostRow) -> None:
-    _there(_changed(lambda wall: post.delete(wall.database, row.id)))
+    _there(_changed(lambda wall: post.delete(wall.telling, row.id)))
 
 
 def _hide(post_id: str) -> None:
     number = _moderated(post_id)
-    _there(_changed(lambda wall: post.hide(wall.database, number)))
+    _there(_changed(lambda wall: post.hide(wall.telling, number)))
 
 
 def _show_again(post_id: str) -> PostRow:
     number = _moderated(post_id)
-    return _there(_changed(lambda wall: post.show_again(wall.database, number)))
+    return _there(_changed(lambda wall: post.show_again(wall.telling, number)))
 
 
 def _moderated(post_id: str) -> int:

@@ -15,6 +15,8 @@ from wall.errors import Refused
 from wall.moderation import Moderation
 from wall.rate import Limit
 from wall.settings import WallSettings
+from wall.table import NO_TABLE, Table
+from wall.telling import Telling
 
 log = logging.getLogger("rowcast.wall")
 
@@ -28,10 +30,16 @@ class Wall:
     """What the routes need; one per application."""
 
     database: Database
+    table: Table
     notifier: Notifier
     settings: WallSettings
     posts: Limit
     moderation: Moderation
+
+    @property
+    def telling(self) -> Telling:
+        """The database, for writes."""
+        return Telling(self.database, self.notifier)
 
 
 def this_wall() -> Wall:
@@ -68,6 +76,8 @@ def gone() -> Refused:
 def database_away(error: BaseException, message: str = AWAY_MESSAGE) -> Refused:
     """What to raise for one of DATABASE_AWAY."""
     log_failed(error)
+    if this_wall().table.is_unusable:
+        message = NO_TABLE
     return Refused(503, message, retry_after_s=5)
 
 

@@ -6,6 +6,8 @@ turns out to be wrong with it.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import TypeVar
 
 import gevent
@@ -20,15 +22,18 @@ from wall.security import LARGEST_BODY_BYTES
 
 # The server reads a body for as long as it takes. At 64 KiB this is slower than any modem.
 BODY_DEADLINE_S = 10.0
+KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")  # one that can be guessed gives away the right to edit
 T = TypeVar("T")
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class Draft(msgspec.Struct):
-    """What somebody wrote, as it came."""
+    """What somebody wrote, as it came. `key` is the sender's: sent again with it, the same text is
+    the same post, whatever became of the first answer."""
 
     author: str = ""
     body: str = ""
+    key: str = ""
 
 
 class Change(msgspec.Struct):
@@ -42,7 +47,7 @@ def read_draft() -> Draft:
     """The draft in the current request. Raises Refused(400, 408, 413, 415 or 422)."""
     body = read_whole()
     if not request.is_json:
-        return Draft(request.form.get("author", ""), request.form.get("body", ""))
+        return Draft(*(request.form.get(name, "") for name in ("author", "body", "key")))
     example = '{"author": "Ada", "body": "Hello"}'
     return _sent_json(body, Draft, f"Send an object like {example}, with text in both.")
 
@@ -71,6 +76,19 @@ def checked(draft: Draft) -> tuple[str, str]:
         body=_problem(body, "There is nothing to post yet.", BODY_LENGTH),
     )
     return author, body
+
+
+def named(key: str, author: str, body: str) -> str | None:
+    """The name of a text under which it stands once, or None without a key. Raises Refused(422).
+
+    The text is part of it: whoever writes on and sends that posts a second text. The key is not
+    kept, since whoever knows it may change the post.
+    """
+    if not key:
+        return None
+    if not KEY.fullmatch(key):
+        raise Refused(422, "A key has 16 to 64 letters, digits, '-' or '_', made at random.")
+    return hashlib.sha256(f"{key}\0{author}\0{body}".encode()).hexdigest()
 
 
 def checked_body(written: str) -> str:

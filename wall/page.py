@@ -7,6 +7,7 @@ once more at most, and never missed.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,6 +22,7 @@ from wall import rights
 from wall.current import DATABASE_AWAY, database_away, log_failed, this_wall
 from wall.draft import Draft
 from wall.errors import Refused
+from wall.table import NO_TABLE
 
 PAGE_POSTS = 50
 PAGES_KEPT = 8  # rendered, some 50 KB each: the newest, and older ones that several people read
@@ -36,18 +38,18 @@ class Snapshot(NamedTuple):
     database_away: bool = False
 
 
-def newest(read: bool = True) -> Snapshot:  # noqa: FBT001, FBT002
+def newest(read: bool = True, posts: int = PAGE_POSTS) -> Snapshot:  # noqa: FBT001, FBT002
     """The newest posts; none, and that the database is away, where it fails or is not `read`."""
     if not read:  # it failed just now; a second wait helps nobody
         return Snapshot([], database_away=True)
     feed = this_wall().notifier.feed("posts")
     before = feed.cursor  # must stay above the query: see the top of this file
     try:
-        rows = post.newest(this_wall().database, PAGE_POSTS + 1)
+        rows = post.newest(this_wall().database, posts + 1)
     except DATABASE_AWAY as error:
         log_failed(error)
         return Snapshot([], database_away=True)
-    shown, older_than = _cut(rows)
+    shown, older_than = _cut(rows, posts)
     token = feed.token_of(before, shown) if before is not None else ""
     return Snapshot(shown, token, older_than)
 
@@ -62,10 +64,10 @@ def older(before: int) -> Snapshot:
     return Snapshot(shown, older_than=older_than)
 
 
-def _cut(rows: list[PostRow]) -> tuple[list[PostRow], int | None]:
+def _cut(rows: list[PostRow], most: int = PAGE_POSTS) -> tuple[list[PostRow], int | None]:
     """One page of rows, and where the next one begins, if there is one."""
-    shown = rows[:PAGE_POSTS]
-    return shown, shown[-1].id if len(rows) > PAGE_POSTS else None
+    shown = rows[:most]
+    return shown, shown[-1].id if len(rows) > most else None
 
 
 def render(
@@ -86,8 +88,10 @@ def render(
         older=older,
         author_length=AUTHOR_LENGTH,
         body_length=BODY_LENGTH,
+        new_key=secrets.token_urlsafe(16),
         changeable_s=rights.CHANGEABLE_S,
         heartbeat_s=this_wall().settings.heartbeat_s,
+        no_table=NO_TABLE if this_wall().table.is_unusable else None,
         now=datetime.now(UTC),
     )
     if refused is None:

@@ -19,7 +19,7 @@ from wall.current import (
     parse_id,
     this_wall,
 )
-from wall.draft import Draft, checked, read_draft
+from wall.draft import Draft, checked, named, read_draft
 from wall.errors import Refused, wants_json
 from wall.security import from_browser, require_form_token
 
@@ -70,16 +70,16 @@ def publish() -> ResponseReturnValue:
     draft = Draft()
     try:
         draft = read_draft()
-        row = _publish(draft)
+        row, before = _publish(draft)
     except Refused as refused:
         if wants_json():
             raise
         return page.render(page.newest(refused.status != 503), draft=draft, refused=refused)
-    rights.remember(row)
+    rights.remember(row, before=before)
     if not wants_json():
         return redirect(url_for(".index"), 303)
     location = url_for(".show", post_id=row.id)
-    return make_response(as_json(row), 201, {"Location": location})
+    return make_response(as_json(row), 200 if before else 201, {"Location": location})
 
 
 def as_json(row: PostRow) -> Response:
@@ -91,19 +91,28 @@ def as_json(row: PostRow) -> Response:
     return Response(Feed.to_json(columns), content_type="application/json")
 
 
-def _publish(draft: Draft) -> PostRow:
+def _publish(draft: Draft) -> tuple[PostRow, bool]:
+    """The post, and whether it was there before. Raises Refused."""
     wall = this_wall()
     if not request.is_json:
         require_form_token()
     wall.posts.count()
     author, body = checked(draft)
     via = "form" if from_browser() else "api"
+    name = named(draft.key, author, body)
     try:
-        row = post.add(wall.database, author, body, via)
+        taken = (
+            post.add_once(wall.telling, author, body, via, name)
+            if name
+            else post.Taken(post.add(wall.telling, author, body, via))
+        )
     except DATABASE_AWAY as error:
         if Database.is_full(error):
             log_failed(error)
             raise Refused(507, FULL_MESSAGE, retry_after_s=60) from None
         raise database_away(error, MAYBE_KEPT_MESSAGE) from None
-    wall.notifier.wake("posts")
-    return row
+    if taken.row is None:
+        raise Refused(409, "You have posted this before, and it was removed since.")
+    if not taken.before:
+        wall.notifier.wake("posts")
+    return taken.row, taken.before

@@ -31,9 +31,11 @@ class Own(NamedTuple):
     created_at: str
 
 
-def remember(row: PostRow) -> None:
-    """This browser wrote it, just now."""
-    kept = [*_own(), Own(row.id, int(clock()), row.created_at.isoformat())]
+def remember(row: PostRow, *, before: bool = False) -> None:
+    """This browser wrote it: just now, or as long before as the database says."""
+    posted_at = min(clock(), row.created_at.timestamp()) if before else clock()
+    others = [one for one in _own() if one.id != row.id]
+    kept = [*others, Own(row.id, int(posted_at), row.created_at.isoformat())]
     session[KEY] = kept[-MOST_KEPT:]
 
 

@@ -36,7 +36,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-NO_SESSION = ("/stream", "/rows/", "/rowcast.", "/healthz", "/readyz", "/metrics", "/static/")
+NO_SESSION = (
+    *("/stream", "/rows/", "/rowcast.", "/healthz", "/readyz", "/metrics", "/status"),
+    *("/static/", "/theme.", "/logo", "/screen", "/feed.atom"),
+)
 
 csrf = CSRFProtect()
 

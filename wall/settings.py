@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -43,6 +44,13 @@ def _rate(value: str) -> str:
     except ValueError:
         raise ValueError("not a rate; write for example '30 per minute'") from None
     return value
+
+
+def _public_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("not an address of a page; write for example https://wall.example.org")
+    return value.rstrip("/") + "/"
 
 
 class WallSettings(Settings):
@@ -95,6 +103,37 @@ class WallSettings(Settings):
         validation_alias="ROWCAST_POST_RATE",
         description="Posts, and changes of posts, taken from one client address (IPv6: one /64) by "
         "each worker; kept in the worker's memory, so n workers take up to n times as many.",
+    )
+    title: str = Field(
+        "Rowcast",
+        validation_alias="WALL_TITLE",
+        max_length=60,
+        description="The name of the wall: on its pages, its screen and its feed.",
+    )
+    about: str | None = Field(
+        None,
+        validation_alias="WALL_ABOUT",
+        max_length=200,
+        description="One line below the title that says what the wall is for.",
+    )
+    accent: str | None = Field(
+        None,
+        validation_alias="WALL_ACCENT",
+        pattern=r"^#[0-9A-Fa-f]{6}$",
+        description="The colour of the wall, as `#1d5fa8`. It is made darker, or lighter in the "
+        "dark, until text in it can be read (4.5:1).",
+    )
+    logo: Path | None = Field(
+        None,
+        validation_alias="WALL_LOGO",
+        description="A file to show beside the title: SVG, PNG, JPEG or WebP, at most 256 KB. Read "
+        "at start.",
+    )
+    url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+        None,
+        validation_alias="WALL_URL",
+        description="The address at which people open the wall, for the QR code of its screen. "
+        "Unset: the one by which the screen itself was opened.",
     )
     moderator_token: str | None = Field(
         None,

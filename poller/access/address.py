@@ -7,9 +7,12 @@ told, if the application believes it. This file knows nothing of proxies.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 IPV6_PREFIX_BITS = 64  # what one household gets; single addresses in it are free to choose
+# Read lately: one connect asks six times. Few, since a proxy may pass on long texts for addresses.
+REMEMBERED = 512
 UNKNOWN = "unknown"  # no address, as over a unix socket, or none that can be read
 # Some proxies write the client's port behind its address: 198.51.100.7:5555, [2001:db8::1]:5555.
 _WITH_PORT = re.compile(r"\[(?P<six>[^\]]+)\](?::[0-9]*)?|(?P<four>[0-9.]+):[0-9]*")
@@ -23,6 +26,7 @@ def client_network(remote_addr: str | None) -> str:
     return UNKNOWN if address is None else str(address)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def single_client(remote_addr: str | None) -> str | None:
     """As `client_network()`; None if the address may be everybody's.
 

@@ -1,8 +1,8 @@
 """Who may open a stream: the places of one worker, and how many of them one address may hold.
 
 Invariant: a place is taken when a stream begins and given back once, however often its end is told.
-Between `refusal()` and `take()` the response's head is written; if that has to wait, as on a
-connection that is full already, a few streams more than the cap may begin.
+Between `refusal()` and `take()` the application's own hooks run; if those wait for something, a
+few streams more than the cap may begin.
 """
 
 from __future__ import annotations

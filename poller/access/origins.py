@@ -22,8 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 ANY = "*"
 OURS = ("same-origin", "none")  # of Sec-Fetch-Site
@@ -35,9 +34,11 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 Standing = Literal["ours", "listed", "any", "foreign"]
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """What a request says of who asks. Missing headers are empty."""
+class Asking(NamedTuple):
+    """What a request says of who asks. Missing headers are empty.
+
+    The `host` is looked at only where there is an `origin`.
+    """
 
     origin: str = ""
     site: str = ""  # Sec-Fetch-Site

@@ -78,7 +78,7 @@ def _database(url: str, settings: Settings, workers: int) -> Iterator[Checked]:
             database.read(lambda connection: connection.execute(text("SELECT 1")).all())
             took_ms = 1000 * (time.monotonic() - began_at)
             yield Checked(WHOLE, f"database: {place}, {version}, answers in {took_ms:.1f} ms")
-            yield from _connections(database, workers)
+            yield from _connections(database, workers, listening=settings.listen is not None)
         finally:
             database.close()
     except Exception as error:  # noqa: BLE001 - drivers raise anything
@@ -92,12 +92,12 @@ def _version(connection: Connection) -> str:
     return f"{name or NAMES.get(dialect.name, dialect.name)} {version.partition('-')[0]}"
 
 
-def _connections(database: Database, workers: int) -> Iterator[Checked]:
+def _connections(database: Database, workers: int, *, listening: bool) -> Iterator[Checked]:
     statement = MOST_CONNECTIONS.get(database.dialect)
     if statement is None:
         return
     most = int(database.read(lambda connection: connection.scalar(text(statement))) or 0)
-    needed = workers * OF_A_WORKER
+    needed = workers * (OF_A_WORKER + listening)
     fact = f"connections: the workers open up to {needed:,}, the server takes {most:,} in all"
     if needed < most:
         yield Checked(WHOLE, fact)

@@ -206,7 +206,7 @@ def _make_cooperative() -> None:
 
 def _as_url(given: str) -> str:
     """`given`, which may name a file that is there. Raises NotDone."""
-    from poller.runtime.settings import checked_url
+    from poller.runtime.database_url import checked_url
 
     if "://" not in given:
         if not Path(given).is_file():

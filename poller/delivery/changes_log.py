@@ -24,7 +24,7 @@ A client that lacks nothing below its position needs no such pass: all that it l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from gevent.event import Event
@@ -49,6 +49,7 @@ class ChangesLog(EventLog):
         self._begun = self._thorough = 0  # of the thorough passes: how many began, the last ended
         self._wanted = 0  # this one, and those before it
         self._is_thorough = False
+        self.wanted: Callable[[], object] = lambda: None  # called when such a pass is waited for
 
     # -- the poller's side ------------------------------------------------------------------
 
@@ -105,6 +106,7 @@ class ChangesLog(EventLog):
         """Have one made, and set `listener` after it, and after each complete one before it."""
         self._wanted = self._begun + 1
         self.await_pass(listener)
+        self.wanted()
 
     def may_hold_newer(self, resume: Resume) -> bool:
         """Whether a client may have newer states of rows that it lacks older ones of, and comes

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from math import prod
 from operator import itemgetter
@@ -27,6 +28,7 @@ MAX_KEYS = 64
 TAG_BYTES = 4  # one in four thousand million pairs of views has the same
 TAG_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 TAG_CHARS = 6
+REMEMBERED = 512  # tags: many who come back ask for the same view
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,11 @@ def _sorted(column: str, values: Sequence[Value | Exact]) -> tuple[Exact, ...]:
     return tuple(sorted(found, key=text_of))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _tag(
-    columns: Sequence[str], values: Sequence[Sequence[Exact]], shown: Sequence[str] | None
+    columns: tuple[str, ...],
+    values: tuple[tuple[Exact, ...], ...],
+    shown: tuple[str, ...] | None,
 ) -> str:
     """A short hash of all that tells the view from others, alike in all workers."""
     if not columns and shown is None:

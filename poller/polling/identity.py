@@ -36,7 +36,7 @@ the client's position was left. What left no trace before it started it cannot k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from poller.ids.cursor import Cursor
@@ -78,8 +78,10 @@ class Identity:
         self._void = self._void or self._history is not NOWHERE
         self._history, self._newest, self._given = history, {}, None
 
-    def remember(self, rows: Iterable[Row]) -> None:
+    def remember(self, rows: Sequence[Row]) -> None:
         """Rows as they were just read."""
+        if not rows:
+            return
         known = self._newest | {row.id: row for row in rows}
         self._newest = {row_id: known[row_id] for row_id in sorted(known)[-ROWS_COMPARED:]}
 
@@ -105,7 +107,7 @@ class Identity:
 
         Raises HistoryMoved if it is not there any more: then nobody knows what was read.
         """
-        if seen == self._history:
+        if seen is self._history or seen == self._history:
             return False
         seen, known = self._source.describe(), self._history
         if seen == known:
@@ -140,8 +142,10 @@ class Identity:
     def _is_refilled(self, reading: Reading, cursor: Cursor) -> bool:
         """Whether the ids of delivered rows were given to others. Looked at before rows go out that
         are above these."""
+        if not reading.rows or not self._newest:
+            return False
         beyond = [row for row in reading.rows if row.id > cursor.position]
-        if not beyond or not self._newest:
+        if not beyond:
             return False
         newest = list(self._newest.values())[-1]
         there = self._read_again(self._history, [(newest.id, newest.id)])

@@ -110,6 +110,11 @@ class Poller(Recurring):
         return max(self.interval_s, min(before_s, read_s))
 
     @property
+    def gaps(self) -> Gaps:
+        """Those that are open, as the last pass left them."""
+        return self._gaps
+
+    @property
     def interval_s(self) -> float:
         """Seconds between two polls, now."""
         interval = self._settings.poll_interval_s
@@ -147,6 +152,11 @@ class Poller(Recurring):
         are told as they are given out, those are above what the pass before was told.
         """
         rows, given = seen.reading.rows, seen.reading.given
+        if not rows and not self._gaps.all:  # as nearly always
+            self._given = given
+            self._log.extend((), held)
+            self._report.gaps(self._gaps, 0, 0, self._source.fence.holders, self._clock())
+            return
         covered = rows[-1].id if full else MAX_ID
         if given is not None:
             covered = min(covered, self._given or 0)

@@ -24,6 +24,18 @@ class PollReport:
     def __init__(self, feed: str) -> None:
         self._feed = feed
         self._losses = Losses(feed)
+        self._polls = metrics.polls.labels(feed)
+        self._seconds = metrics.poll_seconds.labels(feed)
+        self._failed = metrics.poll_failures.labels(feed)
+        self._encoded = metrics.rows_encoded.labels(feed)
+        self._lag = metrics.lag_seconds.labels(feed)
+        self._log_rows = metrics.Kept(metrics.log_rows.labels(feed))
+        self._log_bytes = metrics.Kept(metrics.log_bytes.labels(feed))
+        self._open_gaps = metrics.Kept(metrics.open_gaps.labels(feed))
+        self._oldest_gap = metrics.Kept(metrics.oldest_gap_seconds.labels(feed))
+        self._holders = metrics.Kept(metrics.gap_holders.labels(feed))
+        self._dead = metrics.gaps_dead.labels(feed)
+        self._late = metrics.rows_late.labels(feed)
         self._logged_since = float("-inf")  # gaps known since then or earlier were logged
         self._slow_logged_at = float("-inf")
 
@@ -31,10 +43,10 @@ class PollReport:
 
     def polled(self, seconds: float, event_log: EventLog) -> None:
         """A pass succeeded."""
-        metrics.polls.labels(self._feed).inc()
-        metrics.poll_seconds.labels(self._feed).observe(seconds)
-        metrics.log_rows.labels(self._feed).set(event_log.head - event_log.oldest)
-        metrics.log_bytes.labels(self._feed).set(event_log.size_bytes)
+        self._polls.inc()
+        self._seconds.observe(seconds)
+        self._log_rows.set(event_log.head - event_log.oldest)
+        self._log_bytes.set(event_log.size_bytes)
 
     def found_all(self, seconds: float, counter: int | None, position: int, now: float) -> None:
         """A read took so long, though it came to the end of what there is.
@@ -50,7 +62,7 @@ class PollReport:
 
     def failed(self, error: Exception, *, first: bool) -> None:
         """A pass failed, `first` if the one before did not."""
-        metrics.poll_failures.labels(self._feed).inc()
+        self._failed.inc()
         if first:
             kind, detail = type(error).__name__, str(error)
             log.error("poll failed", feed=self._feed, error=kind, detail=detail)
@@ -67,12 +79,12 @@ class PollReport:
 
     def encoded(self, row: Row, problem: Problem | None, *, news: bool) -> None:
         """A row was encoded; `problem` says what of it was lost. `news`: not read at start."""
-        metrics.rows_encoded.labels(self._feed).inc()
+        self._encoded.inc()
         if problem is not None:
             self._losses.report(row.id, problem)
         if news and (created := _moment((row.columns or {}).get("created_at"))) is not None:
             lag_s = (datetime.now(UTC) - created).total_seconds()
-            metrics.lag_seconds.labels(self._feed).observe(max(0.0, lag_s))
+            self._lag.observe(max(0.0, lag_s))
 
     # -- gaps -------------------------------------------------------------------------------
 
@@ -80,14 +92,15 @@ class PollReport:
         """After a pass: the gaps that are open, how many it proved dead, how many rows it found in
         gaps. `now` is monotonic, in seconds."""
         known = gaps.all
-        oldest = min((part.since for part in known), default=now)
-        names = _names(known, holders)
-        metrics.open_gaps.labels(self._feed).set(sum(len(part.ranges) for part in known))
-        metrics.oldest_gap_seconds.labels(self._feed).set(now - oldest)
-        metrics.gap_holders.labels(self._feed).set(len(names))
-        metrics.gaps_dead.labels(self._feed).inc(dead)
-        metrics.rows_late.labels(self._feed).inc(late)
-        self._log_long_open([part for part in known if now - part.since > LONG_OPEN_S], holders)
+        self._open_gaps.set(sum(len(part.ranges) for part in known))
+        self._oldest_gap.set(now - min((part.since for part in known), default=now))
+        self._holders.set(len(_names(known, holders)))
+        if dead:
+            self._dead.inc(dead)
+        if late:
+            self._late.inc(late)
+        if known:
+            self._log_long_open([part for part in known if now - part.since > LONG_OPEN_S], holders)
 
     def _log_long_open(self, long_open: list[Part], holders: Holders) -> None:
         new = [part for part in long_open if part.since > self._logged_since]

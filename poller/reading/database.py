@@ -8,11 +8,13 @@ the wait is cooperative.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import gevent
 from gevent.threadpool import ThreadPool
@@ -21,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from poller.reading.engine import UrlOrEngine, engine_of, url_of
+from poller.reading.kept import Connections, of_a_parent
 from poller.reading.session import session_of
 from poller.reading.turns import Turns
 from poller.runtime.settings import QUERY_TIMEOUT_S
@@ -33,6 +36,9 @@ POSTGRESQL_DISK_FULL = "53100"
 MYSQL_FULL = ((1021,), (1114,))  # ER_DISK_FULL, ER_RECORD_FILE_FULL
 POSTGRESQL_REFUSED = "42501"  # insufficient_privilege
 MYSQL_REFUSED = ((1044,), (1142,), (1143,))  # access denied: to a database, a table, a column
+
+
+_all: WeakSet[Database] = WeakSet()
 
 
 class DatabaseTimeout(TimeoutError):  # noqa: N818 - as the built-in
@@ -58,10 +64,12 @@ class Database:
         self._engine = engine_of(source, session, query_timeout_s)
         level = "SERIALIZABLE" if self.is_sqlite else "READ COMMITTED"
         self._transactional = self._engine.execution_options(isolation_level=level)
+        self._connections = Connections(self._engine)
         self._threads: ThreadPool | None = None
         self._turns = Turns()
         self._connecting_first = threading.Lock()
         self._connected = False
+        _all.add(self)
 
     @property
     def dialect(self) -> str:
@@ -79,14 +87,8 @@ class Database:
         """
 
         def run() -> T:
-            with self._turn(polling=polling), self._engine.connect() as connection:
-                try:
-                    return work(connection)
-                except BaseException:
-                    # Whatever is wrong with the session is not met again by the next try.
-                    if not self.is_sqlite:
-                        connection.invalidate()
-                    raise
+            with self._turn(polling=polling), self._connections.take(polling=polling) as one:
+                return work(one)
 
         return self._call(lambda: _again_if_disconnected(run))
 
@@ -106,6 +108,17 @@ class Database:
 
         return self._call(run)
 
+    def connect(self) -> Connection:
+        """A connection that is none of the pool's, for the caller to close. Raises as `read()`."""
+
+        def run() -> Connection:
+            connection = self._engine.connect()
+            connection.detach()
+            return connection
+
+        self._connect_first()
+        return self._call(run)
+
     @staticmethod
     def is_full(error: BaseException) -> bool:
         """Whether what `write()` raised means that there is no room: disk, quota or page limit."""
@@ -117,8 +130,8 @@ class Database:
         )
 
     def dispose(self) -> None:
-        """Close what is idle in the pool. Calls under way keep their connection to their end."""
-        self._call(self._engine.dispose)
+        """Close what is idle. Calls under way keep their connection to their end."""
+        self._call(self._connections.dispose)
 
     def close(self) -> None:
         """Close connections and threads. The next call opens new ones."""
@@ -126,6 +139,12 @@ class Database:
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.kill()
+
+    def forget(self) -> None:
+        """In a process that was just forked: what is open, threads too, is the parent's."""
+        of_a_parent.append(self._threads)
+        self._threads = None
+        self._connections.forget()
 
     def _turn(self, *, polling: bool = False) -> AbstractContextManager[None]:
         """Inside, the caller may take a connection. SQLite has one thread, and so one."""
@@ -228,3 +247,11 @@ def _again_if_disconnected(run: Callable[[], T]) -> T:
         if not error.connection_invalidated:
             raise
     return run()
+
+
+def _forget_all() -> None:
+    for database in [*_all]:
+        database.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

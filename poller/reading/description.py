@@ -108,7 +108,7 @@ class Describer:
     def _reflect(self, connection: Connection) -> sa.Table:
         table = table_of(self._source)
         if not isinstance(table, sa.Table):
-            return _reflected(*parts(str(table)), connection)
+            return reflected(*parts(str(table)), connection)
         if not sa.inspect(connection).has_table(table.name, schema=table.schema):
             raise NoSuchTableError(table.name)
         return table
@@ -225,7 +225,7 @@ def _not_there(name: str) -> str:
     return f"there is no table {name}; create it, or watch another{hint}"
 
 
-def _reflected(schema: str | None, name: str, connection: Connection) -> sa.Table:
+def reflected(schema: str | None, name: str, connection: Connection) -> sa.Table:
     """The table as the database has it. Those that its foreign keys name are none of our business,
     and may be nobody's to read."""
     of_sqlite = connection.dialect.name == "sqlite"

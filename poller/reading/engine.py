@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 
 from poller.reading.session import Session
-from poller.reading.turns import AHEAD, KEPT
+from poller.reading.turns import AHEAD, OTHERS_AT_ONCE, POLLS_AT_ONCE
 from poller.reading.url import parsed
 
 UrlOrEngine = str | Engine
@@ -41,8 +41,8 @@ def engine_of(source: UrlOrEngine, session: Session, pool_timeout_s: float) -> E
             # themselves.
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
-            pool_size=KEPT,
-            max_overflow=AHEAD,
+            pool_size=OTHERS_AT_ONCE,  # that stay; polls keep their own: see kept.py
+            max_overflow=POLLS_AT_ONCE + AHEAD,
             pool_timeout=pool_timeout_s,
             connect_args=dict(session.connect_args),
         )

@@ -17,7 +17,7 @@ def pooler_findings(database: Database) -> list[Finding]:
     def look(connection: Connection) -> list[Finding]:
         if not is_pooled(connection):
             return []
-        if any(_is_shared(connection, database) for _ in range(TRIES)):
+        if is_shared(connection, database):
             return [
                 Finding(
                     "a transaction pooler is between Rowcast and PostgreSQL: each statement "
@@ -29,7 +29,12 @@ def pooler_findings(database: Database) -> list[Finding]:
     return database.read(look)
 
 
-def _is_shared(connection: Connection, database: Database) -> bool:
+def is_shared(connection: Connection, database: Database) -> bool:
+    """Whether the pooler gives others the server's process that works for us."""
+    return any(_was_shared(connection, database) for _ in range(TRIES))
+
+
+def _was_shared(connection: Connection, database: Database) -> bool:
     """Whether somebody else got the server's process that had just worked for us, or we another."""
     before = _server_pid(connection)
     return database.read(_server_pid) == before or _server_pid(connection) != before

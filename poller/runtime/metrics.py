@@ -35,6 +35,7 @@ streams_open = Gauge(
     multiprocess_mode="livesum",
 )
 streams_total = Counter("rowcast_streams", "Streams opened.", FEED)
+streams_cut = Counter("rowcast_streams_cut", "Streams whose client took no bytes in time.", FEED)
 rows_requests = Counter("rowcast_rows_requests", "Requests for rows without a stream.", FEED)
 rows_encoded = Counter("rowcast_rows_encoded", "Rows read by polls and encoded.", FEED)
 rows_delivered = Counter("rowcast_rows_delivered", "Rows sent, counted once for each stream.", FEED)
@@ -45,6 +46,11 @@ rows_unreadable = Counter("rowcast_rows_unreadable", "Rows sent as a placeholder
 polls = Counter("rowcast_polls", "Polls that succeeded.", FEED)
 poll_seconds = Histogram("rowcast_poll_seconds", "Time of a poll.", FEED, buckets=SECONDS)
 poll_failures = Counter("rowcast_poll_failures", "Polls that failed.", FEED)
+hints = Counter(
+    "rowcast_hints",
+    "Hints to poll sooner: of a worker of this server, a command, LISTEN, or an SQLite file.",
+    [*FEED, "source"],
+)
 lag_seconds = Histogram(
     "rowcast_lag_seconds",
     "From a row's created_at to its encoding, if the table has that column.",
@@ -94,11 +100,73 @@ refused = Counter(
     "rowcast_refused", "Requests whose sender may not read what they ask for.", [*FEED, "reason"]
 )
 
+# What may be said of a feed. An alert sees an increase only of what was there before, at 0.
+KINDS: dict[Counter, tuple[str, ...]] = {
+    resumes: ("log", "ring", "table"),
+    resets: (
+        "history-changed",
+        "ids-restarted",
+        "malformed-id",
+        "unknown-history",
+        "ahead-of-table",
+        "unknown-rows",
+        "view-changed",
+        "beyond-replay",
+        "not-proven",
+    ),
+    rejections: ("full", "address", "draining", "not-ready", "authorize-failed"),
+    refused: (
+        "forbidden",
+        "unauthenticated",
+        "expired",
+        "mistake",
+        "origin",
+        "query",
+        "filter",
+        "signature",
+        "other-feed",
+    ),
+}
+
+
+def count_from_zero(feed: str) -> None:
+    """Have all counters of a feed, before anything is counted."""
+    for counter, kinds in KINDS.items():
+        for kind in kinds:
+            counter.labels(feed, kind)
+    for counter in (
+        streams_cut,
+        rows_unreadable,
+        values_withheld,
+        poll_failures,
+        gaps_dead,
+        rows_late,
+    ):
+        counter.labels(feed)
+    lag_seconds.labels(feed)
+
 
 # A collector of the application's that fails is none of our business.
 OURS = CollectorRegistry()
 for _metric in [one for one in globals().values() if isinstance(one, MetricWrapperBase)]:
     OURS.register(_metric)
+
+
+class Kept:
+    """A gauge of one feed, with its labels, that is written only when its value is another one.
+
+    Under gunicorn each write goes into a file, and a poll without news changes no gauge. Nobody
+    else may write the same one.
+    """
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._value: float | None = None
+
+    def set(self, value: float) -> None:
+        if value != self._value:
+            self._gauge.set(value)
+            self._value = value
 
 
 class _Of(Collector):

@@ -1,11 +1,14 @@
 """A loop in a greenlet of its own, which never dies and never gives up.
 
-There is one catch, at its edge. While it fails, only the backoff sets the pace.
+There is one catch, at its edge. While it fails, only the backoff sets the pace. Otherwise a wake-up
+hastens the next time, and one that comes while it is done leads to one more. A flood of them is
+bounded: see `_rest_s()`.
 """
 
 from __future__ import annotations
 
 import random
+import time
 from abc import ABC, abstractmethod
 
 import gevent
@@ -13,6 +16,7 @@ from gevent.event import Event
 
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
+WOKEN_EVERY_S = 0.01  # at most, however many wake it
 
 
 class Recurring(ABC):
@@ -61,7 +65,7 @@ class Recurring(ABC):
         return self._greenlet is not None
 
     def wake(self) -> None:
-        """Do it now."""
+        """Do it now, or once it has rested."""
         self._woken.set()
 
     def _run(self, stopped: Event, ending: gevent.Greenlet[..., None] | None) -> None:
@@ -69,9 +73,26 @@ class Recurring(ABC):
             ending.join()
         while not stopped.is_set():
             self._woken.clear()
+            began = time.monotonic()
             delay_s = self.step()
-            # While the database is away only the backoff sets the pace, not a wake-up.
-            (stopped if self._failures else self._woken).wait(delay_s)
+            ended = time.monotonic()
+            if self._failures:
+                # While the database is away only the backoff sets the pace, not a wake-up.
+                stopped.wait(delay_s)
+            elif self._woken.wait(delay_s) and not stopped.is_set():
+                rest_s = self._rest_s(began, ended)
+                if delay_s is not None:
+                    rest_s = min(rest_s, ended + delay_s - time.monotonic())
+                if rest_s > 0:
+                    stopped.wait(rest_s)
+
+    def _rest_s(self, began: float, ended: float) -> float:
+        """For how long a wake-up has to wait now; `began` and `ended` are those of the last time.
+
+        A flood of hints is at most one time in `WOKEN_EVERY_S`, and leaves the database alone for
+        as long as the last one took.
+        """
+        return max(began + WOKEN_EVERY_S, ended + (ended - began)) - time.monotonic()
 
     def step(self) -> float | None:
         """Once, without ever failing. Returns what `once()` does."""

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
+from poller.runtime.database_url import checked_url
 from poller.runtime.environment import PREFIX, explain, unknown
 
 MAX_STREAMS = 20_000  # per worker; beyond it, add workers
@@ -21,24 +20,12 @@ MAX_STREAMS = 20_000  # per worker; beyond it, add workers
 GAP_GRACE_S = 5.0
 MAX_VALUE_BYTES = 256 * 1024  # what the kernel takes for a client at once
 QUERY_TIMEOUT_S = 10.0
+CHANNEL = "^[a-z_][a-z0-9_]{0,62}$"  # what NOTIFY names alike with quotes and without
 SHORTEST_TOKEN = 16  # characters; below that it can be guessed
 
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the text names it, its value, and what is allowed."""
-
-
-def checked_url(url: str) -> str:
-    """The URL, if it can be read as one. Raises ValueError, without the URL: it may hold a
-    password."""
-    try:
-        make_url(url)
-    except (ArgumentError, ValueError):
-        raise ValueError(
-            "not a database URL; write sqlite:///path, postgresql://user:password@host/name "
-            "or mysql://user:password@host/name"
-        ) from None
-    return url
 
 
 class Settings(BaseModel):
@@ -171,6 +158,13 @@ class Settings(BaseModel):
         le=86_400,
         description="Seconds for which a missing id may still appear, where the database gives "
         "no proof.",
+    )
+    listen: str | None = Field(
+        None,
+        validation_alias="ROWCAST_LISTEN",
+        pattern=CHANNEL,
+        description="A PostgreSQL channel: a NOTIFY on it leads to a poll at once "
+        "([More](operations.md#sooner-than-the-interval)). Lower-case letters, digits and `_`.",
     )
     query_timeout_s: float = Field(
         QUERY_TIMEOUT_S,

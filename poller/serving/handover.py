@@ -7,8 +7,9 @@ changes it:
 
 - `environ["gunicorn.socket"]` is gevent's socket, and `start_response` returns a method of
   gunicorn's `Response`, also through middleware that passes it on. That response writes the head
-  itself, chunked for a client of HTTP/1.1. Told to close, and that nothing was chunked, it then
-  has nothing more to write, and closes its side.
+  itself, chunked for a client of HTTP/1.1: here into a buffer, so that it goes out in one packet
+  with the first frames, which is 5 % of what a connect costs. Told to close, and that nothing was
+  chunked, it then has nothing more to write, and closes its side.
 - We *detach* the descriptor instead of duplicating it. gunicorn and gevent then hold a closed
   socket: whatever they do with it, such as answer a second request that came in the same packet,
   cannot reach the client. (A duplicate would also leave the first descriptor in libev's epoll set
@@ -32,23 +33,34 @@ from poller.serving.owned_socket import OwnedSocket
 PlainSocket = monkey.get_original("socket", "SocketType")
 
 
+class _Buffer:
+    """In place of a socket: keeps what is written to it."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def sendall(self, data: bytes) -> None:
+        self.data += data
+
+
 def take(environ: Mapping[str, Any], write: object) -> OwnedSocket | None:
-    """The client's socket with the response's head written; from now on it is the caller's.
+    """The client's socket, with the response's head to send first; from now on it is the caller's.
 
     `write` is what `start_response` returned. None if this server, or this connection, cannot be
-    taken over: then nothing has happened. Raises OSError if the client is gone.
+    taken over: then nothing has happened.
     """
     client: Any = environ.get("gunicorn.socket")
     response: Any = getattr(write, "__self__", None)
     if not (server.is_gevent_worker() and _is_plain(client) and _is_gunicorns(response)):
         return None
     response.force_close()
+    response.sock = head = _Buffer()
     response.send_headers()
     chunked, response.chunked = response.chunked, False  # or its end would write a last chunk
     family, kind, protocol = client.family, client.type, client.proto
     taken: socket.socket = PlainSocket(family, kind, protocol, fileno=client.detach())
     taken.setblocking(False)
-    return OwnedSocket(taken, chunked=chunked)
+    return OwnedSocket(taken, chunked=chunked, head=head.data)
 
 
 def _is_plain(client: object) -> bool:

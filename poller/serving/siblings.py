@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import stat
 import struct
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import suppress
 from pathlib import Path
@@ -61,7 +61,7 @@ class Siblings:
         self._socket: socket.socket | None = None
         self._path = Path()
         self._watcher: Any = None
-        self._unsent: deque[tuple[float, Path, bytes]] = deque(maxlen=MOST_UNSENT)
+        self._unsent: dict[tuple[Path, bytes], float] = {}  # until when it is tried, oldest first
 
     def on(self, kind: str, handler: Handler) -> None:
         """Call `handler(data)`, in a greenlet of its own, when a sibling sends this kind."""
@@ -86,6 +86,11 @@ class Siblings:
         self._watcher = gevent.get_hub().loop.io(ours.fileno(), _READABLE)
         self._watcher.start(self._read)
 
+    @property
+    def folder(self) -> Path | None:
+        """Where this worker and the others can be reached; None if it is alone."""
+        return None if self._socket is None else self._path.parent
+
     def leave(self) -> None:
         """No longer be reachable. Twice does nothing."""
         if self._socket is not None:
@@ -97,7 +102,8 @@ class Siblings:
         self._unsent.clear()
 
     def send(self, kind: str, data: object) -> None:
-        """Tell all others. Never waits; what a sibling does not take at once is tried again.
+        """Tell all others. Never waits; what a sibling does not take at once is tried again. What
+        is said again while it waits is said once.
 
         `data` is anything that JSON can say. Raises ValueError if that is too long.
         """
@@ -109,7 +115,7 @@ class Siblings:
         idle = not self._unsent
         for sibling in self._others():
             if not self._give(sibling, message):
-                self._unsent.append((time.monotonic() + PATIENCE_S, sibling, message))
+                self._keep(sibling, message)
         if idle and self._unsent:
             gevent.spawn(self._send_rest)
 
@@ -117,7 +123,7 @@ class Siblings:
 
     def _others(self) -> Iterator[Path]:
         with suppress(OSError):  # the folder was removed: then nobody can be reached
-            yield from (one for one in [*self._path.parent.iterdir()] if one != self._path)
+            yield from (one for one in _sockets(self._path.parent) if one != self._path)
 
     def _give(self, sibling: Path, message: bytes) -> bool:
         """Whether this needs no other try."""
@@ -133,16 +139,19 @@ class Siblings:
             log.debug("a worker cannot be reached", error=str(error))
         return True
 
+    def _keep(self, sibling: Path, message: bytes) -> None:
+        self._unsent.setdefault((sibling, message), time.monotonic() + PATIENCE_S)
+        if len(self._unsent) > MOST_UNSENT:
+            del self._unsent[next(iter(self._unsent))]
+
     def _send_rest(self) -> None:
         while self._unsent:
-            for _ in range(len(self._unsent)):
-                until, sibling, message = self._unsent.popleft()
-                if self._give(sibling, message):
-                    continue
-                if time.monotonic() <= until:
-                    self._unsent.append((until, sibling, message))
-                else:
-                    log.warning("a worker takes no messages", worker=sibling.name)
+            for told, until in [*self._unsent.items()]:
+                if self._give(*told):
+                    self._unsent.pop(told, None)
+                elif time.monotonic() > until:
+                    self._unsent.pop(told, None)
+                    log.warning("a worker takes no messages", worker=told[0].name)
             gevent.sleep(TRY_AGAIN_S)
 
     # -- receiving --------------------------------------------------------------------------
@@ -209,10 +218,11 @@ def make_folder(environ: MutableMapping[str, str], uid: int, gid: int) -> Path |
 def remove_folder(folder: Path) -> None:
     """Unless a worker can still be reached in it, as one of the master that took over."""
     with suppress(OSError):
-        for one in folder.iterdir():
+        for one in _sockets(folder):
             if not _listens(one):
                 one.unlink(missing_ok=True)
-        folder.rmdir()
+        if not _sockets(folder):
+            shutil.rmtree(folder)
 
 
 def is_private(folder: Path, uid: int | None = None) -> bool:
@@ -224,6 +234,11 @@ def is_private(folder: Path, uid: int | None = None) -> bool:
         return False
     owner = os.geteuid() if uid is None else uid
     return stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077 and found.st_uid == owner
+
+
+def _sockets(folder: Path) -> list[Path]:
+    """Of the workers; what has a name with a dot is none."""
+    return [one for one in folder.iterdir() if not one.name.startswith(".")]
 
 
 def _listens(path: Path) -> bool:

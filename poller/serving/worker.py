@@ -21,6 +21,7 @@ from gevent import monkey
 monkey.patch_all(os=False, signal=False)  # before anything imports sockets
 
 import atexit
+import gc
 import logging
 import os
 import shutil
@@ -88,6 +89,10 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             for service in services:
                 service.start(server.WORKER)
             gevent.spawn(self._drain_at_end)
+            # What was loaded stays: the collector need not look at it again, over and over, while
+            # streams open by the thousand.
+            gc.collect()
+            gc.freeze()
         super().run()
         # gunicorn waits for pages only: streams that were taken over hold no place with it.
         _drain()

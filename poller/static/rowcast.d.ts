@@ -44,6 +44,8 @@ export interface Options<Row> {
 export interface Source {
   /** Ends it for good. */
   close(): void;
+  /** Tries at once, if it waits to connect again. */
+  retryNow(): void;
   readonly state: State;
   /** The columns that name a row. */
   readonly key: readonly string[];

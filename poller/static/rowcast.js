@@ -9,6 +9,7 @@
   const LEAST_WAIT_MS = 200; // whatever the server says
   const MOST_WAIT_MS = 1e9; // a timer takes little more
   const FAILED_WAIT_MS = 30_000; // at most
+  const SEEN_WAIT_MS = 5_000; // at most, while somebody looks
   const SILENCE_MS = 40_000; // of a dead connection; heartbeats come every 15 s
   const LOOK_MS = 5_000; // is it silent, does the leader answer?
   const QUIET_MS = 5_000; // for coming back after an end that the server planned
@@ -152,7 +153,8 @@
     }
 
     wait() {
-      const doubled = Math.min(this.retryMs * 2 ** Math.max(0, this.failures - 1), FAILED_WAIT_MS);
+      const most = document.hidden ? FAILED_WAIT_MS : SEEN_WAIT_MS;
+      const doubled = Math.min(this.retryMs * 2 ** Math.max(0, this.failures - 1), most);
       // A server that ended it has said when to come back, and spreads that itself.
       const waitMs = this.failures === 0 ? this.retryMs : doubled * (0.5 + Math.random() / 2);
       this.timer = setTimeout(() => this.connect(), waitMs);
@@ -317,7 +319,11 @@
     look() {
       const now = Date.now();
       if (this.leads) return this.tell();
-      if (now - this.heardAt < this.silenceMs / 2) return this.state.until < now && this.hurry();
+      if (now - this.heardAt < this.silenceMs / 2) {
+        if (this.state.until < now) this.hurry();
+        else if (this.state.until && !document.hidden) this.channel.postMessage({ seen: true });
+        return;
+      }
       if (this.askedAt <= this.heardAt) this.ask();
       else if (now - this.askedAt > (this.silenceMs / 12) * (1 + Math.random())) this.queue(true);
     }
@@ -335,11 +341,13 @@
       this.channel.postMessage({ ...message, state, tip, feedKey });
     }
 
-    hear({ ask, hurry, from, to, id, prev, events, state, tip, feedKey }) {
+    hear({ ask, hurry, seen, from, to, id, prev, events, state, tip, feedKey }) {
       if (state?.name === "refused") return this.show(state); // all have one login
       if (this.leads) {
         if (ask) this.tell({ to: from, id, events: this.after(id) });
-        if (hurry) this.hurry();
+        // A leader that nobody sees waits longer, but not for a tab in view. A time that the
+        // server said counts for all.
+        if (hurry || (seen && this.connection.failures)) this.hurry();
       }
       if (this.leads || !state || (to && to !== this.me)) return;
       this.heardAt = Date.now();
@@ -483,6 +491,7 @@
     const source = new Source(url, options);
     return {
       close: () => source.close(),
+      retryNow: () => source.hurry(),
       get key() {
         return source.key;
       },

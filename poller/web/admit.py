@@ -26,7 +26,7 @@ from poller.access import granted, signed
 from poller.access.admission import Admission
 from poller.access.granted import PUBLIC, Access
 from poller.access.signed import Place, SignatureRefusedError, Signer
-from poller.delivery.view import View
+from poller.delivery.view import ALL, View
 from poller.feed import Feed
 from poller.runtime import log
 from poller.service import Service
@@ -168,10 +168,12 @@ def _view(service: Service, feed: Feed, access: Access) -> tuple[View, asked.Fil
     """What this request gets, and what it asked for of that."""
     try:
         filter_ = asked.filter_of(feed)
-        if (filter_ or access.filter or access.columns is not None) and not feed.described:
-            raise NoPlaceError(feed.label, "not-ready")
     except ValueError as problem:
         _refuse(service, feed, "query", str(problem), status=HTTPStatus.BAD_REQUEST)
+    if not (filter_ or access.filter or access.columns is not None):
+        return ALL, filter_
+    if not feed.described:
+        raise NoPlaceError(feed.label, "not-ready")
     try:
         forced = feed.view(granted.values_of(access.filter), access.columns)
     except ValueError as problem:
@@ -204,6 +206,8 @@ def page_view(feed: Feed, chosen: Mapping[str, Sequence[Any]]) -> View:
 
 def _both(service: Service, feed: Feed, forced: View, wanted: View) -> View:
     """What is wanted, as far as it is within what is forced."""
+    if not wanted.filter:
+        return forced
     for name, values in wanted.filter.items():
         if not {*values} <= {*forced.filter.get(name, values)}:
             _refuse(service, feed, "filter", f"{NOT_YOURS}: {name}")

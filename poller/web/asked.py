@@ -39,6 +39,8 @@ def filter_of(feed: Feed) -> Filter:
             raise ValueError("the query is not UTF-8") from None
         return {}
     found: Filter = {}
+    if not asked:
+        return found
     for name in {*asked} - OWN_NAMES:
         if name in feed.watch.filters or feed.shows(name):
             found[name] = [*asked.getlist(name)]
@@ -95,12 +97,14 @@ def stream_request(
 def last_event_id() -> str | None:
     """The header wins: a client that reconnects may keep its first URL. `lastEventId` is what
     polyfills add at a reconnect, so it is newer than what the page wrote into the URL."""
-    if header := request.headers.get("Last-Event-ID"):
-        return header
+    if header := request.environ.get("HTTP_LAST_EVENT_ID"):
+        return str(header)
     try:
         asked = request.args
     except UnicodeDecodeError:  # raw bytes in the query; whatever they were, it is no id of ours
         return UNREADABLE
+    if not asked:
+        return None
     return asked.get("lastEventId") or asked.get("last_event_id") or after()
 
 

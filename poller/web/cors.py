@@ -52,15 +52,16 @@ def reads(view: Callable[[str | None], Response]) -> Callable[[str | None], Resp
 
 def standing(service: Service) -> Standing:
     """Of the page that this request comes from."""
-    said = request.headers
+    said = request.environ
+    origin = said.get("HTTP_ORIGIN", "")
     return service.origins.standing(
         Asking(
-            origin=said.get("Origin", ""),
-            site=said.get("Sec-Fetch-Site", ""),
-            mode=said.get("Sec-Fetch-Mode", ""),
-            destination=said.get("Sec-Fetch-Dest", ""),
-            host=request.host,
-            cookies="Cookie" in said,
+            origin=origin,
+            site=said.get("HTTP_SEC_FETCH_SITE", ""),
+            mode=said.get("HTTP_SEC_FETCH_MODE", ""),
+            destination=said.get("HTTP_SEC_FETCH_DEST", ""),
+            host=request.host if origin else "",  # which takes a while to read
+            cookies="HTTP_COOKIE" in said,
             signed=is_signed(),
         )
     )
@@ -78,7 +79,10 @@ def add_headers(response: Response) -> Response:
     """Of each answer of the routes with rows: which page may read it, and that this depends."""
     if (request.endpoint or "").rpartition(".")[2] not in VIEWS:
         return response
-    response.vary.add("Origin")
+    if "Vary" in response.headers:
+        response.vary.add("Origin")
+    else:
+        response.headers.add("Vary", "Origin")
     match standing(current_service()):
         case "listed":
             response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]

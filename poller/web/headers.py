@@ -19,6 +19,8 @@ HEADERS = {
 
 def protect(response: Response) -> Response:
     """After each request for one of our routes."""
+    said = {name.lower() for name, _ in response.headers}
     for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name.lower() not in said:
+            response.headers.add(name, value)
     return response

@@ -6,19 +6,12 @@ how busy it is are for whom the application names, or who has the operator's tok
 
 from __future__ import annotations
 
-import secrets
-from http import HTTPStatus
+from flask import Blueprint, Response, jsonify
 
-from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import HTTPException
-
-from poller.access.granted import PUBLIC, Authorize
+from poller.hints.listener import Listener
 from poller.runtime import metrics
-from poller.service import Service
 from poller.web.current import current_service, ensure_started
-from poller.web.responses import error
-
-REALM = 'Bearer realm="rowcast"'
+from poller.web.operator import may_see, not_for_you
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -39,8 +32,10 @@ def readyz() -> tuple[Response, int]:
     ensure_started(service)
     ready = service.ready
     answer: dict[str, object] = {"ready": ready}
-    if _may_see(service, service.health):
+    if may_see(service, service.health):
         answer["draining"] = service.draining
+        if isinstance(service.watcher, Listener):
+            answer["listen"] = service.watcher.status()
         answer["feeds"] = {name: feed.status() for name, feed in service.feeds.items()}
     return jsonify(answer), 200 if ready else 503
 
@@ -48,35 +43,7 @@ def readyz() -> tuple[Response, int]:
 def expose_metrics() -> Response:
     """Prometheus' text format, summed over the workers."""
     service = current_service()
-    if not _may_see(service, service.metrics):
-        return _not_for_you(service)
+    if not may_see(service, service.metrics):
+        return not_for_you(service, "metrics")
     text, content_type = metrics.expose({feed.label for feed in service.feeds.values()})
     return Response(text, content_type=content_type)
-
-
-def _may_see(service: Service, who: Authorize | str | None) -> bool:
-    """A function that aborts says no: a prober gets its status all the same."""
-    if who == PUBLIC or _has_token(service):
-        return True
-    try:
-        return callable(who) and who(request) is True
-    except HTTPException:
-        return False
-
-
-def _has_token(service: Service) -> bool:
-    if (wanted := service.settings.operator_token) is None:
-        return False
-    given = request.authorization
-    if given is None or given.type != "bearer" or given.token is None:
-        return False
-    token = wanted.get_secret_value()
-    return secrets.compare_digest(given.token.encode(errors="replace"), token.encode())
-
-
-def _not_for_you(service: Service) -> Response:
-    if service.settings.operator_token is not None:
-        text = "send the operator's token: Authorization: Bearer …"
-        return error(HTTPStatus.UNAUTHORIZED, text, {"WWW-Authenticate": REALM})
-    text = "set ROWCAST_OPERATOR_TOKEN and send it as a bearer token, or say init_app(metrics=…)"
-    return error(HTTPStatus.FORBIDDEN, text)

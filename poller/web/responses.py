@@ -53,7 +53,7 @@ class StreamResponse(EventStreamResponse):
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] == "HEAD":
             return super().__call__(environ, start_response)
-        write = start_response(self.status, self.get_wsgi_headers(environ).to_wsgi_list())
+        write = start_response(self.status, self.headers.to_wsgi_list())
         taken = handover.take(environ, write) if self._direct else None
         if taken is not None:
             self._streams.fan_out(self._asked, taken)

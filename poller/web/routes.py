@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 
 from flask import Blueprint, Response, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from poller.runtime import metrics
-from poller.web import asked, cors, headers, health, rows, script
+from poller.web import asked, cors, headers, health, rows, script, status
 from poller.web.admit import NoPlaceError, admit
 from poller.web.current import current_service
 from poller.web.responses import (
@@ -20,10 +23,12 @@ from poller.web.responses import (
 )
 from poller.wire import json_lines, sse
 
+REMEMBERED = 256  # values of `Accept`: nearly all clients send one of few
 
-def blueprint(name: str, *, with_default: bool = False) -> Blueprint:
+
+def blueprint(name: str, *, with_default: bool = False, with_status: bool = False) -> Blueprint:
     """`/stream/NAME`, `/rows/NAME`, the script for pages and the routes for operators, for one
-    notifier; `/stream`, too, if it has a default feed."""
+    notifier; `/stream`, too, if it has a default feed; `/status`, if anybody may see it."""
     routes = Blueprint(name, __name__)
     if with_default:
         routes.add_url_rule("/stream", view_func=stream, defaults={"name": None}, **cors.ROUTE)
@@ -33,6 +38,8 @@ def blueprint(name: str, *, with_default: bool = False) -> Blueprint:
     cors.add_to(routes)
     health.add_to(routes)
     script.add_to(routes)
+    if with_status:
+        status.add_to(routes)
     return routes
 
 
@@ -59,9 +66,15 @@ def stream(name: str | None) -> Response:
 
 
 def _wants_lines() -> bool:
+    return _likes_lines(request.environ.get("HTTP_ACCEPT", ""))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _likes_lines(accept: str) -> bool:
     """Only whoever names JSON lines, and likes nothing better."""
     offered = [sse.CONTENT_TYPE, json_lines.CONTENT_TYPE]
-    return request.accept_mimetypes.best_match(offered) == json_lines.CONTENT_TYPE
+    liked = parse_accept_header(accept, MIMEAccept).best_match(offered)
+    return liked == json_lines.CONTENT_TYPE
 
 
 def _come_back(feed: str, reason: str, *, lines: bool) -> Response:

@@ -3,7 +3,7 @@
 The address that `rowcast.script_url()` gives to a template has a hash of the script in it, so
 browsers keep it for a year. `/rowcast.js` is for pages that no template makes.
 
-Both go out without the comments that have lines of their own: a fifth less to load.
+Both go out without comments: a fifth less to load.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ KEPT = "public, max-age=31536000, immutable"
 ASKED_FOR_AGAIN = "public, no-cache"  # answered with 304 while nothing has changed
 
 _COMMENT = re.compile(r"^ *(/\*.*?\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
+_AFTER_CODE = re.compile(r"(?<=[;,{(]) // [^\n`\"']*$", re.MULTILINE)
 
 
 def _text(name: str) -> str:
-    return _COMMENT.sub("", (FOLDER / name).read_text(encoding="utf-8"))
+    return _AFTER_CODE.sub("", _COMMENT.sub("", (FOLDER / name).read_text(encoding="utf-8")))
 
 
 _CLASSIC = _text("rowcast.js")

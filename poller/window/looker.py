@@ -3,6 +3,8 @@
 It knows neither Flask nor SQL nor sockets: a `Source` looks, a `WindowLog` takes. Looks fall on
 whole multiples of the interval by the wall clock, so that all workers see the same states, and a
 client that hops finds its own in the next worker's log. Where clocks differ, that only costs bytes.
+Looks that a hint hastens fall on whole multiples of a short time, for the same reason: workers that
+are told of a flood of changes would each look at a moment of its own.
 
 It looks only while somebody listens, but for the first time.
 """
@@ -15,7 +17,7 @@ from typing import Protocol
 
 from poller.reading.windows.look import Look
 from poller.runtime import log, metrics
-from poller.runtime.recurring import Recurring
+from poller.runtime.recurring import WOKEN_EVERY_S, Recurring
 from poller.runtime.settings import Settings
 from poller.window.encoding import Encoder
 from poller.window.log import WindowLog
@@ -61,6 +63,7 @@ class Looker(Recurring):
         self._clock = clock
         self._wall = wall
         self._due_at = 0.0  # by the clock
+        self._hinted = False  # since the last look began
 
     def poll(self) -> float:
         """One look. Returns the seconds until the next one, were somebody listening.
@@ -98,12 +101,17 @@ class Looker(Recurring):
     # -- the loop ---------------------------------------------------------------------------
 
     def wake(self) -> None:
-        """Look now."""
-        self._due_at = 0.0
+        """Look now, or at the next of the short times that all workers have."""
+        self._hinted = True
         super().wake()
 
+    def _rest_s(self, began: float, ended: float) -> float:
+        rest_s = max(0.0, super()._rest_s(began, ended))
+        return rest_s + WOKEN_EVERY_S - (self._wall() + rest_s) % WOKEN_EVERY_S
+
     def once(self) -> float | None:
-        """A look, if it is due or a client waits for one; if nobody listens, none until one does.
+        """A look, if it is due, hinted at, or a client waits for one; if nobody listens, none until
+        one does.
 
         Clients that come back all at once wait for the same look.
         """
@@ -111,7 +119,8 @@ class Looker(Recurring):
             self._log.resting, self._due_at = True, 0.0
             return None
         early_s = self._due_at - self._clock()
-        if early_s <= 0 or self._log.awaited:
+        if early_s <= 0 or self._hinted or self._log.awaited:
+            self._hinted = False  # before the look: a hint during it leads to one more
             early_s = self.poll()
             self._due_at = self._clock() + early_s
         return min(early_s, LONGEST_WAIT_S)

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 LASTING_DIGITS = 6
 PASSING_DIGITS = 4
@@ -49,6 +50,8 @@ class Salt:
     def at(self, second: int) -> Salt:
         """Later, at this second since 1970 of the database's clock. It never goes back."""
         now = max(self.now, second - FIRST_SECOND)
+        if now == self.now and self.time:  # which is so at most polls
+            return self
         exact = not self.time or now < self.exact_until
         time = now if exact else now - now % MINUTE_S
         return replace(self, now=now, time=max(self.time, time))
@@ -64,6 +67,7 @@ class Salt:
         return f"{name}{_text(self.time)}" if named else name
 
 
+@lru_cache(maxsize=8)  # it stays the same for a minute
 def _text(time: int) -> str:
     digits = ""
     for _ in range(TIME_DIGITS):

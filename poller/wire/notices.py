@@ -8,7 +8,7 @@ that are not in the client's view, it is told in place of a heartbeat from where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -33,9 +33,10 @@ LIVE = sse.fields("{}", event=LIVE_EVENT)
 POSITION = sse.fields("{}", event=POSITION_EVENT)
 
 
-def start(feed: str, *, resumed: bool, key: Sequence[str] = ()) -> bytes:
-    """The lines of `start`. `resumed`: the client goes on where its last id says. `key`: what tells
-    one row from another, where rows may change."""
+@lru_cache
+def start(feed: str, *, resumed: bool, key: tuple[str, ...] = ()) -> bytes:
+    """The lines of `start`, few for a feed. `resumed`: the client goes on where its last id says.
+    `key`: what tells one row from another, where rows may change."""
     said = {"feed": feed, "resumed": resumed}
     return sse.fields(row.to_json({**said, "key": [*key]} if key else said), event=START_EVENT)
 

@@ -17,8 +17,8 @@ Open = Callable[..., Page]
 
 
 def write(page: Page, body: str, author: str = "Ada") -> None:
-    page.fill("#author", author)
     page.fill("#body", body)
+    page.fill("#author", author)
 
 
 def hold_posts(page: Page) -> list[Route]:
@@ -222,6 +222,7 @@ def test_a_server_killed_while_somebody_types(
 ) -> None:
     wall = start_wall()
     page = live(open_page(wall.url))
+    page.focus("#body")
     page.fill("#author", "Ada")
     page.type("#body", "a long tho")
     assert wall.server.child is not None
@@ -239,6 +240,7 @@ def test_a_server_killed_while_somebody_types(
 
 def test_half_an_emoji_is_refused_in_words(wall: Wall, open_page: Open) -> None:
     page = live(open_page(wall.url))
+    page.focus("#body")
     page.fill("#author", "Ada")
     page.evaluate("document.getElementById('body').value = 'half \\ud83d'")
     page.click("text=Post")

@@ -164,8 +164,8 @@ def test_the_title_of_a_hidden_tab_counts(wall: Wall, open_page: Open) -> None:
 def test_ones_own_post_is_no_news(wall: Wall, open_page: Open) -> None:
     page = live(open_page(wall.url))
     set_hidden(page, hidden=True)
-    page.fill("#author", "Ada")
     page.fill("#body", "my own")
+    page.fill("#author", "Ada")
     page.press("#body", "Control+Enter")
     expect(page.locator("#feed article").first).to_contain_text("my own")
     wall.insert("somebody else's")
@@ -257,8 +257,8 @@ def test_without_script_one_can_read_and_go_to_older_posts(plain: Page) -> None:
 
 
 def test_without_script_one_can_post(plain: Page) -> None:
-    plain.fill("#author", "Ada")
     plain.fill("#body", "two\nlines")
+    plain.fill("#author", "Ada")
     plain.click("text=Post")
     expect(plain.locator("#feed .body").first).to_have_text("two\nlines")
     assert plain.url.endswith("/")
@@ -394,7 +394,7 @@ def test_reduced_motion_moves_nothing(wall: Wall, open_page: Open) -> None:
     wall.insert("calm")
     first = page.locator("#feed article").first
     expect(first).to_contain_text("calm")
-    assert first.evaluate("one => getComputedStyle(one).animationName") == "glow"
+    assert first.evaluate("one => getComputedStyle(one).animationName") == "settle"
 
 
 @pytest.mark.parametrize("width", [320, 360, 1280, 2560])

@@ -46,8 +46,8 @@ def let_go(page: Page) -> None:
 
 def post(page: Page, body: str, author: str = "Ada") -> Locator:
     """Writes it on the page; its article."""
-    page.fill("#author", author)
     page.fill("#body", body)
+    page.fill("#author", author)
     page.click("#compose button")
     article = page.locator("#feed article", has_text=body)
     expect(article).to_be_visible()
@@ -230,8 +230,8 @@ def test_without_a_script_forms_do_the_same(
 ) -> None:
     wall = start_wall()
     reader, page = live(open_held(wall.url)), open_held(wall.url, java_script_enabled=False)
-    page.fill("#author", "Ada")
     page.fill("#body", "by a form")
+    page.fill("#author", "Ada")
     page.click("text=Post")
     page.click("#post-1 [data-do=edit]")
     page.fill("textarea", "x" * 2001)

@@ -1,11 +1,9 @@
 """Every command and every block of code in README and docs is run, or says why not."""
 
 import ast
-import configparser
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,25 +93,6 @@ def test_sql_makes_a_table_that_can_be_watched(block: Block, postgresql_url: str
     database.dispose()
     report = diagnose(postgresql_url, "orders", Settings(), "number")
     assert report.status == 0, [*report.lines()]
-
-
-@pytest.mark.parametrize("block", of("ini"), ids=str)
-def test_a_unit_starts_the_documented_worker_and_may_end(block: Block, tmp_path: Path) -> None:
-    unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read_string(block.text)
-    service = unit["Service"]
-    assert "-k poller.Worker" in service["ExecStart"]
-    assert int(service["LimitNOFILE"]) == 21_100  # as docs/settings.md says of 20,000 streams
-    assert int(service["TimeoutStopSec"]) > 30  # gunicorn's graceful timeout
-    if analyze := shutil.which("systemd-analyze"):
-        program = service["ExecStart"].split(" ")[0]
-        path = tmp_path / "shop.service"
-        path.write_text(block.text.replace(program, sys.executable))
-        done = subprocess.run(
-            [analyze, "verify", path], capture_output=True, text=True, check=False, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("block", of("dockerfile"), ids=str)

@@ -12,6 +12,7 @@ FILES = {
     "haproxy": "haproxy.cfg",
     "apache": "apache.conf",
     "yaml": "prometheus.yml",
+    "ini": "rowcast.service",
 }
 DEPLOY = PROJECT / "deploy"
 

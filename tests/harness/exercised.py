@@ -14,6 +14,7 @@ PARTS = (
     "Firefox",
     "Node",
     *PROXIES,
+    "Prometheus",
 )
 
 

@@ -69,7 +69,8 @@ class Gunicorn:
         self._command = [sys.executable, "app.py"]
         if start == "gunicorn app:app":
             self._command = [sys.executable, "-m", "gunicorn", app]
-            self._command += ["--workers", str(workers), *options]
+            # The parser that every gunicorn has; the other one has tests of its own.
+            self._command += ["--workers", str(workers), "--http-parser", "python", *options]
         if open_files is not None:
             limited = 'ulimit -n "$0" && exec "$@"'
             self._command = ["sh", "-c", limited, str(open_files), *self._command]

@@ -10,9 +10,10 @@ from sqlalchemy import inspect
 import wall
 from models.post import Post, create_tables
 from poller import Database, Notifier
+from wall.table import Table
 
 
-def watch_posts(notifier: Notifier) -> None:
+def watch_posts(notifier: Notifier, table: Table) -> None:
     """A table that a test has made stays as it is."""
     columns = ["id", "author", "body", "created_at"]
     notifier.watch(Post, columns=columns, authorize="public", prepare=create_if_missing)

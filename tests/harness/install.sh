@@ -1,6 +1,7 @@
 #!/bin/sh
-# Gets the system programs the tests use: a MariaDB server, PgBouncer, browsers, and the proxies of
-# deploy/ (PostgreSQL comes as a wheel). With the argument `clients` also what `make clients` needs.
+# Gets the system programs the tests use: a MariaDB server, PgBouncer, browsers, Prometheus, and the
+# proxies of deploy/ (PostgreSQL comes as a wheel). With the argument `clients` or
+# `machines` also what that target needs.
 # It installs only what is missing, only as root, only through apt-get. Whatever cannot be had is
 # named here; its tests then skip with the same reason, and nothing fails for it.
 # mariadb-server-core is the bare programs: no service is set up or started on this machine.
@@ -54,8 +55,9 @@ if [ "${1:-}" = clients ]; then
     have java || get Java default-jdk-headless
     have php || get PHP php-cli
 fi
+[ "${1:-}" != machines ] || [ -e /usr/lib/*/faketime/libfaketime.so.1 ] || get libfaketime libfaketime
 
-# The proxies' packages would set up services, so they are only unpacked, with what they need.
+# These packages would set up services, so they are only unpacked, with what they need.
 proxies=$(dirname "$0")/../../.venv/proxies
 unpack() { # name, program, package
     have "$2" || [ -e "$proxies/usr/sbin/$2" ] || [ -e "$proxies/usr/bin/$2" ] && return
@@ -81,4 +83,5 @@ unpack nginx nginx nginx
 unpack Caddy caddy caddy
 unpack HAProxy haproxy haproxy
 unpack Apache apache2 apache2-bin
+unpack Prometheus prometheus prometheus
 exit 0

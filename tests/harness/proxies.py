@@ -66,7 +66,7 @@ class Proxy(ABC):
 
     @property
     def version(self) -> str:
-        output = run(["env", _libraries(), self.path, self.version_option])
+        output = run(["env", libraries(), self.path, self.version_option])
         found = re.search(r"\d+\.\d+\.\d+", output)
         assert found, output
         return found[0]
@@ -77,7 +77,7 @@ class Proxy(ABC):
 
     def __enter__(self) -> Self:
         self_signed(self.folder)
-        command = ["env", _libraries(), f"HOME={self.folder}", self.path, *self.configure()]
+        command = ["env", libraries(), f"HOME={self.folder}", self.path, *self.configure()]
         for path in self.folder.iterdir():
             path.chmod(0o644)
         self._child = Child(command, self.folder / "log", user=self._user, cwd=self.folder)
@@ -118,7 +118,7 @@ class Proxy(ABC):
         assert self._child is not None
         assert self._child.alive, self.log()
         ports = (self.port, self.tls_port)
-        return all(map(_is_open, ports))
+        return all(map(is_open, ports))
 
 
 class Nginx(Proxy):
@@ -258,10 +258,10 @@ def self_signed(folder: Path) -> None:
     run(["openssl", "req", "-x509", *key, *files, *subject])
 
 
-def _libraries() -> str:
+def libraries() -> str:
     return f"LD_LIBRARY_PATH={':'.join(LIBRARIES)}"
 
 
-def _is_open(port: int) -> bool:
+def is_open(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -7,8 +7,8 @@ import pytest
 
 from tests.conftest import EXERCISED
 from tests.harness import sql
+from tests.harness.machines import SERVER_ADDRESS, TwoMachines, two_machines
 from tests.harness.process import PartMissing, wait_until
-from tests.harness.two_machines import SERVER_ADDRESS, TwoMachines, two_machines
 from tests.serving.conftest import Wall
 from tests.serving.helpers import BOTH_PATHS, OpenStream
 

@@ -133,3 +133,40 @@ def test_a_moment_may_be_given_and_compared(database: Database) -> None:
     added = post.add(database, "a", "b")
     later = select(Post.id).where(Post.created_at < datetime.now(UTC) + timedelta(hours=1))
     assert database.read(lambda connection: connection.scalars(later).all()) == [added.id]
+
+
+# -- a draft that is sent again -----------------------------------------------------------------
+
+
+def test_a_draft_that_is_sent_again_stands_once(database: Database) -> None:
+    first = post.add_once(database, "Ada", "Hello", "form", "d" * 64)
+    again = post.add_once(database, "Ada", "Hello", "form", "d" * 64)
+    assert first.row is not None
+    assert again == post.Taken(first.row, before=True)
+    assert not first.before
+    other = post.add_once(database, "Ada", "Hello", "form", "e" * 64)
+    assert other.row is not None
+    assert other.row.id > first.row.id
+    edited = post.edit(database, first.row.id, "Hello, wall")
+    assert post.add_once(database, "Ada", "Hello", "form", "d" * 64).row == edited
+    post.delete(database, first.row.id)
+    assert post.add_once(database, "Ada", "Hello", "form", "d" * 64) == post.Taken(None, True)
+
+
+def test_a_draft_that_is_sent_at_once_by_several_stands_once(database: Database) -> None:
+    """As by two workers: each on a connection of its own."""
+    drafts = [f"{number:064}" for number in range(10)]
+    with ThreadPoolExecutor(6) as pool:
+        taken = pool.map(
+            lambda draft: post.add_once(database, "Ada", "Hello", "form", draft), drafts * 6
+        )
+        ids = [
+            (draft, one.row and one.row.id) for draft, one in zip(drafts * 6, taken, strict=True)
+        ]
+    assert len(set(ids)) == len(drafts)
+    assert None not in {post_id for _, post_id in ids}
+
+
+def test_what_is_wrong_with_a_post_is_not_taken_for_a_draft(database: Database) -> None:
+    with pytest.raises(SQLAlchemyError):
+        post.add_once(database, "a" * 81, "Hello", "form", "f" * 64)

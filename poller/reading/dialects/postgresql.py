@@ -111,7 +111,8 @@ def _holder(row: Any) -> Holder:
     key = f"{row.server}/{row.virtualtransaction}/{row.pid}"
     if row.pid is None:
         return Holder(key, "a prepared transaction", prepared=True, idle_since="prepared")
-    return Holder(key, f"pid {row.pid}", idle_since=row.idle_since)
+    state = "" if row.idle_since is None else ", idle in transaction"
+    return Holder(key, f"pid {row.pid}{state}", idle_since=row.idle_since)
 
 
 def examine(

@@ -102,7 +102,7 @@ def examine(
     if numbered:
         told.append(Finding("SQLite has one writer at a time: no row overtakes another"))
         fence = SingleWriter()
-    file = _file(connection)
+    file = file_of(connection)
     if not birth_of(file) and not connection.execute(APPLICATION_ID).scalar():
         told.append(NO_BIRTH)
     return TableFacts(_status(table, counter), fence, told, file, limits=NOT_KNOWN)
@@ -168,6 +168,7 @@ def _generator(
     return Finding(f"{name} is an AUTOINCREMENT key"), greatest
 
 
-def _file(connection: Connection) -> str:
+def file_of(connection: Connection) -> str:
+    """The path of the database, as SQLite resolved it."""
     sql = "SELECT file FROM pragma_database_list WHERE name = 'main'"
     return str(connection.exec_driver_sql(sql).scalar_one())

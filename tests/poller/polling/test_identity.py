@@ -214,7 +214,7 @@ def test_a_row_of_which_nothing_but_its_id_can_be_read_is_not_replaced() -> None
 
 def test_late_rows_do_not_take_the_newest_out_of_sight() -> None:
     identity = identity_of(Table(row(50, "other")), row(50, "a"))
-    identity.remember(row(i, f"late {i}") for i in range(1, 20))
+    identity.remember([row(i, f"late {i}") for i in range(1, 20)])
     reading = Reading(OLD, 99, [row(51, "new")])
     assert identity.reset_reason(reading, Cursor.at(50)) == "ids-restarted"
 

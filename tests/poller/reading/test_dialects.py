@@ -101,7 +101,8 @@ def test_on_postgresql_a_transaction_with_an_id_is_a_holder(
     with transaction(postgresql_url, "INSERT INTO notes (b) VALUES ('x')") as connection:
         evidence = notes.look()
         assert isinstance(evidence, HoldersSeen)
-        assert [*evidence.labels.values()] == [f"pid {connection.info.backend_pid}"]
+        pid = connection.info.backend_pid
+        assert [*evidence.labels.values()] == [f"pid {pid}, idle in transaction"]
         connection.commit()
         assert notes.fence.idle(notes.look())
 

@@ -26,6 +26,12 @@ ABOUT_NO_FEED = {"started", "streams refused"} | {
     "a message of a worker failed",
     "a worker cannot be reached",
     "a worker takes no messages",
+    "file not watched",
+    "file watched",
+    "listen impossible",
+    "listen lost",
+    "listening",
+    "listening again",
     "workers cannot reach each other",
     "clients come through a proxy that is not configured, and count as one",
 }

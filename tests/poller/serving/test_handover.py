@@ -20,6 +20,7 @@ from gunicorn.http2.response import HTTP2Response
 from gunicorn.workers import base_async, ggevent
 
 from poller.serving import handover
+from poller.wire import chunked
 
 assert ggevent  # the worker's module: where it is loaded, its sockets are gevent's
 
@@ -59,7 +60,7 @@ def started(
     return response, response.start_response("200 OK", [("Content-Type", "text/event-stream")])
 
 
-def test_gunicorn_writes_only_the_head(
+def test_gunicorn_writes_only_the_head_which_goes_out_with_the_first_bytes(
     pair: tuple[Any, Any],
 ) -> None:
     served, client = pair
@@ -68,15 +69,31 @@ def test_gunicorn_writes_only_the_head(
     assert taken is not None
     response.close()  # as gunicorn does when the application's iterable is used up
     assert response.should_close()
-    head = client.recv(4096)
+    taken.send(taken.coded(b"data"))
+    head, _, body = client.recv(4096).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n" in head
-    assert head.endswith(b"\r\n\r\n")
-    taken.send(taken.coded(b"data"))
+    assert body == b"4\r\ndata\r\n"
     taken.send(taken.last(b"the end"))
     taken.close()
-    assert client.recv(4096) == b"4\r\ndata\r\n7\r\nthe end\r\n0\r\n\r\n"
+    assert client.recv(4096) == b"7\r\nthe end\r\n0\r\n\r\n"
     assert client.recv(4096) == b""
+
+
+@pytest.mark.parametrize("farewell", [b"", b"retry: 1000\n"])
+def test_a_stream_that_ends_before_its_first_bytes_has_a_head(
+    pair: tuple[Any, Any], farewell: bytes
+) -> None:
+    served, client = pair
+    _, write = started(served)
+    taken = handover.take({"gunicorn.socket": served}, write)
+    assert taken is not None
+    assert taken.coded(b"") == b""
+    taken.send(taken.last(farewell))
+    taken.close()
+    head, _, body = client.recv(4096).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert body == (chunked.chunk(farewell) if farewell else b"") + chunked.LAST_CHUNK
 
 
 def test_a_client_of_http_1_0_is_told_of_no_chunks(pair: tuple[Any, Any]) -> None:
@@ -84,10 +101,11 @@ def test_a_client_of_http_1_0_is_told_of_no_chunks(pair: tuple[Any, Any]) -> Non
     _, write = started(served, version=(1, 0))
     taken = handover.take({"gunicorn.socket": served}, write)
     assert taken is not None
-    assert b"Transfer-Encoding" not in client.recv(4096)
     taken.send(taken.last(b"the end"))
     taken.close()
-    assert client.recv(4096) == b"the end"
+    head, _, body = client.recv(4096).partition(b"\r\n\r\n")
+    assert b"Transfer-Encoding" not in head
+    assert body == b"the end"
 
 
 def test_gunicorn_is_left_with_a_socket_that_reaches_nobody(pair: tuple[Any, Any]) -> None:

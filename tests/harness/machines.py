@@ -1,4 +1,4 @@
-"""Two machines with a cable between them: network namespaces, for a link that goes dead.
+"""Machines with cables between them: network namespaces, for a link that goes dead.
 
 A client on one that loses the cable is gone without FIN or RST, and what is sent to it is lost
 without an answer. Only root may make them. They end with the processes that hold them open, so
@@ -67,40 +67,82 @@ class TwoMachines:
 
     def __init__(self, server: Machine, client: Machine) -> None:
         self.server, self.client = server, client
-        with server.inside():
-            run(["ip", "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns",
-                 client.pid])  # fmt: skip
-        for machine, address in ((server, SERVER_ADDRESS), (client, CLIENT_ADDRESS)):
-            with machine.inside():
-                run(["ip", "link", "set", "lo", "up"])
-                run(["ip", "address", "add", f"{address}/24", "dev", "cable"])
-                run(["ip", "link", "set", "cable", "up"])
+        lay_cable(server, "cable", SERVER_ADDRESS, client, CLIENT_ADDRESS)
 
     def cut_cable(self) -> None:
-        self._set("down")
+        _set(self.client, "cable", "down")
 
     def mend_cable(self) -> None:
-        self._set("up")
+        _set(self.client, "cable", "up")
 
-    def _set(self, state: str) -> None:
-        with self.client.inside():
-            run(["ip", "link", "set", "cable", state])
+
+class Star:
+    """A hub, and machines with a cable each to it. The machine of that number is at
+    `address(number)`, and sees the hub at `hub_address(number)`."""
+
+    def __init__(self, hub: Machine, *machines: Machine) -> None:
+        self.hub, self.machines = hub, machines
+        for number, machine in enumerate(machines):
+            ends = self.hub_address(number), machine, self.address(number)
+            lay_cable(hub, machine.name, *ends)
+
+    @staticmethod
+    def hub_address(number: int) -> str:
+        return f"192.0.2.{4 * number + 1}"
+
+    @staticmethod
+    def address(number: int) -> str:
+        return f"192.0.2.{4 * number + 2}"
+
+    def cut_cable(self, number: int) -> None:
+        _set(self.hub, self.machines[number].name, "down")
+
+    def mend_cable(self, number: int) -> None:
+        _set(self.hub, self.machines[number].name, "up")
+
+
+def lay_cable(one: Machine, name: str, address: str, other: Machine, its_address: str) -> None:
+    """It has this name at `one`, and is called "cable" at the other one."""
+    with one.inside():
+        run(["ip", "link", "add", name, "type", "veth", "peer", "name", "cable", "netns",
+             other.pid])  # fmt: skip
+    for machine, its_name, at in ((one, name, address), (other, "cable", its_address)):
+        with machine.inside():
+            run(["ip", "link", "set", "lo", "up"])
+            run(["ip", "address", "add", f"{at}/30", "dev", its_name])
+            run(["ip", "link", "set", its_name, "up"])
+
+
+def _set(machine: Machine, cable: str, state: str) -> None:
+    with machine.inside():
+        run(["ip", "link", "set", cable, state])
 
 
 @contextmanager
 def two_machines(folder: Path) -> Iterator[TwoMachines]:
     """Raises PartMissing where they cannot be made."""
+    with _machines(folder, "server", "client") as made:
+        yield TwoMachines(*made)
+
+
+@contextmanager
+def star(folder: Path, *names: str) -> Iterator[Star]:
+    """A hub and a machine for each name. Raises PartMissing where they cannot be made."""
+    with _machines(folder, "hub", *names) as made:
+        yield Star(*made)
+
+
+@contextmanager
+def _machines(folder: Path, *names: str) -> Iterator[list[Machine]]:
     if os.geteuid() != 0:
         raise PartMissing("only root may make networks")
     made: list[Machine] = []
     try:
         try:
-            made += [Machine(folder, "server")]
-            made += [Machine(folder, "client")]
-            both = TwoMachines(*made)
+            made += [Machine(folder, name) for name in names]
         except (AssertionError, OSError) as error:
             raise PartMissing(f"no networks can be made here: {error}") from None
-        yield both
+        yield made
     finally:
         for machine in made:
             machine.end()

@@ -1,0 +1,142 @@
+"""One request for a stream, and each piece of the answer with its time.
+
+The standard library's client is enough: it hands over what has come (`read1`), tells the end from a
+cut, and adds nothing of its own to the request. A client that hides pieces and compression, as most
+do, would hide what is looked for.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from poller.probing.address import Address
+from poller.probing.observed import Answer, Arrival, End
+
+CONNECT_S = 10.0
+MOST_BYTES = 16 << 20  # of one answer: a look is no download
+PIECE_BYTES = 65_536
+
+Enough = Callable[[Sequence[Arrival]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of `address`, and for how long the answer is looked at. `enough` may end that
+    before, when it has seen what it wants."""
+
+    address: Address
+    seconds: float
+    headers: Mapping[str, str]
+    method: str = "GET"
+    enough: Enough = lambda _: False
+
+
+class Exchange:
+    """One at a time. `context` is for https alone."""
+
+    def __init__(self, request: Request, context: ssl.SSLContext | None) -> None:
+        self._request = request
+        self._began_at = time.monotonic()
+        self._arrivals: list[Arrival] = []
+        address = request.address
+        if address.scheme == "https":
+            self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                address.host, address.port, timeout=CONNECT_S, context=context
+            )
+        else:
+            self._connection = http.client.HTTPConnection(
+                address.host, address.port, timeout=CONNECT_S
+            )
+
+    def run(self) -> Answer:
+        """Ctrl-C ends the look, not the program: what came until then is told."""
+        try:
+            return self._run()
+        finally:
+            self._connection.close()
+
+    def _run(self) -> Answer:
+        try:
+            self._connection.connect()
+        except OSError as error:  # TLS and names that cannot be found are such errors, too
+            return Answer(problem=why(error), end_s=self._now())
+        connected_s = self._now()
+        try:
+            self._ask()
+            response = self._connection.getresponse()
+        except (TimeoutError, KeyboardInterrupt):
+            return Answer(connected_s=connected_s, end_s=self._now())
+        except (OSError, http.client.HTTPException) as error:
+            end_s = self._now()
+            return Answer(connected_s=connected_s, end="cut", problem=why(error), end_s=end_s)
+        head_s = self._now()
+        end = self._read(response)
+        return Answer(
+            connected_s=connected_s,
+            head_s=head_s,
+            http="1.0" if response.version == 10 else "1.1",
+            status=response.status,
+            headers=response.getheaders(),
+            arrivals=self._arrivals,
+            end=end,
+            end_s=self._now(),
+        )
+
+    def _ask(self) -> None:
+        request, connection = self._request, self._connection
+        self._wait_at_most_what_is_left()
+        connection.putrequest(request.method, request.address.target, skip_accept_encoding=True)
+        for name, value in request.headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+
+    def _read(self, response: http.client.HTTPResponse) -> End:
+        bytes_read = 0
+        while bytes_read < MOST_BYTES and not self._request.enough(self._arrivals):
+            try:
+                self._wait_at_most_what_is_left()
+                data = response.read1(PIECE_BYTES)
+            except (TimeoutError, KeyboardInterrupt):
+                return "open"
+            except (OSError, http.client.HTTPException):
+                return "cut"
+            if not data:
+                return "cut" if response.length else "whole"
+            bytes_read += len(data)
+            self._arrivals.append(Arrival(self._now(), data))
+        return "open"
+
+    def _wait_at_most_what_is_left(self) -> None:
+        """Raises TimeoutError when nothing is."""
+        left_s = self._request.seconds - self._now()
+        if left_s <= 0:
+            raise TimeoutError
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(left_s)
+
+    def _now(self) -> float:
+        return time.monotonic() - self._began_at
+
+
+def context_of(*, insecure: bool, protocols: Sequence[str] = ("http/1.1",)) -> ssl.SSLContext:
+    """For https: the protocols that are offered, the best first."""
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols([*protocols])
+    return context
+
+
+def why(error: Exception) -> str:
+    """In the system's words, on one line."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not trusted: {error.verify_message}"
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(said.split())
