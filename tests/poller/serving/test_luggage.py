@@ -453,6 +453,33 @@ def test_only_the_rest_of_the_current_frame_travels(scene: Scene, chunked: bool)
     assert client.kinds == ["start", *["message"] * 3, "live"]
 
 
+@pytest.mark.parametrize("chunked", [True, False])
+@pytest.mark.parametrize("sent", [0, 10, 19, 20, 30])
+def test_a_head_that_is_half_written_travels_with_the_first_frame(
+    scene: Scene, sent: int, chunked: bool
+) -> None:
+    giver, taker = scene.worker(), scene.worker()
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    client = scene.halved(giver, sent, head=head, chunked=chunked)
+    (luggage,) = move(giver.streams, taker.streams)
+    assert luggage.rest.startswith(head[sent:])
+    client.allow()
+    wait_for(client, lambda: "live" in client.kinds, "all rows")
+    assert client.kinds == ["start", *["message"] * 3, "live"]
+
+
+def test_the_head_is_no_part_of_what_is_written_later(scene: Scene) -> None:
+    giver, taker = scene.worker(), scene.worker()
+    client = scene.parked(giver, head=b"HTTP/1.1 200 OK\r\n\r\n")
+    client.allow(20, only=True)
+    scene.insert(3)
+    until(lambda: client.is_full, "that it waits")
+    (luggage,) = move(giver.streams, taker.streams)
+    assert luggage.holds == "4"
+    client.allow()
+    rows_come(client, *range(1, 7))
+
+
 def test_a_body_that_ends_in_the_middle_of_a_chunk_ends_in_good_order(scene: Scene) -> None:
     """The chunk that was begun at the giver has to be filled."""
     giver, taker = scene.worker(), scene.worker()
