@@ -89,6 +89,10 @@ class OwnedSocket(ClientSocket):
 
     # -- the socket -------------------------------------------------------------------------
 
+    def fileno(self) -> int:
+        """The descriptor, to be sent to another process."""
+        return self._socket.fileno()
+
     def send(self, data: bytes | memoryview) -> int:
         """Give the kernel what it takes of `data` now, and return how much that is. Raises OSError
         if the client is gone."""
