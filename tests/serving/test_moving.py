@@ -201,7 +201,7 @@ def test_streams_of_every_kind_of_feed_go_on(
 
     change(1)
     for stream in streams:
-        stream.wait_for_rows(1)
+        wait_rows(stream, 1)
     before = signal_master(server, signal.SIGHUP)
     wait_until(lambda: not {*before} & {*server.worker_pids()}, BOUND_S, "the old workers' end")
     change(2)
@@ -215,7 +215,7 @@ def test_streams_of_every_kind_of_feed_go_on(
 
 
 def wait_rows(stream: Stream, count: int) -> list[Any]:
-    stream.wait_for_rows(count)
+    stream.wait_for(lambda _: len(stream.rows) >= count, what=f"{count} rows")
     return stream.rows
 
 
