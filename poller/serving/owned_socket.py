@@ -30,8 +30,8 @@ class OwnedSocket(ClientSocket):
     `head` is that of the response, if it was not sent yet: it goes out with the first bytes of the
     body, in one packet. `chunked`: it announces that coding, as it does to a client of HTTP/1.1.
     `moved` is given for a stream of another process: so many bytes the body then owes to a chunk
-    that was begun there, see `wire/chunked.py`. `whole`: what is to be written next is a chunk, and
-    nothing before it.
+    that was begun there, see `wire/chunked.py`. `whole`: what is to be written next is coded as for
+    any other stream, with nothing before it.
     """
 
     __slots__ = ("_before", "_due", "_head", "_waits", "chunked", "owed", "whole")
@@ -52,7 +52,7 @@ class OwnedSocket(ClientSocket):
         # What that began with: so many bytes of a head, and so many that were owed.
         self._before = 0
         self._due = 0 if moved is None else CODED_ELSEWHERE
-        self.whole = chunked and moved is None and not head
+        self.whole = moved is None and not head
         self._waits: Event | None = None
 
     # -- the body ---------------------------------------------------------------------------
@@ -62,10 +62,10 @@ class OwnedSocket(ClientSocket):
         if not data:
             return data
         if self.whole:
-            return chunked.chunk(data)
+            return chunked.chunk(data) if self.chunked else data
         self._due, self.owed = self.owed, max(0, self.owed - len(data))
         head, self._head, self._before = self._head, b"", len(self._head)
-        self.whole = self.chunked and not (head or self._due)
+        self.whole = not (head or self._due)
         return head + (chunked.filled(self._due, data) if self.chunked else data)
 
     def last(self, data: bytes) -> bytes:
@@ -78,7 +78,7 @@ class OwnedSocket(ClientSocket):
 
     def unsent(self, rest: bytes | memoryview) -> Unsent:
         """What is left to send if the stream stops at `rest`, the end of what was coded last."""
-        if not rest or (self.chunked and self._due == CODED_ELSEWHERE):
+        if not rest or self._due == CODED_ELSEWHERE:
             return Unsent(bytes(rest), self.owed)
         coded: Any = memoryview(rest).obj
         head, body = coded[: self._before], coded[self._before :]

@@ -113,6 +113,7 @@ class MovingClient:
         tenure: Tenure = UNBOUNDED,
         address: str = "",
         allowed: float = float("inf"),
+        head: bytes = b"",
     ) -> None:
         served, self.socket = socket.socketpair()
         plain = PlainSocket(served.family, served.type, served.proto, fileno=served.detach())
@@ -126,11 +127,13 @@ class MovingClient:
         self._decoder = Decoder()
         ticket = (admission or Admission(1000)).ticket(address)
         asked = StreamRequest(last_event_id, address, ticket, nullcontext, view, tenure)
-        self.stream = streams.fan_out(asked, MeteredSocket(plain, chunked=chunked))
+        self._head = head  # what is to come of it
+        self.stream = streams.fan_out(asked, MeteredSocket(plain, chunked=chunked, head=head))
 
-    def allow(self, more: float = float("inf")) -> None:
-        """Take so many more bytes, when they come."""
-        MeteredSocket.left[self._inode] += more
+    def allow(self, more: float = float("inf"), *, only: bool = False) -> None:
+        """Take so many more bytes, when they come; or `only` these."""
+        left = 0 if only else MeteredSocket.left[self._inode]
+        MeteredSocket.left[self._inode] = left + more
         if (waits := MeteredSocket.full.pop(self._inode, None)) is not None:
             waits.set()
 
@@ -148,6 +151,9 @@ class MovingClient:
                 return
             if not new:
                 return
+            taken, self._head = self._head[: len(new)], self._head[len(new) :]
+            assert new.startswith(taken)
+            new = new[len(taken) :]
             self.parser.feed(self._decoder.decode(new) if self.chunked else new)
             self.events += self.parser.events
             self.parser.events.clear()

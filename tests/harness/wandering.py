@@ -232,6 +232,8 @@ class Wandering:
             self.table.commit(transaction)
 
     def all_have_all(self) -> bool:
+        for worker in self.workers:
+            worker.poll()
         for client in self.clients:
             client.read()
         return all(self.owed(client) <= {*client.ids} for client in self.clients)
@@ -344,11 +346,6 @@ class Windows(Wandering):
 
     def finish_writing(self) -> None:
         """There are no transactions."""
-
-    def all_have_all(self) -> bool:
-        for worker in self.workers:
-            worker.poll()
-        return super().all_have_all()
 
     def owed(self, client: Traveller) -> set[int]:
         assert isinstance(client, Keeper)
