@@ -44,7 +44,7 @@ from poller.delivery.view import ALL, View
 from poller.feed import Feed
 from poller.reading.database import Database
 from poller.runtime.settings import Settings
-from poller.serving.client import OwnedSocket
+from poller.serving.owned_socket import OwnedSocket
 from poller.serving.streams import StreamRequest
 from poller.watch import Watch
 from poller.wire import event_id

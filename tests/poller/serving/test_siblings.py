@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from poller.serving import siblings
+from poller.serving.folders import Held
 from poller.serving.siblings import Siblings
 from tests.harness.greenlets import until
 from tests.harness.logged import logged
@@ -27,7 +28,7 @@ def folder() -> Iterator[Path]:
     made = siblings.make_folder({}, os.geteuid(), os.getegid())
     assert made is not None
     yield made
-    siblings.remove_folder(made)
+    Held(made).drop()
     assert not made.exists()
 
 
@@ -93,6 +94,16 @@ def test_the_socket_of_a_killed_worker_is_removed(join: Callable[[], Heard], fol
     one.worker.send("word", "still here")
     until(lambda: two, "that the living one heard it")
     assert not dead.exists()
+
+
+def test_files_of_moving_streams_are_no_workers(join: Callable[[], Heard], folder: Path) -> None:
+    others = [folder / name for name in (".4711-1.coming", ".4711-1.sock", ".turn")]
+    for other in others:
+        other.touch()
+    one, two = join(), join()
+    one.worker.send("word", 1)
+    until(lambda: two, "that it was heard")
+    assert all(other.exists() for other in others)
 
 
 def test_a_worker_that_stands_still_is_told_later(join: Callable[[], Heard]) -> None:
@@ -176,16 +187,16 @@ def test_the_folder_is_private_and_the_next_master_uses_it() -> None:
     made = siblings.make_folder(environ, os.geteuid(), os.getegid())
     assert made is not None
     assert made.stat().st_mode & 0o777 == 0o700
-    assert siblings.make_folder(environ, os.geteuid(), os.getegid()) == made
-    taken_over = Heard(made)
-    siblings.remove_folder(made)  # the old master ends
+    old, new = Held(made), siblings.make_folder(environ, os.geteuid(), os.getegid())
+    assert new == made
+    taken_over = Held(made)
+    old.drop()
     assert made.exists()
-    taken_over.worker.leave()
-    siblings.remove_folder(made)
+    taken_over.drop()
     assert not made.exists()
     again = siblings.make_folder(environ, os.geteuid(), os.getegid())
     assert again not in (None, made)
-    siblings.remove_folder(Path(environ[siblings.FOLDER]))
+    Held(Path(environ[siblings.FOLDER])).drop()
 
 
 def test_the_folder_is_given_to_the_workers_user() -> None:
@@ -210,7 +221,7 @@ def test_a_long_temporary_folder_is_not_used(tmp_path: Path) -> None:
     until(lambda: two, "that it was heard")
     one.worker.leave()
     two.worker.leave()
-    siblings.remove_folder(made)
+    Held(made).drop()
 
 
 def test_without_a_place_for_a_folder_the_workers_are_alone() -> None:
