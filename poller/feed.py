@@ -16,6 +16,7 @@ from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
 from poller.delivery.view import ALL, View
 from poller.handlers import Context, Handlers
+from poller.hints.shared import Shared
 from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
@@ -64,6 +65,7 @@ class Feed:
         self.name = watch.name
         self.label = label or watch.name
         self.watch, self.database = watch, database
+        self.watcher: Shared | None = None  # of commits by any process; the service's to give
         self.closed = False
         self._put_together(settings.with_changes(**watch.with_room(settings)))
         self.handlers = Handlers(self.label, watch.handlers, watch.on_delete, app, context)
@@ -100,9 +102,13 @@ class Feed:
             self.handlers.begin(self.log, self.streams.reader)
             self.handlers.start()
             self.poller.start()
+            if self.watcher is not None:
+                self.watcher.join(self)
 
     def stop(self) -> None:
         """Stop polling. Streams stay open; `streams` ends them."""
+        if self.watcher is not None:
+            self.watcher.leave(self)
         self.poller.stop()
         self.handlers.stop()
 

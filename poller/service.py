@@ -132,11 +132,10 @@ class Service:
             self._announce(identified)
             if self.shows_status:
                 recorder.ours.begin(self, identified.name)
-        for feed in self.feeds.values():
-            feed.start()
         self.watcher = self.watcher or self._watcher()
-        if self.watcher is not None:
-            self.watcher.start()
+        for feed in self.feeds.values():
+            feed.watcher = self.watcher
+            feed.start()
 
     def _check(self) -> None:
         log.configure(self.settings.log_level, self.settings.log_format)
@@ -168,8 +167,6 @@ class Service:
         recorder.ours.drop(self)
         for feed in self.feeds.values():
             feed.stop()
-        if self.watcher is not None:
-            self.watcher.stop()
 
     def wake(self, name: str | None = None) -> None:
         """A row was inserted into the table of this feed (None: of any): poll now, here and in the

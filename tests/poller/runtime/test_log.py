@@ -40,6 +40,11 @@ ABOUT_NO_FEED = {"started", "streams refused"} | {
     "listening",
     "listening again",
     "workers cannot reach each other",
+    "an operator's token is guessed at",
+    "no history for the status page",
+    "history for the status page again",
+    "status failed",
+    "status recovered",
     "clients come through a proxy that is not configured, and count as one",
 }
 LEVELS = ("debug", "info", "warning", "error")

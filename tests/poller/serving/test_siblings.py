@@ -119,6 +119,23 @@ def test_a_worker_that_stands_still_is_told_later(join: Callable[[], Heard]) -> 
     assert {*two} == {*words}
 
 
+def test_what_is_said_again_to_one_that_stands_still_waits_once(
+    join: Callable[[], Heard],
+) -> None:
+    """Or a flood of hints to it would push out what is said once."""
+    one, two = join(), join()
+    two.worker._watcher.stop()
+    while not one.worker._unsent:
+        one.worker.send("word", "wake")
+    one.worker.send("word", "once")
+    for _ in range(siblings.MOST_UNSENT + 1):
+        one.worker.send("word", "wake")
+    assert len(one.worker._unsent) == 2
+    two.worker._watcher.start(two.worker._read)
+    until(lambda: "once" in two and not one.worker._unsent, "what was said once")
+    assert two[-1] == "wake" or two[-1] == "once"
+
+
 def test_one_that_takes_nothing_is_given_up(join: Callable[[], Heard]) -> None:
     one, two = join(), join()
     two.worker._watcher.stop()
