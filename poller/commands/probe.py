@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from poller.commands.layout import CONTROLS, coloured, safe
+from poller.commands.layout import coloured, safe
 from poller.commands.target import NotDone
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ COLOURS = {"ok": "green", "attention": "yellow", "unknown": None}
 MARK_WIDTH = max(map(len, COLOURS))
 INDENT = " " * (MARK_WIDTH + 1)
 LONGEST_S = 3600.0
+VALUE = re.compile(r"[\t\x20-\x7e]*")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 EXAMPLES = """\b
 Examples:
@@ -117,9 +118,8 @@ def _asked(
 def _header(text: str) -> tuple[str, str]:
     """Raises ValueError, without what may be secret."""
     name, colon, value = text.partition(":")
-    if not colon or not TOKEN.fullmatch(name) or CONTROLS.search(value):
-        raise ValueError("-H takes one header as 'NAME: VALUE', on one line")
-    value.encode("latin-1")
+    if not colon or not TOKEN.fullmatch(name) or not VALUE.fullmatch(value):
+        raise ValueError("-H takes one header as 'NAME: VALUE', on one line, in ASCII")
     return name, value.strip()
 
 

@@ -89,7 +89,13 @@ class Exchange:
     def _ask(self) -> None:
         request, connection = self._request, self._connection
         self._wait_at_most_what_is_left()
-        connection.putrequest(request.method, request.address.target, skip_accept_encoding=True)
+        own_host = any(name.lower() == "host" for name in request.headers)
+        connection.putrequest(
+            request.method,
+            request.address.target,
+            skip_host=own_host,
+            skip_accept_encoding=True,
+        )
         for name, value in request.headers.items():
             connection.putheader(name, value)
         connection.endheaders()
