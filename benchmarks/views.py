@@ -44,7 +44,7 @@ from poller.delivery.view import ALL, View
 from poller.feed import Feed
 from poller.reading.database import Database
 from poller.runtime.settings import Settings
-from poller.serving.client import OwnedSocket
+from poller.serving.owned_socket import OwnedSocket
 from poller.serving.streams import StreamRequest
 from poller.watch import Watch
 from poller.wire import event_id
@@ -121,7 +121,7 @@ def process(work: Any, *arguments: object) -> Iterator[Connection]:
     running = mp.get_context("spawn").Process(target=work, args=(theirs, *arguments), daemon=True)
     running.start()  # on the cores of this process
     try:
-        with machine.on_server_cores():
+        with machine.on_cores(machine.SERVER_CORES):
             yield ours
     finally:
         ours.send("end")

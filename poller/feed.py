@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
+from poller.access.granted import PUBLIC
 from poller.asking import view_of
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
 from poller.delivery.view import ALL, View
 from poller.handlers import Context, Handlers
+from poller.hints.shared import Shared
 from poller.ids.named import Named
 from poller.ids.ranges import ranges_of
 from poller.polling.loop import Poller
@@ -26,7 +28,8 @@ from poller.reading.source import Source
 from poller.runtime import metrics
 from poller.runtime.paced import Paced
 from poller.runtime.settings import Settings
-from poller.serving.streams import Streams
+from poller.serving.luggage import form_of
+from poller.serving.movable import MovableStreams
 from poller.watch import Watch
 from poller.wire import event_id, row
 from poller.wire.exact import Value
@@ -62,6 +65,7 @@ class Feed:
         self.name = watch.name
         self.label = label or watch.name
         self.watch, self.database = watch, database
+        self.watcher: Shared | None = None  # of commits by any process; the service's to give
         self.closed = False
         self._put_together(settings.with_changes(**watch.with_room(settings)))
         self.handlers = Handlers(self.label, watch.handlers, watch.on_delete, app, context)
@@ -76,7 +80,7 @@ class Feed:
         if isinstance(self.log, ChangesLog):
             self.log.wanted = Paced(self.poller.wake, THOROUGH_EVERY_S)
         # The first stream wakes the poller, which may be in its idle interval.
-        self.streams = Streams(
+        self.streams = MovableStreams(
             self.label,
             self.log,
             self.source.page,
@@ -98,9 +102,13 @@ class Feed:
             self.handlers.begin(self.log, self.streams.reader)
             self.handlers.start()
             self.poller.start()
+            if self.watcher is not None:
+                self.watcher.join(self)
 
     def stop(self) -> None:
         """Stop polling. Streams stay open; `streams` ends them."""
+        if self.watcher is not None:
+            self.watcher.leave(self)
         self.poller.stop()
         self.handlers.stop()
 
@@ -123,6 +131,11 @@ class Feed:
     def shows(self, column: str) -> bool:
         """Whether its rows have this column. False before the first look at the table."""
         return self.described and column in self.columns
+
+    def form(self) -> str:
+        """What a stream has promised its client: with another one, it cannot go on in a worker."""
+        columns, public = self.columns if self.described else (), self.watch.authorize == PUBLIC
+        return form_of(type(self.log).__name__, columns, self.log.key, public=public)
 
     @staticmethod
     def to_json(columns: Mapping[str, object]) -> str:

@@ -1,12 +1,11 @@
 """The service: one application's feeds in this process, and what they share.
-
-`app.extensions["rowcast"]` holds it, for whoever serves the application.
-"""
+`app.extensions["rowcast"]` holds it, for whoever serves the application."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import gevent
@@ -25,6 +24,8 @@ from poller.runtime import log
 from poller.runtime.metrics import count_from_zero
 from poller.runtime.settings import Settings
 from poller.serving import registry, server, siblings
+from poller.serving.movable import Shared
+from poller.serving.moving.stock import Shelf
 from poller.serving.server import Server, UnfitServerError
 from poller.status import recorder
 from poller.status.live import Live
@@ -75,6 +76,9 @@ class Service:
             within=self.admission,
         )
         self.turns = Turns()
+        for name, feed in self.feeds.items():
+            turn = partial(self.turns.of, feed=name)
+            feed.streams.share(Shared(self.admission, turn, feed.form))
         self.guesses = Guesses()
         self.live = Live(Look(self, recorder.ours), settings)
         self.draining = False
@@ -128,11 +132,10 @@ class Service:
             self._announce(identified)
             if self.shows_status:
                 recorder.ours.begin(self, identified.name)
-        for feed in self.feeds.values():
-            feed.start()
         self.watcher = self.watcher or self._watcher()
-        if self.watcher is not None:
-            self.watcher.start()
+        for feed in self.feeds.values():
+            feed.watcher = self.watcher
+            feed.start()
 
     def _check(self) -> None:
         log.configure(self.settings.log_level, self.settings.log_format)
@@ -164,8 +167,6 @@ class Service:
         recorder.ours.drop(self)
         for feed in self.feeds.values():
             feed.stop()
-        if self.watcher is not None:
-            self.watcher.stop()
 
     def wake(self, name: str | None = None) -> None:
         """A row was inserted into the table of this feed (None: of any): poll now, here and in the
@@ -204,17 +205,27 @@ class Service:
         for feed in self.feeds.values():
             feed.streams.disconnect(tag)
 
+    def shelves(self) -> dict[str, Shelf]:
+        """The streams of each feed by its name, for a worker that gives or takes some."""
+        return {name: Shelf(one.label, one.streams) for name, one in self.feeds.items()}
+
+    def drain_what_stays(self) -> None:
+        """End what cannot move to another worker: answers that the server writes, not we."""
+        self.live.streams.drain(0)
+        for one in self.feeds.values():
+            one.streams.drain(self.stream_count, only_what_stays=True)
+
     def drain(self) -> None:
         """End all streams, within 2 s, and take no new ones: this process is about to end."""
         self.draining = True
         together = self.stream_count
-        self.live.streams.drain(together)
-        for feed in self.feeds.values():
-            feed.streams.drain(together)
+        every = [self.live.streams, *(feed.streams for feed in self.feeds.values())]
+        for streams in every:
+            streams.drain(together)
         deadline = time.monotonic() + DRAIN_S
         while self.stream_count and time.monotonic() < deadline:
             gevent.sleep(LOOK_S)
-        for streams in (self.live.streams, *(feed.streams for feed in self.feeds.values())):
+        for streams in every:
             streams.cut()
         recorder.ours.drop(self)
 

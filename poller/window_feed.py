@@ -27,7 +27,8 @@ from poller.reading.windows.source import WindowSource
 from poller.runtime.settings import Settings
 from poller.serving.client import ClientSocket
 from poller.serving.long_poll import Answer
-from poller.serving.streams import StreamRequest, Streams
+from poller.serving.movable import MovableStreams
+from poller.serving.streams import StreamRequest
 from poller.watch import Watch
 from poller.window.encoding import item_of
 from poller.window.log import WindowLog
@@ -40,7 +41,7 @@ from poller.wire.exact import Value
 from poller.wire.row import KeyedRow
 
 
-class WindowStreams(Streams):
+class WindowStreams(MovableStreams):
     """Its subscribers are those of a window."""
 
     def __init__(
@@ -72,7 +73,7 @@ class WindowStreams(Streams):
         self, asked: StreamRequest, signal: Event, pause: Callable[[float], object]
     ) -> WindowSubscriber:
         asked_by = self._feed, self._window_log, asked.last_event_id, signal, self._why_waiting
-        return WindowSubscriber(*asked_by, self._window_log.open(asked.view))
+        return WindowSubscriber(*asked_by, self._window_log.open(asked.view), asked.began)
 
 
 class WindowFeed(Feed):

@@ -16,6 +16,7 @@ from poller.delivery.view_index import OpenView
 from poller.ids.named import Named
 from poller.ids.ranges import Range, clip, intersect, subtract
 from poller.wire import event_id
+from poller.wire.event_id import Resume
 
 REPLAY_ENTRIES = 256  # entries looked at before others get their turn
 
@@ -54,6 +55,17 @@ class Place:
         self.held, self.live, self._doubts = held, seq is not None, NO_DOUBTS
         self.seq = self.log.oldest if seq is None else seq
         self._base_position = self.log.base_position
+
+    def resume(self, resume: Resume) -> str:
+        """Where a client with what `resume` says goes on. Returns what that takes: nothing but what
+        is in the `log` from there on, what the `ring` has, or the `table`."""
+        named = Named.of(resume.cursor)
+        # Only who has exactly what the worker had may go on with the log's own bytes.
+        mark = named.mark if resume.mark is None else resume.mark
+        seq, held = self.log.locate(named.position, mark) or (None, named)
+        self.begin(held, seq)
+        self.doubt(clip(held.cursor.holes, high=self.log.floor))
+        return "log" if self.live else "table" if self.missing() else "ring"
 
     def doubt(self, unproven: tuple[Range, ...]) -> None:
         """Of these ids, which the client lacks, nobody knows yet whether they will appear."""

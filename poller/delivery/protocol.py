@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from gevent.event import Event
 
 from poller.delivery.entry import Batch, Placed
+from poller.delivery.standing import Standing
 from poller.delivery.view import View
 from poller.delivery.view_index import OpenView, ViewIndex
 
@@ -65,3 +66,7 @@ class Reader(Protocol):
 
     def position(self) -> bytes:
         """A frame with its id, if that moved on since the last it was sent."""
+
+    def standing(self, frame_id: str | None = None) -> Standing | None:
+        """Where it stands, for another process; after the frame with this id, if that is given.
+        None if nobody can say now."""

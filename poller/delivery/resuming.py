@@ -9,8 +9,11 @@ from gevent.event import Event
 from poller.delivery.bound import bounded
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
+from poller.delivery.standing import Standing
 from poller.delivery.view import ALL, View
+from poller.ids.cursor import Cursor
 from poller.wire import event_id, notices
+from poller.wire.event_id import Resume
 
 # Hundreds of gaps take milliseconds to read: not in the hub's round, nor many at once.
 LONG_ID_CHARS = 200
@@ -37,23 +40,32 @@ def asked(
         resume = event_id.parse_last_event_id(last_event_id)
     except ValueError:
         return Asked(None, notices.MALFORMED_ID)
-    if resume is None:
-        return Asked(None)
+    return Asked(None) if resume is None else answered(event_log, resume, replay, view)
+
+
+def answered(
+    event_log: EventLog, resume: Resume, replay: int | None = None, view: View = ALL
+) -> Asked:
+    """The same of what an id says."""
     if resume.view not in (None, view.tag):
         return Asked(None, notices.VIEW_CHANGED)
     if resume.epoch and not event_log.knows(resume.epoch, resume.cursor.position):
         return Asked(None, notices.UNKNOWN_HISTORY, unsure=True)
     if resume.cursor.position > event_log.counter:
         return Asked(None, notices.AHEAD_OF_TABLE, unsure=True)
-    if replay is not None and (resume := bounded(event_log, resume, replay)) is None:
-        return Asked(None, notices.BEYOND_REPLAY)
-    return Asked(resume)
+    within = resume if replay is None else bounded(event_log, resume, replay)
+    return Asked(within, "" if within else notices.BEYOND_REPLAY)
 
 
 class Resuming:
-    """One client's request, until it is answered. `signal` is the stream's."""
+    """One client's request, until it is answered. `signal` is the stream's.
+
+    `began`: the stream has begun in another process, and stands there. It may have been sent older
+    rows than a client may ask for, so no `replay` bounds it.
+    """
 
     __slots__ = (
+        "_began",
         "_begun_before",
         "_first_asked_at",
         "_last_event_id",
@@ -70,7 +82,9 @@ class Resuming:
         signal: Event,
         replay: int | None = None,
         view: View = ALL,
+        began: Standing | None = None,
     ) -> None:
+        self._began = began
         self._log = event_log
         self._view = view
         self._last_event_id = last_event_id
@@ -82,12 +96,25 @@ class Resuming:
     @property
     def takes_long(self) -> bool:
         """Whether others should have their turn before and after."""
-        return len(self._last_event_id or "") > LONG_ID_CHARS
+        said = self._began.holds if self._began else self._last_event_id
+        return len(said or "") > LONG_ID_CHARS
+
+    @property
+    def standing(self) -> Standing:
+        """That of a stream that has not been placed here: what it came with."""
+        return self._began or Standing("", self._last_event_id)
+
+    def _asked(self) -> Asked:
+        if self._began is None:
+            return asked(self._log, self._last_event_id, self._replay, self._view)
+        whole = self._began.holds or ""
+        cursor = self._log.shared(("cursor", whole), lambda: Cursor.parse_whole(whole))
+        return answered(self._log, Resume(self._began.epoch, cursor))
 
     def asked(self) -> Asked | None:
         """What the client asks for; None while only another pass can tell. The signal is set after
         each."""
-        answer = asked(self._log, self._last_event_id, self._replay, self._view)
+        answer = self._asked()
         if answer.unsure and not self._table_was_read_since():
             self._log.await_pass(self._signal)
             return None

@@ -28,12 +28,12 @@ from poller.delivery.place import Place
 from poller.delivery.queries import Unwanted
 from poller.delivery.replay import CHUNK_BYTES
 from poller.delivery.resuming import Resuming
+from poller.delivery.standing import Standing, standing_of
 from poller.delivery.view_index import OpenView
-from poller.ids.named import Named
-from poller.ids.ranges import Range, clip
+from poller.ids.ranges import Range
 from poller.runtime import metrics
 from poller.runtime.hub import yield_now
-from poller.wire import event_id, notices, sse
+from poller.wire import notices, sse
 
 BACKFILL_RETRY_S = (0.5, 2.0)  # the database is away: when to ask again
 DOUBTS = 1000  # ranges of ids that may still appear, for one client, below the log's floor
@@ -47,8 +47,8 @@ class Subscriber:
     `last_event_id` is what the client sent, None for "from now". `why_waiting()` says why the feed
     is not ready. `pause(seconds)` waits while the database is away. `turn` is held for each step of
     a catch-up: see `access/turns.py`. `replay` bounds how far back it may ask: see `bound.py`.
-    `opened` is the view, by default all rows. `rows` counts what was sent. Once it is `stopped`,
-    nothing more is done for its client.
+    `opened` is the view, by default all rows. One that `began` in another process goes on from
+    there, and says nothing of it. `rows` counts what was sent. It does nothing once `stopped`.
     """
 
     _feed: str
@@ -61,11 +61,13 @@ class Subscriber:
     _turn: Callable[[], AbstractContextManager[None]] = nullcontext
     _replay: InitVar[int | None] = None
     opened: InitVar[OpenView | None] = None
+    began: InitVar[Standing | None] = None
     rows: int = 0
     stopped: bool = False
     _place: Place = field(init=False)
     _resuming: Resuming | None = None  # until the client is placed
     _caught_up: bool = False  # at the last step
+    _said_start: bool = False  # in another process
     _said_live: bool = False
     _said_waiting: str = ""
 
@@ -76,9 +78,12 @@ class Subscriber:
         signal: Event,
         replay: int | None,
         opened: OpenView | None,
+        began: Standing | None,
     ) -> None:
         self._place = Place(log, opened or log.views.everything)
-        self._resuming = Resuming(log, last_id, signal, replay, self.view.view)
+        self._resuming = Resuming(log, last_id, signal, replay, self.view.view, began)
+        if began:
+            self._said_start, self._said_live = True, began.said_live
 
     @property
     def _log(self) -> EventLog:
@@ -93,28 +98,35 @@ class Subscriber:
         """Whether the next chunk, if there is one, are the log's own bytes."""
         return self._place.is_live
 
+    def standing(self, frame_id: str | None = None) -> Standing | None:
+        """See `standing.py`."""
+        if self._resuming is not None:
+            return self._resuming.standing
+        return standing_of(self._place, frame_id, said_live=self._said_live)
+
     # -- what to send -----------------------------------------------------------------------
-
-    def chunk_at_once(self) -> bytes | None:
-        """As `next_chunk()`, but None where that might ask the table or give others a turn."""
-        if self.is_live:
-            return self._take()
-        return None if self._log.ready and self._takes_long else self.next_chunk()
-
-    @property
-    def _takes_long(self) -> bool:
-        return self._place.is_here or bool(self._resuming and self._resuming.takes_long)
 
     def next_chunk(self) -> bytes:
         """What is there to send, empty where there is nothing now."""
+        return self._next(at_once=False) or b""
+
+    def chunk_at_once(self) -> bytes | None:
+        """The same, but None where that might ask the table or give others a turn."""
+        return self._next(at_once=True)
+
+    def _next(self, *, at_once: bool) -> bytes | None:
         while self._log.ready and not self.stopped:
             if self.is_live:
                 return self._take()
-            if not self._takes_long:
-                return self._place_client()
-            if chunk := self._in_turn():
+            takes_long = self._place.is_here or (self._resuming and self._resuming.takes_long)
+            if not takes_long:
+                if (chunk := self._place_client()) or self._resuming:
+                    return chunk
+            elif at_once:
+                return None
+            elif chunk := self._in_turn():
                 return chunk
-            if not self._place.live and (self._resuming or self._caught_up):
+            elif not self._place.live and (self._resuming or self._caught_up):
                 return b""
         return self._waiting()
 
@@ -129,45 +141,37 @@ class Subscriber:
     # -- beginning in a history -------------------------------------------------------------
 
     def _place_client(self) -> bytes:
-        """Find where the client stands in the log's present history."""
+        """Find where the client stands in the log's present history. One that began in another
+        process is not told so: nothing to send, and `_resuming` no more."""
         if self._place.generation:
             return self._reset(self._log.reset_reason)
         if self._resuming is None or (asked := self._resuming.asked()) is None:
             return b""
         if asked.reason:
             return self._reset(asked.reason)
-        if asked.resume is not None:
-            return self._resume(asked.resume)
-        self._begin(self._log.held, self._log.head)
-        return self._start(resumed=False)
-
-    def _resume(self, resume: event_id.Resume) -> bytes:
-        named = Named.of(resume.cursor)
-        # Only who has exactly what the worker had may go on with the log's own bytes.
-        mark = named.mark if resume.mark is None else resume.mark
-        seq, held = self._log.locate(named.position, mark) or (None, named)
-        self._begin(held, seq)
-        self._place.doubt(clip(held.cursor.holes, high=self._log.floor))
-        kind = "log" if self._place.live else "table" if self._place.missing() else "ring"
-        metrics.resumes.labels(self._feed, kind).inc()
+        self._resuming = None
+        if asked.resume is None:
+            self._place.begin(self._log.held, self._log.head)
+            return self._start(resumed=False)
+        kind = self._place.resume(asked.resume)
+        if not self._said_start:
+            metrics.resumes.labels(self._feed, kind).inc()
         return self._start(resumed=True)
 
     def _start(self, *, resumed: bool) -> bytes:
-        start = self._place.frame(notices.start(self._feed, resumed=resumed, key=self._log.key))
+        lines = notices.start(self._feed, resumed=resumed, key=self._log.key)
+        start = b"" if self._said_start else self._place.frame(lines)
         return start + (self._live_event() if self._place.live else b"")
 
     def _reset(self, reason: str) -> bytes:
         """Tell the client to load the rows again; the stream goes on from now. At its beginning
         `start` has no id: dropped before the reset, the client is to get it again."""
         metrics.resets.labels(self._feed, reason).inc()
-        lines = b"" if self._place.generation else notices.start(self._feed, resumed=False)
-        start = lines and sse.without_id(lines)
-        self._begin(self._log.held, self._log.head)
-        return start + self._place.frame(notices.reset(reason)) + self._live_event()
-
-    def _begin(self, held: Named, seq: int | None) -> None:
+        said = self._place.generation or self._said_start
+        start = b"" if said else sse.without_id(notices.start(self._feed, resumed=False))
         self._resuming = None
-        self._place.begin(held, seq)
+        self._place.begin(self._log.held, self._log.head)
+        return start + self._place.frame(notices.reset(reason)) + self._live_event()
 
     # -- live -------------------------------------------------------------------------------
 

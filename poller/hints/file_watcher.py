@@ -21,11 +21,11 @@ from typing import Any
 
 import gevent
 
+from poller.hints.shared import Shared
 from poller.reading.database import Database
 from poller.reading.dialects.sqlite import file_of
 from poller.runtime import log
 from poller.runtime.folder_events import FolderEvents
-from poller.runtime.recurring import Recurring
 
 AFTER_WRITE_S = (0.01, 0.02, 0.04, 0.0)  # from one hint to the next, of those after a write
 LOOK_S = 1.0  # at whether anybody listens
@@ -33,7 +33,7 @@ SUFFIXES = ("", "-wal", "-journal")
 _READABLE = 1  # the loop's flag for a watcher of input
 
 
-class FileWatcher(Recurring):
+class FileWatcher(Shared):
     """That of one database. `hint()` is called after a write, `listening` says whether anybody
     needs it."""
 

@@ -13,16 +13,16 @@ from typing import Any
 
 import gevent
 
+from poller.hints.shared import Shared
 from poller.reading.channel import Channel, Deaf
-from poller.reading.explained import explain
 from poller.runtime import log
-from poller.runtime.recurring import Recurring
 
 DEAF_S = 300.0  # then it is tried again, as after the pooler was set up otherwise
+LOST = "the connection is lost; the log says why"
 _READABLE = 1  # the loop's flag for a watcher of input
 
 
-class Listener(Recurring):
+class Listener(Shared):
     """That of one database. `hint(payload)` is called once for all that were told with the same
     payload at about the same time, and with "" after it has begun to listen. The server is asked
     every `check_s` seconds whether it is still there: a cut cable tells nothing."""
@@ -39,7 +39,7 @@ class Listener(Recurring):
 
     def status(self) -> dict[str, object]:
         """Whether it listens, and if not, why: for operators."""
-        problem = explain(self.problem) if self.problem else self._deaf
+        problem = LOST if self.problem else self._deaf
         listening = self._channel.is_open and not problem
         return {"channel": self._channel.name, "listening": listening, "problem": problem}
 

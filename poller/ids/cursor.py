@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from poller.ids.cursor_token import Parsed, format_token, parse_token
+from poller.ids.cursor_token import Parsed, format_token, parse_token, parse_whole, whole_text
 from poller.ids.ranges import (
     MAX_ID,
     Range,
@@ -112,6 +112,15 @@ class Cursor:
     def token(self) -> str:
         """This cursor as text; if none that fits is exact, the text of one that holds less."""
         return format_token(self.position, self.gaps)
+
+    def whole(self) -> str:
+        """All of it as text, however long that is: for other processes, not for clients."""
+        return whole_text(self.position, self.gaps)
+
+    @classmethod
+    def parse_whole(cls, text: str) -> Cursor:
+        """What `whole()` gave. Raises ValueError if it is malformed or out of range."""
+        return cls.of(parse_whole(text))
 
     @classmethod
     def parse(cls, token: str) -> Cursor:

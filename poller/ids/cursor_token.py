@@ -88,9 +88,21 @@ def is_short(position: int, gaps: Sequence[Range]) -> bool:
     return len(gaps) <= _MOST_GAPS and _chars(position, gaps) <= CHARS_AFTER_MERGE
 
 
+def whole_text(position: int, gaps: Sequence[Range]) -> str:
+    """As a token, however long: it says all of the set. For other processes, not for clients."""
+    return _text(position, gaps)
+
+
 def parse_token(token: str) -> Parsed:
     """What a token says. Raises ValueError if it is malformed."""
-    match = _TOKEN.fullmatch(token) if len(token) <= MAX_TOKEN_CHARS else None
+    if len(token) > MAX_TOKEN_CHARS:
+        raise ValueError("not a cursor token")
+    return parse_whole(token)
+
+
+def parse_whole(token: str) -> Parsed:
+    """The same, however long it is."""
+    match = _TOKEN.fullmatch(token)
     if match is None:
         raise ValueError("not a cursor token")
     if match["decimals"]:

@@ -36,7 +36,7 @@ the client's position was left. What left no trace before it started it cannot k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from poller.ids.cursor import Cursor
@@ -78,10 +78,8 @@ class Identity:
         self._void = self._void or self._history is not NOWHERE
         self._history, self._newest, self._given = history, {}, None
 
-    def remember(self, rows: Sequence[Row]) -> None:
+    def remember(self, rows: Iterable[Row]) -> None:
         """Rows as they were just read."""
-        if not rows:
-            return
         known = self._newest | {row.id: row for row in rows}
         self._newest = {row_id: known[row_id] for row_id in sorted(known)[-ROWS_COMPARED:]}
 

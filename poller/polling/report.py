@@ -12,7 +12,7 @@ from poller.runtime import log, metrics
 from poller.wire.row import Problem, Row
 
 LONG_OPEN_S = 60.0  # a gap that is open for longer is logged, once
-SLOW_READ_S = 0.5  # as long as a poll waits; so long a read that finds all there is costs others
+SLOW_READ_S = 0.5  # a read that takes so long, and finds all there is, costs others
 SLOW_LOGGED_EVERY_S = 60.0
 
 Holders = Callable[[Witness], Iterable[str]]

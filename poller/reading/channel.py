@@ -10,14 +10,15 @@ from __future__ import annotations
 from typing import Any
 
 import gevent
-from sqlalchemy import Connection, literal, select, text
+from sqlalchemy import literal, select
 from sqlalchemy.sql.functions import func
 
 from poller.reading.database import Database, DatabaseTimeout
 from poller.reading.pooler import is_shared
-from poller.reading.session import is_pooled
+from poller.reading.session import is_drivers_pooled
 
-LISTENING = text("SELECT pg_listening_channels()")
+SERVER_PID = "SELECT pg_backend_pid()"
+LISTENING = "SELECT %s IN (SELECT pg_listening_channels())"
 
 
 class Deaf(Exception):  # noqa: N818 - the text is a sentence
@@ -34,11 +35,11 @@ class Channel:
     def __init__(self, database: Database, name: str) -> None:
         self.name = name
         self._database = database
-        self._connection: Connection | None = None
+        self._driver: Any = None  # its connection
 
     @property
     def is_open(self) -> bool:
-        return self._connection is not None
+        return self._driver is not None
 
     @property
     def descriptor(self) -> int:
@@ -47,14 +48,15 @@ class Channel:
 
     def open(self) -> None:
         """Connect and listen. Raises Deaf, and what `Database.read` raises."""
-        self._connection = connection = self._database.connect()
+        self._driver = self._database.connect()
+        self._driver.autocommit = True
+        if is_drivers_pooled(self._driver) and is_shared(self._server_pid, self._database):
+            raise Deaf(
+                "a transaction pooler is between Rowcast and PostgreSQL, through which LISTEN "
+                "hears nothing: name the server itself, or unset ROWCAST_LISTEN"
+            )
         with self._bounded():
-            if is_pooled(connection) and is_shared(connection, self._database):
-                raise Deaf(
-                    "a transaction pooler is between Rowcast and PostgreSQL, through which LISTEN "
-                    "hears nothing: name the server itself, or unset ROWCAST_LISTEN"
-                )
-            connection.exec_driver_sql(f'LISTEN "{self.name}"')
+            self._driver.execute(f'LISTEN "{self.name}"')
 
     def heard(self) -> list[str]:
         """The payloads that have come since the last call. Never waits."""
@@ -62,22 +64,20 @@ class Channel:
 
     def check(self) -> None:
         """Raises if the server is not there any more, or has forgotten that it is listened to."""
-        assert self._connection is not None  # noqa: S101 - for the type checker
         with self._bounded():
-            if self.name not in self._connection.execute(LISTENING).scalars().all():
-                raise Lost("the server has forgotten it")
+            (listening,) = self._driver.execute(LISTENING, [self.name]).fetchone()
+        if not listening:
+            raise Lost("the server has forgotten it")
 
     def close(self) -> None:
         """Twice does nothing."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.invalidate()  # a good-bye would wait for a server that answers nothing
-            connection.close()
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            driver.close()
 
-    @property
-    def _driver(self) -> Any:
-        assert self._connection is not None  # noqa: S101 - for the type checker
-        return self._connection.connection.dbapi_connection
+    def _server_pid(self) -> int:
+        with self._bounded():
+            return int(self._driver.execute(SERVER_PID).fetchone()[0])
 
     def _bounded(self) -> gevent.Timeout:
         seconds = self._database.query_timeout_s

@@ -17,21 +17,18 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 import gevent
-from gevent.threadpool import ThreadPool
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from poller.reading.engine import UrlOrEngine, engine_of, url_of
 from poller.reading.kept import Connections, of_a_parent
 from poller.reading.session import session_of
+from poller.reading.thread import Thread
 from poller.reading.turns import Turns
 from poller.runtime.settings import QUERY_TIMEOUT_S
 
 T = TypeVar("T")
 
-SQLITE_THREADS = 1  # see session.py
-SQLITE_RETRY_WAIT_S = (0.005, 0.025)
 POSTGRESQL_DISK_FULL = "53100"
 MYSQL_FULL = ((1021,), (1114,))  # ER_DISK_FULL, ER_RECORD_FILE_FULL
 POSTGRESQL_REFUSED = "42501"  # insufficient_privilege
@@ -65,7 +62,7 @@ class Database:
         level = "SERIALIZABLE" if self.is_sqlite else "READ COMMITTED"
         self._transactional = self._engine.execution_options(isolation_level=level)
         self._connections = Connections(self._engine)
-        self._threads: ThreadPool | None = None
+        self._thread = Thread()
         self._turns = Turns()
         self._connecting_first = threading.Lock()
         self._connected = False
@@ -108,13 +105,15 @@ class Database:
 
         return self._call(run)
 
-    def connect(self) -> Connection:
-        """A connection that is none of the pool's, for the caller to close. Raises as `read()`."""
+    def connect(self) -> Any:
+        """A connection of the driver's, none of the pool's, for the caller to close. Raises as
+        `read()`."""
 
-        def run() -> Connection:
-            connection = self._engine.connect()
-            connection.detach()
-            return connection
+        def run() -> Any:
+            taken = self._engine.raw_connection()
+            driver = taken.dbapi_connection
+            taken.detach()
+            return driver
 
         self._connect_first()
         return self._call(run)
@@ -136,14 +135,11 @@ class Database:
     def close(self) -> None:
         """Close connections and threads. The next call opens new ones."""
         self.dispose()
-        threads, self._threads = self._threads, None
-        if threads is not None:
-            threads.kill()
+        self._thread.end()
 
     def forget(self) -> None:
         """In a process that was just forked: what is open, threads too, is the parent's."""
-        of_a_parent.append(self._threads)
-        self._threads = None
+        of_a_parent.append(self._thread.forget())
         self._connections.forget()
 
     def _turn(self, *, polling: bool = False) -> AbstractContextManager[None]:
@@ -169,7 +165,9 @@ class Database:
                 connection.execute(select(1))
 
     def _call(self, run: Callable[[], T]) -> T:
-        return self._run_sqlite(run) if self.is_sqlite else self._run_timed(run)
+        if self.is_sqlite:
+            return self._thread.run(run, is_locked, self.query_timeout_s)
+        return self._run_timed(run)
 
     def _run_timed(self, run: Callable[[], T]) -> T:
         # gevent.Timeout is no Exception. That is the point: SQLAlchemy then takes the connection
@@ -183,22 +181,6 @@ class Database:
             raise DatabaseTimeout(f"no answer within {self.query_timeout_s:g} s") from None
         finally:
             timer.close()
-
-    def _run_sqlite(self, run: Callable[[], T]) -> T:
-        """Tries until the lock is free or the query timeout is over. A try that runs is never
-        abandoned: its thread would go on, and commit what its caller was told had failed."""
-        if self._threads is None:
-            self._threads = ThreadPool(SQLITE_THREADS)
-        threads = self._threads
-        tries = Retrying(
-            retry=retry_if_exception(is_locked),
-            wait=wait_random(*SQLITE_RETRY_WAIT_S),
-            stop=stop_after_delay(self.query_timeout_s),
-            sleep=gevent.sleep,
-            reraise=True,
-        )
-        result: T = tries(lambda: _value(threads.apply(_outcome, (run,))))
-        return result
 
 
 def is_refused(error: BaseException) -> bool:
@@ -222,21 +204,6 @@ def raise_if_away(error: Exception) -> None:
 def _cause(error: BaseException) -> BaseException:
     """The driver's own error."""
     return error.orig or error if isinstance(error, DBAPIError) else error
-
-
-def _outcome(run: Callable[[], T]) -> tuple[T | None, Exception | None]:
-    """What `run` returns or raises. gevent would print a traceback for what leaves its thread."""
-    try:
-        return run(), None
-    except Exception as error:  # noqa: BLE001 - raised again in the calling greenlet
-        return None, error
-
-
-def _value(outcome: tuple[Any, Exception | None]) -> Any:
-    value, error = outcome
-    if error is not None:
-        raise error
-    return value
 
 
 def _again_if_disconnected(run: Callable[[], T]) -> T:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection
 
 from poller.reading.database import Database
@@ -17,7 +19,7 @@ def pooler_findings(database: Database) -> list[Finding]:
     def look(connection: Connection) -> list[Finding]:
         if not is_pooled(connection):
             return []
-        if is_shared(connection, database):
+        if is_shared(lambda: _server_pid(connection), database):
             return [
                 Finding(
                     "a transaction pooler is between Rowcast and PostgreSQL: each statement "
@@ -29,15 +31,16 @@ def pooler_findings(database: Database) -> list[Finding]:
     return database.read(look)
 
 
-def is_shared(connection: Connection, database: Database) -> bool:
-    """Whether the pooler gives others the server's process that works for us."""
-    return any(_was_shared(connection, database) for _ in range(TRIES))
+def is_shared(server_pid: Callable[[], int], database: Database) -> bool:
+    """Whether the pooler gives others the server's process that works for a connection, of which
+    `server_pid()` tells the number: somebody else got it when it had just worked for us, or we got
+    another one."""
 
+    def was_shared() -> bool:
+        before = server_pid()
+        return database.read(_server_pid) == before or server_pid() != before
 
-def _was_shared(connection: Connection, database: Database) -> bool:
-    """Whether somebody else got the server's process that had just worked for us, or we another."""
-    before = _server_pid(connection)
-    return database.read(_server_pid) == before or _server_pid(connection) != before
+    return any(was_shared() for _ in range(TRIES))
 
 
 def _server_pid(connection: Connection) -> int:

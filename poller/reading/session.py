@@ -189,5 +189,9 @@ class MysqlSession:
 
 def is_pooled(connection: Connection) -> bool:
     """Whether a pooler is between us and the server, as far as that shows: on PostgreSQL."""
-    factory = getattr(connection.connection.dbapi_connection, "cursor_factory", None)
-    return hasattr(factory, "told")
+    return is_drivers_pooled(connection.connection.dbapi_connection)
+
+
+def is_drivers_pooled(connection: object) -> bool:
+    """The same of a connection of the driver's."""
+    return hasattr(getattr(connection, "cursor_factory", None), "told")

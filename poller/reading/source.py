@@ -22,6 +22,7 @@ from poller.reading.fence import Fence, FenceVoid, HolderFence, HoldersSeen, Pas
 from poller.reading.narrowing import EVERYTHING, Narrowed
 from poller.reading.snapshot import Found, History, Start
 from poller.reading.table import Table
+from poller.reading.unwritten import Seen, Stamp, seen_after, stamp_of
 from poller.runtime import log, metrics
 from poller.runtime.settings import Settings
 
@@ -49,6 +50,7 @@ class Source:
         self._told: list[str] = []
         self._said_limits = False
         self._ahead = Ahead()
+        self._seen: Seen | None = None
 
     @property
     def fence(self) -> Fence:
@@ -64,7 +66,7 @@ class Source:
             # Another history was met: an open SQLite connection would go on reading a swapped
             # file, and any other the server that was a primary until now.
             self._database.dispose()
-        self._ahead = Ahead()  # it was of the history before
+        self._ahead, self._seen = Ahead(), None  # they were of the history before
         start = self._database.read(self._open, polling=True)
         self._tell_exceptions()
         return replace(start, key=self.table.description.row_key)
@@ -74,11 +76,17 @@ class Source:
         which of them to read. `thorough`: all of them, and whatever lies ahead."""
 
         ahead, self._ahead = self._ahead.beyond(cursor.position), Ahead()  # unknown after a fault
+        seen_before, self._seen = self._seen, None
         if thorough:
-            ahead, gaps = Ahead(), gaps.afresh()
+            ahead, gaps, seen_before = Ahead(), gaps.afresh(), None
 
         def work(connection: Connection) -> Pass:
+            stamp = self._stamp(connection, gaps)
+            if stamp and seen_before and (reading := seen_before.again(stamp, cursor)):
+                self._seen = seen_before
+                return Pass(None, NOBODY, reading)
             seen, self._ahead = self._pass(connection, cursor, gaps, ahead, limit)
+            self._seen = seen_after(stamp, cursor, seen.reading, limit)
             return seen
 
         try:
@@ -93,6 +101,11 @@ class Source:
         if outlying(seen.reading.counter, seen.reading.given) != self.table.facts.outlying:
             self.describe()  # so that it is said, or said no more
         return seen
+
+    def _stamp(self, connection: Connection, gaps: Gaps) -> Stamp | None:
+        """Asked before anything else: see unwritten.py."""
+        facts = self.table.facts
+        return stamp_of(connection, facts.file) if facts.in_file and not gaps.all else None
 
     def _pass(
         self, connection: Connection, cursor: Cursor, gaps: Gaps, ahead: Ahead, limit: int
@@ -120,6 +133,7 @@ class Source:
 
     def describe(self) -> History:
         """Look at the table again, as after a failure; its history."""
+        self._seen = None
 
         def work(connection: Connection) -> History:
             self.table.describe(connection)

@@ -99,6 +99,23 @@ rejections = Counter("rowcast_rejections", "Streams turned away.", [*FEED, "reas
 refused = Counter(
     "rowcast_refused", "Requests whose sender may not read what they ask for.", [*FEED, "reason"]
 )
+streams_handed_over = Counter(
+    "rowcast_streams_handed_over", "Streams given to another worker of the server.", FEED
+)
+streams_taken = Counter(
+    "rowcast_streams_taken", "Streams taken from another worker of the server.", FEED
+)
+hand_over_refused = Counter(
+    "rowcast_hand_over_refused",
+    "Times that another worker did not take streams, by reason.",
+    [*FEED, "reason"],
+)
+hand_over_wait_seconds = Histogram(
+    "rowcast_hand_over_wait_seconds",
+    "From the signal to a worker until a batch of its streams had moved.",
+    FEED,
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
+)
 
 # What may be said of a feed. An alert sees an increase only of what was there before, at 0.
 KINDS: dict[Counter, tuple[str, ...]] = {

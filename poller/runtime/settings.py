@@ -29,7 +29,7 @@ class SettingsError(ValueError):
 
 
 class Settings(BaseModel):
-    """What the notifier needs to know: `Settings(poll_interval_s=0.1)`, or `from_env()`."""
+    """What the notifier needs to know: `Settings(poll_interval_s=1)`, or `from_env()`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -40,7 +40,7 @@ class Settings(BaseModel):
         "`mysql://…` or `mariadb://…`.",
     )
     poll_interval_s: float = Field(
-        0.5,
+        0.1,
         validation_alias="ROWCAST_POLL_INTERVAL",
         ge=0.01,
         le=3600,
@@ -178,8 +178,8 @@ class Settings(BaseModel):
         None,
         validation_alias="ROWCAST_OPERATOR_TOKEN",
         min_length=SHORTEST_TOKEN,
-        description="Who sends it as a bearer token may read `/metrics` and the details of "
-        "`/readyz`; at least 16 characters. Unset: who may is the application's to say "
+        description="Who sends it as a bearer token may read `/metrics`, `/status` and the details "
+        "of `/readyz`; at least 16 characters. Unset: who may is the application's to say "
         "([More](operations.md#who-may-read-them)).",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(

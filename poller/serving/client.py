@@ -13,14 +13,10 @@ import ssl
 import struct
 import sys
 import termios
-import time
 from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent.socket import wait_write
-
-from poller.wire import chunked
 
 READABLE = 1  # the loop's flag for a watcher of input
 # In the kernel, for one client; Linux doubles it for its own book-keeping. Left to itself it would
@@ -30,8 +26,8 @@ SEND_BUFFER_BYTES = 128 * 1024
 # it, but not without limit.
 UNASKED_BYTES = 64 * 1024
 READ_BYTES = 4096
-RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 LOOKS_PER_DEADLINE = 5  # at what a client has taken
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 CLIENT_GONE = "client gone"
 CLIENT_TALKS = "client sends data"
@@ -150,67 +146,3 @@ class ClientSocket:
             with contextlib.suppress(OSError):  # gone by itself
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
         self.cut()
-
-
-class OwnedSocket(ClientSocket):
-    """One that is ours to write to and to close. Its socket does not block.
-
-    `head` is that of the response, if it was not sent yet: it goes out with the first bytes of the
-    body, in one packet. `chunked`: it announces that coding, as it does to a client of HTTP/1.1.
-    """
-
-    __slots__ = ("_head", "chunked")
-    _socket: socket.socket
-
-    def __init__(self, client: socket.socket, *, chunked: bool = False, head: bytes = b"") -> None:
-        super().__init__(client)
-        self.chunked = chunked
-        self._head = head
-
-    def coded(self, data: bytes) -> bytes:
-        """`data` as this response's body has it. It has to be sent, for a head is told once."""
-        if not data:
-            return data
-        return self._after_head(chunked.chunk(data) if self.chunked else data)
-
-    def last(self, data: bytes) -> bytes:
-        """`data` as the end of the body: a client can tell it from a cut."""
-        coded = chunked.chunk(data) if self.chunked and data else data
-        return self._after_head(coded + (chunked.LAST_CHUNK if self.chunked else b""))
-
-    def _after_head(self, data: bytes) -> bytes:
-        head, self._head = self._head, b""
-        return head + data
-
-    def send(self, data: bytes | memoryview) -> int:
-        """Give the kernel what it takes of `data` now, and return how much that is. Raises OSError
-        if the client is gone."""
-        try:
-            return self._socket.send(data)
-        except BlockingIOError:
-            return 0
-
-    def send_all(self, data: bytes | memoryview, deadline_s: float) -> None:
-        """Send it all, waiting for the client. Raises TimeoutError if that takes nothing for
-        `deadline_s` (noticed at the next look), another OSError if it is gone."""
-        rest = memoryview(data)[self.send(data) :]
-        while rest:
-            self._wait_writable(deadline_s)
-            rest = rest[self.send(rest) :]
-
-    def _wait_writable(self, deadline_s: float) -> None:
-        """A slow client takes bytes long before the kernel calls its buffer writable again."""
-        unsent, since = self.unsent_bytes(), time.monotonic()
-        while True:
-            try:
-                return wait_write(self._socket.fileno(), timeout=deadline_s / LOOKS_PER_DEADLINE)
-            except TimeoutError:
-                if (left := self.unsent_bytes()) != unsent:
-                    unsent, since = left, time.monotonic()
-                elif time.monotonic() - since >= deadline_s:
-                    raise
-
-    def close(self) -> None:
-        """Give the descriptor back. No greenlet may be waiting for it."""
-        self.unwatch()
-        self._socket.close()

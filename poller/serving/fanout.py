@@ -1,12 +1,13 @@
 """The fanout: writes one batch to all live streams of a worker, straight into their sockets.
 
 It knows no route and no SQL: the sockets come from `handover.py`, the bytes from `delivery/`. A
-stream is in one of two places:
+stream is in one of three places:
 
 - parked (`parked.py`): it has everything there is for it now, and no greenlet. A round gives all
   that are live the same bytes.
 - busy (`busy.py`): a greenlet writes what could not be written at once. Then the stream is parked
   again.
+- out (`transit.py`): it moves to another process, and nobody writes here.
 
 Invariants:
 - Between a subscriber's "nothing new" and its place among the parked nothing yields, and every
@@ -30,9 +31,10 @@ from poller.runtime import log, metrics
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
 from poller.serving.busy import Busy, reason_of
-from poller.serving.parked import Audience, Parked
+from poller.serving.parked import Audience, Parked, to_write
 from poller.serving.socket_stream import SocketStream
-from poller.wire import chunked, notices, sse
+from poller.serving.transit import Transit
+from poller.wire import notices, sse
 
 # Joined once for all, so that a fast client takes a poll's rows in one write.
 BATCH_BYTES = 256 * 1024
@@ -67,6 +69,7 @@ class Fanout:
         self.busy = Busy(
             feed, settings.write_deadline_s, self._next_chunk, self.parked.add, self._close
         )
+        self.transit = Transit(self.parked, self.busy, self._serve_again, self.release)
         self.running = False
         self._rows = 0  # sent, and not yet counted
         self._rows_delivered = metrics.rows_delivered.labels(feed)
@@ -75,6 +78,18 @@ class Fanout:
     def add(self, stream: SocketStream) -> None:
         """Serve it from now on; its subscriber was made with our `signal`. The socket is ours."""
         stream.client.bound_buffer()
+        self._take_on(stream)
+        self._serve(stream, sse.retry_line(self._settings.retry_ms))
+
+    def _serve_again(self, stream: SocketStream, rest: bytes | memoryview) -> None:
+        """Serve one that was out; `rest`, which is coded, comes first."""
+        self._take_on(stream)
+        if rest:
+            self.busy.occupy(stream, rest)
+        else:
+            self._serve(stream)
+
+    def _take_on(self, stream: SocketStream) -> None:
         stream.client.bound_silence(self._settings.write_deadline_s)
         stream.client.watch(stream.client_ended)
         if not self.running:
@@ -82,14 +97,15 @@ class Fanout:
             self._seq, self._generation = self._log.head, self._log.generation
             self._log.attach(self.signal)
             gevent.spawn(self._run)
-        self._serve(stream, sse.retry_line(self._settings.retry_ms))
 
     def release(self, stream: SocketStream) -> None:
-        """Close an ended stream, at once if no greenlet has it."""
-        if stream not in self.busy:
+        """Close an ended stream, at once if no greenlet has it; not while it is out."""
+        if stream in self.busy:
+            self.busy.go_on(stream)
+            if not stream.farewell:
+                stream.cut()
+        elif not stream.out:
             self._close(stream)
-        elif not stream.farewell:
-            stream.cut()
 
     # -- rounds -----------------------------------------------------------------------------
 
@@ -117,11 +133,13 @@ class Fanout:
         history change meanwhile, the next round says so.
         """
         overtaken = self._overtaken()
-        for batch, coded, stream in _slices(self._to_write(self._batches())):
+        for batch, coded, stream in _slices(to_write(self._batches())):
             if stream.subscriber.advance(batch):
                 self._rows += batch.rows
                 if batch.chunk:  # empty if its rows have changed since
-                    self._send(stream, coded if stream.client.chunked else batch.chunk)
+                    self._send(
+                        stream, coded if stream.client.whole else stream.client.coded(batch.chunk)
+                    )
             else:
                 self._serve(stream)
         for stream in _slices([*overtaken, *self.parked.waiting]):
@@ -153,17 +171,6 @@ class Fanout:
                 audience.batch_at = now
                 found.append((audience, self._log.batch(view, rows, rows[0][0], BATCH_BYTES)))
         return found
-
-    @staticmethod
-    def _to_write(
-        batches: list[tuple[Audience, Batch]],
-    ) -> Iterator[tuple[Batch, bytes, SocketStream]]:
-        """Each batch with each of its streams, also as an encoded chunk, once for all."""
-        for audience, batch in batches:
-            coded = chunked.chunk(batch.chunk)
-            for stream in [*audience.streams]:
-                if stream in audience.streams:  # otherwise it ended in a pause
-                    yield batch, coded, stream
 
     def _serve(self, stream: SocketStream, chunk: bytes = b"") -> None:
         """Write all there is, after `chunk`; a stream that would have to wait gets a greenlet."""

@@ -27,7 +27,7 @@ from gevent import monkey
 from gevent import socket as gevent_socket
 
 from poller.serving import server
-from poller.serving.client import OwnedSocket
+from poller.serving.owned_socket import OwnedSocket
 
 # The plain one, whose methods never switch greenlets.
 PlainSocket = monkey.get_original("socket", "SocketType")

@@ -17,9 +17,11 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
+from poller.delivery.entry import Batch
 from poller.delivery.view_index import OpenView
 from poller.serving.socket_stream import SocketStream
 from poller.serving.wheel import Wheel
+from poller.wire import chunked
 
 # The part of the silence over which heartbeats are spread, and in how many ticks: after a batch all
 # would be due at once. The last of them is still in time.
@@ -35,6 +37,17 @@ class Audience:
     def __init__(self) -> None:
         self.streams: dict[SocketStream, None] = {}
         self.batch_at = 0.0
+
+
+def to_write(
+    batches: list[tuple[Audience, Batch]],
+) -> Iterator[tuple[Batch, bytes, SocketStream]]:
+    """Each batch with each of its streams, also as an encoded chunk, once for all."""
+    for audience, batch in batches:
+        coded = chunked.chunk(batch.chunk)
+        for stream in [*audience.streams]:
+            if stream in audience.streams:  # otherwise it ended in a pause
+                yield batch, coded, stream
 
 
 class Parked:
@@ -99,7 +112,7 @@ class Parked:
         """Those that need a heartbeat. They are in no slot until it was sent."""
         silent = []
         for stream in self._wheel.due(now):
-            if self._written_at(stream) + self._silence_s - self._spread_s <= now:
+            if self.written_at(stream) + self._silence_s - self._spread_s <= now:
                 silent.append(stream)
             else:
                 self._arm(stream, now)
@@ -110,7 +123,8 @@ class Parked:
         if stream.slot is None and (stream in self.waiting or self.is_live(stream)):
             self._write_heartbeat(stream, now)
 
-    def _written_at(self, stream: SocketStream) -> float:
+    def written_at(self, stream: SocketStream) -> float:
+        """When it was sent something last (monotonic, in seconds)."""
         audience = self.audiences.get(stream.subscriber.view)
         if audience is None or stream not in audience.streams:
             return stream.written_at
@@ -119,7 +133,7 @@ class Parked:
     def _arm(self, stream: SocketStream, now: float) -> None:
         """Into a slot in time. One that is late for it, which was busy for long, or is again and
         again (while rows come that it has, a client ahead of its worker is), is sent it now."""
-        needed_at = self._written_at(stream) + self._silence_s
+        needed_at = self.written_at(stream) + self._silence_s
         if needed_at <= now:
             self._write_heartbeat(stream, now)
         else:

@@ -11,16 +11,18 @@ from weakref import WeakSet
 
 from poller.access.capacity import Capacity
 from poller.runtime.settings import Settings
+from poller.serving.moving.stock import Holder
 from poller.serving.server import Server
 
 
-class Served(Protocol):
+class Served(Holder, Protocol):
     """One application's service: `poller.service.Service`."""
 
     settings: Settings
     capacity: Capacity
 
     def start(self, identified: Server | None = None) -> None: ...
+    def drain_what_stays(self) -> None: ...
     def drain(self) -> None: ...
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import socket
 import stat
 import struct
@@ -215,16 +214,6 @@ def make_folder(environ: MutableMapping[str, str], uid: int, gid: int) -> Path |
     return None
 
 
-def remove_folder(folder: Path) -> None:
-    """Unless a worker can still be reached in it, as one of the master that took over."""
-    with suppress(OSError):
-        for one in _sockets(folder):
-            if not _listens(one):
-                one.unlink(missing_ok=True)
-        if not _sockets(folder):
-            shutil.rmtree(folder)
-
-
 def is_private(folder: Path, uid: int | None = None) -> bool:
     """Whether it is a folder that only its owner can look into, and `uid` (default: this process)
     is that."""
@@ -239,12 +228,3 @@ def is_private(folder: Path, uid: int | None = None) -> bool:
 def _sockets(folder: Path) -> list[Path]:
     """Of the workers; what has a name with a dot is none."""
     return [one for one in folder.iterdir() if not one.name.startswith(".")]
-
-
-def _listens(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
-        try:
-            asking.connect(str(path))
-        except OSError:
-            return False
-    return True

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gevent
 
 from poller.delivery.protocol import Reader
-from poller.serving.client import OwnedSocket
+from poller.serving.owned_socket import OwnedSocket
 
 
 class SocketStream:
@@ -21,6 +21,7 @@ class SocketStream:
         "client",
         "closed_because",
         "farewell",
+        "out",
         "sent_bytes",
         "slot",
         "subscriber",
@@ -41,6 +42,7 @@ class SocketStream:
         self.slot: list[SocketStream] | None = None  # of the wheel
         self.closed_because = ""
         self.farewell: bytes | None = None
+        self.out = False  # between two processes: see `transit.py`
 
     def end(self, reason: str, farewell: bytes | None = None) -> None:
         """End the stream, in good order with `farewell` as its last bytes, or without a word if it
@@ -57,4 +59,5 @@ class SocketStream:
 
     def cut(self) -> None:
         """End the connection under a write that waits."""
-        self.client.cut()
+        if not self.out:
+            self.client.cut()

@@ -1,13 +1,11 @@
-"""The open streams of a feed: counts them in and out, and ends them.
-
-It knows both ways of serving one, and leaves the choice to whoever opens it.
-"""
+"""The open streams of a feed: counts them in and out, and ends them. Knows both ways of serving
+one, and leaves the choice to whoever opens it."""
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import gevent
@@ -18,6 +16,7 @@ from poller.access.turns import Turn
 from poller.delivery.backfill import Backfill
 from poller.delivery.event_log import EventLog
 from poller.delivery.protocol import Reader
+from poller.delivery.standing import Standing
 from poller.delivery.subscriber import Subscriber
 from poller.delivery.table_rows import FoundRows, PageReader
 from poller.delivery.view import ALL, View
@@ -25,21 +24,16 @@ from poller.ids.ranges import Range
 from poller.runtime import log, metrics
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
-from poller.serving.client import CLIENT_GONE, WRITE_DEADLINE, ClientSocket, OwnedSocket
+from poller.serving.client import CLIENT_GONE, WRITE_DEADLINE, ClientSocket
+from poller.serving.drain import drain_retry_ms
 from poller.serving.fanout import Fanout
 from poller.serving.long_poll import Answer, LongPoll
+from poller.serving.owned_socket import OwnedSocket
 from poller.serving.socket_stream import SocketStream
 from poller.serving.tenure import UNBOUNDED, Tenure, Tenures
 from poller.serving.wsgi_stream import WsgiStream
 from poller.wire import sse
 from poller.wire.exact import Exact
-
-# When the clients of a small worker come back, and by how much each of its streams widens that. So
-# a worker sends away 500 streams a second, whatever their number. Four that end at once then send
-# 2,000, which a single one that is left takes (it opens 3,000 and more), and which fit into the
-# listen backlog (2,048) for the second that new workers take to start.
-DRAIN_RETRY_MS = (1000, 2000)  # a client keeps the time while nobody listens: not too short
-DRAIN_RETRY_MS_PER_STREAM = 2
 
 EVERYTHING: Mapping[str, Sequence[Exact]] = {}  # a page that is not narrowed
 
@@ -49,7 +43,7 @@ Stream = WsgiStream | SocketStream | LongPoll
 class StreamRequest(NamedTuple):
     """How to open a stream: what its client sent, the client's address for the log, its place,
     which is taken while the stream is open, the turn that its address takes to catch up, its view,
-    and how long it may stay."""
+    how long it may stay, and where it stands if it has begun in another process."""
 
     last_event_id: str | None
     client: str
@@ -57,6 +51,16 @@ class StreamRequest(NamedTuple):
     turn: Turn
     view: View = ALL
     tenure: Tenure = UNBOUNDED
+    began: Standing | None = None
+
+
+class Opened(NamedTuple):
+    """An open stream: since when (monotonic, in seconds), whose, and what it was opened with."""
+
+    at_s: float
+    client: str
+    ticket: Ticket
+    tenure: Tenure
 
 
 class Streams:
@@ -91,7 +95,7 @@ class Streams:
         self._why_waiting = why_waiting
         self._fanout = Fanout(feed, event_log, settings, self.ended, why_waiting)
         self._release = self._fanout.release  # one object for all streams
-        self._open: dict[Stream, tuple[float, str, Ticket]] = {}
+        self._open: dict[Stream, Opened] = {}
         self._tenures = Tenures(feed)
         self._listening = 0  # of those
         self._metric_open = metrics.streams_open.labels(feed)
@@ -107,27 +111,20 @@ class Streams:
 
     def respond(self, asked: StreamRequest, client: ClientSocket) -> WsgiStream:
         """A new stream as a response's body, counted until `ended(stream)`."""
-
-        def make(signal: Event, pause: Callable[[float], object]) -> Reader:
-            return self._subscriber(asked, signal, pause)
-
+        make = partial(self._subscriber, asked)
         stream = WsgiStream(
             make, self._log, self._settings, client, self._metric_rows.inc, self._why_waiting
         )
-        self._count_in(stream, asked)
-        self._listen()
         self._metric_total.inc()
-        self._tenures.begin(stream, asked.tenure)
+        self._begin(stream, asked)
         return stream
 
     def fan_out(self, asked: StreamRequest, client: OwnedSocket) -> SocketStream:
         """A new stream on a socket that is ours from now on, counted until it ends."""
         subscriber = self._subscriber(asked, self._fanout.signal, gevent.sleep)
         stream = SocketStream(subscriber, client, self._release)
-        self._count_in(stream, asked)
-        self._listen()
         self._metric_total.inc()
-        self._tenures.begin(stream, asked.tenure)
+        self._begin(stream, asked)
         if stream in self._open:  # otherwise it was disconnected before it began: no row is for it
             self._fanout.add(stream)
         return stream
@@ -146,10 +143,7 @@ class Streams:
     def read(self, asked: StreamRequest, client: ClientSocket, limit: int, wait_s: float) -> Answer:
         """At most `limit` rows, after at most `wait_s` seconds if there are none. It counts as a
         stream until it returns."""
-
-        def make(signal: Event, pause: Callable[[float], object]) -> Reader:
-            return self._subscriber(asked, signal, pause)
-
+        make = partial(self._subscriber, asked)
         request = LongPoll(make, self._log, client, self._why_waiting, self._listen, limit, wait_s)
         self._count_in(request, asked)
         self._tenures.begin(request, asked.tenure)
@@ -163,25 +157,17 @@ class Streams:
 
     def ended(self, stream: Stream) -> None:
         """Count it out. A second call does nothing."""
-        if stream not in self._open:
-            return
-        opened_at_s, client, ticket = self._open.pop(stream)
-        ticket.free()
-        self._tenures.over(stream)
-        self._log.views.close(stream.subscriber.view)
-        if not isinstance(stream, LongPoll) or stream.waited:
-            self._listening -= 1
-        self._metric_open.dec()
-        metrics.streams_cut.labels(self._feed).inc(stream.closed_because == WRITE_DEADLINE)
-        log.debug(
-            "stream closed",
-            feed=self._feed,
-            client=client,
-            reason=stream.closed_because or CLIENT_GONE,
-            seconds=round(time.monotonic() - opened_at_s, 1),
-            rows=stream.subscriber.rows,
-            bytes=stream.sent_bytes,
-        )
+        if (opened := self._count_out(stream)) is not None:
+            metrics.streams_cut.labels(self._feed).inc(stream.closed_because == WRITE_DEADLINE)
+            log.debug(
+                "stream closed",
+                feed=self._feed,
+                client=opened.client,
+                reason=stream.closed_because or CLIENT_GONE,
+                seconds=round(time.monotonic() - opened.at_s, 1),
+                rows=stream.subscriber.rows,
+                bytes=stream.sent_bytes,
+            )
 
     # -- ending them all --------------------------------------------------------------------
 
@@ -229,7 +215,14 @@ class Streams:
             asked.turn,
             self.replay,
             self._log.open(asked.view),
+            asked.began,
         )
+
+    def _begin(self, stream: WsgiStream | SocketStream, asked: StreamRequest) -> None:
+        """Count it in; it may end at once."""
+        self._count_in(stream, asked)
+        self._listen()
+        self._tenures.begin(stream, asked.tenure)
 
     def _listen(self) -> None:
         """One more listens. A request that only looks does not: each would be a poll."""
@@ -239,12 +232,18 @@ class Streams:
 
     def _count_in(self, stream: Stream, asked: StreamRequest) -> None:
         asked.ticket.take()
-        self._open[stream] = time.monotonic(), asked.client, asked.ticket
+        self._open[stream] = Opened(time.monotonic(), asked.client, asked.ticket, asked.tenure)
         self._metric_open.inc()
         log.debug("stream opened", feed=self._feed, client=asked.client)
 
-
-def drain_retry_ms(streams: int) -> int:
-    """When one of so many streams is to come back."""
-    soonest, latest = DRAIN_RETRY_MS
-    return random.randint(soonest, latest + DRAIN_RETRY_MS_PER_STREAM * streams)
+    def _count_out(self, stream: Stream) -> Opened | None:
+        """None if it was counted out before."""
+        if (opened := self._open.pop(stream, None)) is None:
+            return None
+        opened.ticket.free()
+        self._tenures.over(stream)
+        self._log.views.close(stream.subscriber.view)
+        if not isinstance(stream, LongPoll) or stream.waited:
+            self._listening -= 1
+        self._metric_open.dec()
+        return opened

@@ -57,6 +57,14 @@ class Tenure(NamedTuple):
     tag: str = ""
     asked_at: float = 0.0
 
+    def vouched(self, now: float) -> Tenure:
+        """The same in another process, to which its stream moves now: here it was not disconnected.
+
+        The other process may have heard of a disconnect a little sooner or later than this one. So
+        it looks at those of the time just before, if the application was not asked since.
+        """
+        return self._replace(asked_at=max(self.asked_at, now - REMEMBERED_S / 2))
+
 
 UNBOUNDED = Tenure()
 

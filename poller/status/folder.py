@@ -50,6 +50,7 @@ class Folder:
         self._own: tempfile.TemporaryDirectory[str] | None = None
         self._file: IO[bytes] | None = None
         self._lines = 0
+        self._hours: dict[str, tuple[int, list[Sample]]] = {}  # as last read, and the file's size
 
     def open(self, shared: Path | None) -> None:
         """Begin this worker's files, in the folder of its siblings if there is one. Does nothing
@@ -122,15 +123,25 @@ class Folder:
             hour = state.with_suffix(".hour")
             with suppress(OSError, msgspec.MsgspecError):
                 lives = _is_locked(hour)
-                yield Told(state.stem, _now.decode(state.read_bytes()), _samples(hour), lives)
+                yield Told(state.stem, _now.decode(state.read_bytes()), self._hour(hour), lives)
 
     def own_hour(self) -> list[Sample]:
         """Of this worker."""
         if self.path is None:
             return []
         with suppress(OSError):
-            return _samples(self.path / f"{self.name}.hour")
+            return self._hour(self.path / f"{self.name}.hour")
         return []
+
+    def forget(self) -> None:
+        """What was read: nobody looks any more."""
+        self._hours.clear()
+
+    def _hour(self, path: Path) -> list[Sample]:
+        size, known = path.stat().st_size, self._hours.get(path.stem)
+        if known is None or known[0] != size:
+            known = self._hours[path.stem] = size, _samples(path)
+        return known[1]
 
 
 def _samples(path: Path) -> list[Sample]:

@@ -1,4 +1,5 @@
-"""The hour as lines of plots: values on one grid of time, summed or side by side. Pure.
+"""The hour as lines of plots: values on one grid of time, summed or side by side. It changes
+nothing, and lets others have their turn.
 
 Nothing is interpolated: a point without a sample is None, and the line is broken there.
 """
@@ -6,9 +7,10 @@ Nothing is interpolated: a point without a sample is None, and the line is broke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
+from poller.runtime.hub import in_slices
 from poller.status.figures import Counts, Sample, together
 from poller.status.machine import HOUR_S, Machine, Worker
 from poller.status.quantiles import quantile
@@ -24,9 +26,8 @@ LAST, SUM, RATE = "last", "sum", "rate"  # of several samples in the time of one
 
 
 class Step(NamedTuple):
-    """What the worker in `slot` did between two samples, and where on the grid the later one is."""
+    """What a worker did between two samples, and where on the grid the later one is."""
 
-    slot: int
     point: int
     before: Sample
     after: Sample
@@ -51,8 +52,10 @@ class Hour:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self.first = (int(machine.at) // STEP_S - POINTS + 1) * STEP_S
-        self._steps = [step for one in machine.workers for step in _steps(one, self.first)]
         self.slots = [*range(1, max((one.slot for one in machine.workers), default=0) + 1)]
+        self._steps: dict[int, list[Step]] = {slot: [] for slot in self.slots}
+        for one in machine.workers:
+            self._steps[one.slot] += _steps(one, self.first)
 
     def by_slot(self, value: Value, how: str = LAST) -> list[Line]:
         """A line a worker."""
@@ -61,11 +64,10 @@ class Hour:
     def _line(self, slot: int, value: Value, how: str) -> Line:
         line: Line = [None] * POINTS
         spent = [0.0] * POINTS
-        for step in self._steps:
-            if step.slot == slot:
-                before = 0.0 if how == LAST else line[step.point] or 0.0
-                line[step.point] = before + value(step)
-                spent[step.point] += step.after.at - step.before.at
+        for step in in_slices(self._steps[slot]):
+            before = 0.0 if how == LAST else line[step.point] or 0.0
+            line[step.point] = before + value(step)
+            spent[step.point] += step.after.at - step.before.at
         if how == RATE:
             line = [
                 one and one / spent_s for one, spent_s in zip(line, spent, strict=True)
@@ -75,7 +77,7 @@ class Hour:
     def delays(self) -> list[Line]:
         """p50 and p99 of all feeds and workers."""
         points: list[tuple[float, ...]] = [()] * POINTS
-        for step in self._steps:
+        for step in in_slices(chain(*self._steps.values())):
             for label in self._machine.labels:
                 before, after = step.counts(label)
                 if after.lag != before.lag:
@@ -133,7 +135,7 @@ def _steps(worker: Worker, first: int) -> Iterator[Step]:
     for before, after in pairwise(samples):
         point = (int(after.at) - first) // STEP_S
         if 0 <= point < POINTS and after.at > before.at:
-            yield Step(worker.slot, point, before, after)
+            yield Step(point, before, after)
 
 
 def _joined(lines: Sequence[Line], join: Callable[[list[float]], float]) -> Line:

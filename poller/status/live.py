@@ -61,9 +61,18 @@ class Live(Recurring):
         told = report(machine)
         return {**told, "hour": hour_of(machine)} if hour else told
 
+    def report_once(self) -> dict[str, Any]:
+        """For whoever asks once: with the other workers as they are now, and the hour."""
+        self._look.ask()
+        told = self.report(hour=True)
+        if not self.streams:
+            self._look.end()
+        return told
+
     def once(self) -> float | None:
         """Make a report for those who look; wait if nobody does."""
         if not self.streams:
+            self._look.end()
             return None
         now = time.monotonic()
         hour = now - self._hour_at >= HOUR_EVERY_S

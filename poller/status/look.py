@@ -19,6 +19,14 @@ class Look:
         self._service = service
         self._recorder = recorder
 
+    def ask(self) -> None:
+        """Wait a moment for what the other workers do now."""
+        self._recorder.ask()
+
+    def end(self) -> None:
+        """Nobody looks any more: keep nothing."""
+        self._recorder.folder.forget()
+
     def machine(self) -> Machine:
         """This worker as it is now, and the others as they last told; they are asked to tell."""
         recorder, service = self._recorder, self._service

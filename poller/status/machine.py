@@ -92,6 +92,11 @@ class Machine:
         return {label: _worst(label, told) for label, told in self.feeds.items()}
 
     @property
+    def unread(self) -> list[str]:
+        """The names of feeds that are not read now, or were not yet."""
+        return [one.name for one in self.worst.values() if one.problem or one.polled_s is None]
+
+    @property
     def taken(self) -> int:
         """Places of streams, in all workers."""
         return sum(self.places(one).taken for one in self.living)

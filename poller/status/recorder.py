@@ -1,8 +1,8 @@
 """The recorder of one process: takes a sample of it each `SAMPLE_S`, and knows whether it is late.
 
-It costs a wake-up a second, by which it measures how long the event loop keeps a timer waiting, and
-some milliseconds each `SAMPLE_S`. While somebody looks, at whichever worker, it also writes the
-state each second. Where nobody may look it does nothing at all.
+It costs four wake-ups a second, by which it measures how long the event loop keeps a timer waiting,
+and half a millisecond each `SAMPLE_S`. While somebody looks, at whichever worker, it also writes
+the state each second. Where nobody may look it does nothing at all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from poller.status.figures import SAMPLE_S, Sample, WorkerNow
 from poller.status.folder import Folder
 from poller.status.worker import Heard, Reporting, now_of, sample_of
 
-TICK_S = 1.0
+TICK_S = 0.25
+STATE_S = 1.0  # between two states while somebody looks
+ANSWER_S = 0.1  # so long the others are waited for that were asked to tell
 LOOKED_S = 5.0  # so long after somebody looked the state is written each second
 LOOK = "status"  # what workers tell each other
 
@@ -36,7 +38,7 @@ class Recorder:
         self._timer: Any = None
         self._due = float("inf")  # when the tick is to come (monotonic)
         self._late_s = 0.0  # at most, since the last sample
-        self._sampled_at = self._looked_at = float("-inf")
+        self._sampled_at = self._looked_at = self._written_at = float("-inf")
         self._fails = False
 
     def begin(self, service: Reporting, server: str) -> None:
@@ -63,6 +65,12 @@ class Recorder:
         self._looked_at = time.monotonic()
         siblings.ours.send(LOOK, None)
 
+    def ask(self) -> None:
+        """As `look()`, and wait for what the others tell, if there are any."""
+        self.look()
+        if siblings.ours.folder is not None:
+            gevent.sleep(ANSWER_S)
+
     def _is_looked_at(self, _: object) -> None:
         self._looked_at = time.monotonic()
         self._write(sample=False)
@@ -87,15 +95,18 @@ class Recorder:
             self._sampled_at = now
             self._write(sample=True)
             self._late_s = 0.0
-        elif now - self._looked_at < LOOKED_S:
+        elif now - self._looked_at < LOOKED_S and now - self._written_at >= STATE_S:
             self._write(sample=False)
 
     def _overdue(self) -> float:
         return max(0.0, time.monotonic() - self._due)
 
     def _write(self, *, sample: bool) -> None:
+        self._written_at = time.monotonic()
         try:
             self.folder.write(self.now(), sample=sample)
+            if self._fails:
+                log.info("history for the status page again")
             self._fails = False
         except Exception as error:  # noqa: BLE001 - the edge of the timer: the next tick tries again
             if not self._fails:

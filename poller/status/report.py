@@ -40,7 +40,7 @@ def report(machine: Machine) -> dict[str, Any]:
     checks = checks_of(machine)
     amber = [one for one in checks if one.state != "ok"]
     return {
-        "verdict": _verdict(machine, len(amber)),
+        "verdict": _verdict(machine, amber),
         "text": _text(machine, amber),
         "well": not amber,
         "checks": [msgspec.to_builtins(one) for one in checks],
@@ -50,11 +50,17 @@ def report(machine: Machine) -> dict[str, Any]:
     }
 
 
-def _verdict(machine: Machine, amber: int) -> str:
-    if amber:
-        need = "thing needs" if amber == 1 else "things need"
-        return f"{capital(spelt(amber))} {need} attention."
-    return "All is well." if _rows(machine) else "All is well, and quiet."
+def _verdict(machine: Machine, amber: list[Check]) -> str:
+    if not amber:
+        return "All is well." if _rows(machine) else "All is well, and quiet."
+    wrong = sum(one.state == "attention" for one in amber)
+    dark = len(amber) - wrong
+    need = f"{spelt(wrong)} {'thing needs' if wrong == 1 else 'things need'} attention"
+    if not dark:
+        return capital(f"{need}.")
+    if not wrong:
+        return capital(f"{spelt(dark)} {'thing' if dark == 1 else 'things'} cannot be told now.")
+    return capital(f"{need}; {spelt(dark)} cannot be told now.")
 
 
 def _text(machine: Machine, amber: list[Check]) -> str:

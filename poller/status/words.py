@@ -8,6 +8,7 @@ BLANK = "\u00a0"
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
           "eleven", "twelve")  # fmt: skip
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
+TEN_MINUTES_S = 600
 
 
 def count(number: float) -> str:
@@ -32,7 +33,7 @@ def capital(sentence: str) -> str:
 
 
 def seconds(duration: float) -> str:
-    """`4 ms`, `0.21 s`, `12 s`, `4 min 12 s`, `2 h 5 min`, `3 days`."""
+    """`4 ms`, `0.21 s`, `12 s`, `4 min 12 s`, `38 min`, `2 h 5 min`, `3 days`."""
     if duration < 0.0995:
         return f"{duration * 1000:.{1 if duration < 0.00995 else 0}f}{BLANK}ms"
     if duration < 9.95:
@@ -40,6 +41,8 @@ def seconds(duration: float) -> str:
     whole = round(duration)
     if whole < MINUTE_S:
         return f"{whole}{BLANK}s"
+    if TEN_MINUTES_S <= whole < HOUR_S:
+        return f"{whole // MINUTE_S}{BLANK}min"
     if whole < HOUR_S:
         return _two(whole, MINUTE_S, "min", 1, "s")
     if whole < 2 * DAY_S:

@@ -51,7 +51,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/status/json", view_func=status_json)  # where the cookie is sent
     blueprint.add_url_rule("/status/stream", view_func=status_stream)
     blueprint.add_url_rule("/status/enter", view_func=status_enter)
-    blueprint.add_url_rule("/status/page/<name>", view_func=status_part)
+    blueprint.add_url_rule("/status/page/<part>", view_func=status_part)
 
 
 def status_page() -> Response:
@@ -71,7 +71,7 @@ def status_json() -> Response:
     ensure_started(service)
     if not _may_look(service):
         return not_for_you(service, "status")
-    body = json_body(service.live.report(hour=True))
+    body = json_body(service.live.report_once())
     return Response(body, content_type=JSON, headers={"Cache-Control": "no-store"})
 
 
@@ -101,9 +101,9 @@ def status_enter() -> Response:
     return response
 
 
-def status_part(name: str) -> Response:
+def status_part(part: str) -> Response:
     """What the page is made of. There is nothing secret in it."""
-    found = next((one / name for one in FOLDERS if name in _names(one)), None)
+    found = next((one / part for one in FOLDERS if part in _names(one)), None)
     if found is None or found.suffix not in TYPES:
         abort(404)
     content_type = f"{TYPES[found.suffix]}; charset=utf-8"

@@ -22,12 +22,13 @@ from dataclasses import InitVar, dataclass, field
 from gevent.event import Event
 
 from poller.delivery.entry import Batch
+from poller.delivery.standing import Standing
 from poller.delivery.view_index import OpenView
 from poller.runtime import metrics
 from poller.window.course import CHUNK_BYTES, Course
 from poller.window.log import WindowLog
 from poller.window.token import EMPTY, Token, parse
-from poller.wire import notices, sse
+from poller.wire import event_id, notices, sse
 
 
 @dataclass(slots=True, eq=False)
@@ -35,9 +36,9 @@ class WindowSubscriber:
     """One open stream, a `delivery.protocol.Reader`.
 
     `last_event_id` is what the client sent, None if nothing; `opened` the view, by default all
-    columns. `only_news`: it holds nothing and
-    wants nothing of what is there now, as a function of the application does. `key` names the
-    columns of the key. `rows` counts what was sent.
+    columns. One that `began` in another process comes with what it holds, and nothing is said of
+    that. `only_news`: it holds nothing and wants nothing of what is there now, as a function of the
+    application does. `key` names the columns of the key. `rows` counts what was sent.
     """
 
     _feed: str
@@ -46,6 +47,7 @@ class WindowSubscriber:
     _signal: Event
     _why_waiting: Callable[[], str]
     opened: InitVar[OpenView | None] = None
+    began: Standing | None = None
     only_news: bool = False
     rows: int = 0
     stopped: bool = False
@@ -64,6 +66,9 @@ class WindowSubscriber:
     def __post_init__(self, last_event_id: str | None, opened: OpenView | None) -> None:
         self._asked = last_event_id
         self.view = opened or self._log.views.everything
+        if (began := self.began) is not None:
+            self._asked = f"{event_id.prefix(began.epoch, self.view.view.tag)}.{began.holds}"
+            self._said_start, self._said_live = True, began.said_live
         self._look = self._log.looks_begun + 1
 
     @property
@@ -73,6 +78,15 @@ class WindowSubscriber:
         return (
             self._seq is not None and self._generation == log.generation and self._seq >= log.oldest
         )
+
+    def standing(self, frame_id: str | None = None) -> Standing | None:
+        """See `delivery/standing.py`."""
+        if not self._generation or not self._said_start:
+            return self.began or Standing("", self._asked)
+        if self._generation != self._log.generation or self._held is None:
+            return None
+        holds = frame_id and frame_id.split(".", frame_id.count(".") - 1)[-1]
+        return Standing(self._log.epoch, holds or str(self._held), self._said_live)
 
     # -- what to send -----------------------------------------------------------------------
 
@@ -93,6 +107,8 @@ class WindowSubscriber:
                 return self._take()
             elif not self._place():
                 return b""
+            else:
+                self._look = 0  # whatever it holds from now on, this very worker has seen
         return self._waiting()
 
     def _waiting(self) -> bytes:
@@ -133,8 +149,7 @@ class WindowSubscriber:
             self._seq = seq
             return True
         # Who holds nothing can get no old rows back.
-        unsure = held is not None and held.rows and not self._said_start
-        if unsure and log.looked < self._look:
+        if held is not None and held.rows and log.looked < self._look:
             return self._await_look()
         self._course, self._at = log.course(self.view, held), 0
         self._count("table" if self._course.clears else "ring")

@@ -26,9 +26,10 @@ from poller.polling.loop import Poller
 from poller.reading.fence import Evidence, Fence, Holder, HolderFence, HoldersSeen, Pass
 from poller.reading.snapshot import Found, History, Reading, Start
 from poller.runtime.settings import Settings
-from poller.serving.client import ClientSocket, OwnedSocket
+from poller.serving.client import ClientSocket
 from poller.serving.fanout import Fanout
 from poller.serving.long_poll import Answer, LongPoll
+from poller.serving.owned_socket import OwnedSocket
 from poller.serving.socket_stream import SocketStream
 from poller.serving.wsgi_stream import WsgiStream
 from poller.wire.exact import Exact

@@ -15,7 +15,7 @@ from poller import Notifier
 from poller.feed import Feed
 from poller.reading.database import Database
 from poller.runtime.settings import Settings
-from poller.serving.streams import drain_retry_ms
+from poller.serving.drain import drain_retry_ms
 from poller.web.current import EXTENSION, service_of
 from tests.harness import sql
 from tests.harness.greenlets import unpatched, until

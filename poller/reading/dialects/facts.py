@@ -50,15 +50,16 @@ def exceptions(findings: Sequence[Finding]) -> list[Finding]:
 class TableFacts:
     """`status` selects one row: see `status()`.
 
-    `file` is the database's if it is one. `outlying`: see the function. `numbered` is that of
-    `History`. `limits` are what is mistaken about the table's history however well everything is
-    set up.
+    `file` is the database's if it is one; `in_file` says that all rows are in it. `outlying`: see
+    the function. `numbered` is that of `History`. `limits` are what is mistaken about the table's
+    history however well everything is set up.
     """
 
     status: sa.Select[Any]
     fence: Fence
     findings: Sequence[Finding]
-    file: str | None = None
+    file: str = ""
+    in_file: bool = False
     outlying: bool = False
     numbered: bool = False
     limits: Sequence[str] = ()

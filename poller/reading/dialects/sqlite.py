@@ -44,7 +44,7 @@ NOT_KNOWN = (
     f"{NEEDLESS_LATER} a VACUUM that moved the table to another page",
 )
 MADE = sa.text("""
-SELECT m.type, m.sql, EXISTS (
+SELECT m.type, m.sql, m.rootpage, EXISTS (
     SELECT * FROM pragma_table_info(m.name) c
     WHERE c.name = :key AND c.pk = 1 AND upper(c.type) = 'INTEGER'
   ) AND NOT EXISTS (SELECT * FROM pragma_index_list(m.name) WHERE origin = 'pk') AS rowid
@@ -105,7 +105,15 @@ def examine(
     file = file_of(connection)
     if not birth_of(file) and not connection.execute(APPLICATION_ID).scalar():
         told.append(NO_BIRTH)
-    return TableFacts(_status(table, counter), fence, told, file, limits=NOT_KNOWN)
+    return TableFacts(
+        _status(table, counter),
+        fence,
+        told,
+        file,
+        # A view may go by the time, and a virtual table, which has no page, by anything.
+        in_file=bool(file and made.type == "table" and made.rootpage),
+        limits=NOT_KNOWN,
+    )
 
 
 def _status(table: sa.Table, counter: ColumnElement[Any]) -> sa.Select[Any]:

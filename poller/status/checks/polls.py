@@ -44,7 +44,7 @@ def _unread(unread: list[FeedNow]) -> Check:
     return unknown(
         "polls",
         f"{listed([one.name for one in unread])} {verb} not been read yet.",
-        "\n".join(f"{one.name}: {one.problem}" for one in unread),
+        "\n".join(f"{_named(unread, problem)}: {problem}" for problem in _problems(unread)),
         "Wait some seconds; if it stays, the log says why.",
     )
 
@@ -58,13 +58,21 @@ def _failing(machine: Machine, failing: list[FeedNow]) -> Check:
         f"New rows of {listed([one.name for one in failing])} do not arrive: {first.problem}.",
         read,
         evidence=[
-            *(f"{one.name}: {one.problem}" for one in failing),
+            *(f"{_named(failing, problem)}: {problem}" for problem in _problems(failing)),
             f"Failed polls {RECENTLY}: {count(failed)}",
         ],
         next_step="Readers stay connected, and no row is lost: they come once it answers again. "
         "The log has the driver's words; or ask the database yourself:",
         command=f"rowcast doctor {first.name}",
     )
+
+
+def _problems(feeds: Iterable[FeedNow]) -> list[str]:
+    return [*dict.fromkeys(one.problem for one in feeds)]
+
+
+def _named(feeds: Iterable[FeedNow], problem: str) -> str:
+    return listed([one.name for one in feeds if one.problem == problem])
 
 
 def delay(machine: Machine) -> Check:
@@ -74,8 +82,8 @@ def delay(machine: Machine) -> Check:
         p99 = quantile(0.99, machine.counted(label, RECENT_S).lag)
         if p99 is not None and p99 > max(LATE_ROW_S, LATE_POLLS * feed.interval_s):
             return _late(feed, p99)
-    if any(one.polled_s is None for one in feeds.values()):
-        return unknown("delay", "Nothing was read yet, so no delay is known.")
+    if unread := machine.unread:
+        return unknown("delay", f"Rows of {listed(unread)} are not read, so no delay is known.")
     lag = _all(machine.counted(label, HOUR_S).lag for label in machine.labels)
     p50, p99 = quantile(0.5, lag), quantile(0.99, lag)
     if p50 is not None and p99 is not None:

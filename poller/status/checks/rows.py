@@ -18,8 +18,8 @@ def gaps(machine: Machine) -> Check:
     found = [(one, gap) for told in machine.feeds.values() for one in told for gap in one.gaps]
     if found:
         return _open(machine, *max(found, key=lambda one: one[1].open_s))
-    if any(one.polled_s is None for one in machine.worst.values()):
-        return unknown("gaps", "Nothing was read yet, so no gap is known.")
+    if unread := machine.unread:
+        return unknown("gaps", f"Rows of {listed(unread)} are not read, so no gap is known.")
     return ok("gaps", "No gap is open: every row that was committed went out.", _past(machine))
 
 

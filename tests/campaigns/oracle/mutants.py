@@ -122,7 +122,8 @@ def fence_read_after_the_rows() -> None:
 def reset_swallowed() -> None:
     def make(_: Any) -> Any:
         def swallowed(self: Subscriber, _reason: str) -> bytes:
-            self._begin(self._log.held, self._log.head)
+            self._resuming = None
+            self._place.begin(self._log.held, self._log.head)
             return self._start(resumed=False)
 
         return swallowed

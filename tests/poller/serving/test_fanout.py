@@ -19,7 +19,8 @@ from hypothesis import settings as hypothesis_settings
 from poller.delivery.view import ALL, View
 from poller.runtime import hub
 from poller.serving import client, fanout
-from poller.serving.client import CLIENT_GONE, CLIENT_TALKS, WRITE_DEADLINE, OwnedSocket
+from poller.serving.client import CLIENT_GONE, CLIENT_TALKS, WRITE_DEADLINE
+from poller.serving.owned_socket import OwnedSocket
 from poller.serving.socket_stream import SocketStream
 from poller.wire import sse
 from tests.harness.greenlets import PATIENCE_S, STEP_S, until

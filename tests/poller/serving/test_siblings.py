@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from poller.serving import siblings
+from poller.serving.folders import Held
 from poller.serving.siblings import Siblings
 from tests.harness.greenlets import until
 from tests.harness.logged import logged
@@ -27,7 +28,7 @@ def folder() -> Iterator[Path]:
     made = siblings.make_folder({}, os.geteuid(), os.getegid())
     assert made is not None
     yield made
-    siblings.remove_folder(made)
+    Held(made).drop()
     assert not made.exists()
 
 
@@ -95,6 +96,16 @@ def test_the_socket_of_a_killed_worker_is_removed(join: Callable[[], Heard], fol
     assert not dead.exists()
 
 
+def test_files_of_moving_streams_are_no_workers(join: Callable[[], Heard], folder: Path) -> None:
+    others = [folder / name for name in (".4711-1.coming", ".4711-1.sock", ".turn")]
+    for other in others:
+        other.touch()
+    one, two = join(), join()
+    one.worker.send("word", 1)
+    until(lambda: two, "that it was heard")
+    assert all(other.exists() for other in others)
+
+
 def test_a_worker_that_stands_still_is_told_later(join: Callable[[], Heard]) -> None:
     """Its queue is full: the kernel holds a few for it, the rest waits here."""
     one, two = join(), join()
@@ -106,6 +117,23 @@ def test_a_worker_that_stands_still_is_told_later(join: Callable[[], Heard]) -> 
     two.worker._watcher.start(two.worker._read)
     until(lambda: len(two) == len(words), "all that were said")
     assert {*two} == {*words}
+
+
+def test_what_is_said_again_to_one_that_stands_still_waits_once(
+    join: Callable[[], Heard],
+) -> None:
+    """Or a flood of hints to it would push out what is said once."""
+    one, two = join(), join()
+    two.worker._watcher.stop()
+    while not one.worker._unsent:
+        one.worker.send("word", "wake")
+    one.worker.send("word", "once")
+    for _ in range(siblings.MOST_UNSENT + 1):
+        one.worker.send("word", "wake")
+    assert len(one.worker._unsent) == 2
+    two.worker._watcher.start(two.worker._read)
+    until(lambda: "once" in two and not one.worker._unsent, "what was said once")
+    assert two[-1] == "wake" or two[-1] == "once"
 
 
 def test_one_that_takes_nothing_is_given_up(join: Callable[[], Heard]) -> None:
@@ -176,16 +204,16 @@ def test_the_folder_is_private_and_the_next_master_uses_it() -> None:
     made = siblings.make_folder(environ, os.geteuid(), os.getegid())
     assert made is not None
     assert made.stat().st_mode & 0o777 == 0o700
-    assert siblings.make_folder(environ, os.geteuid(), os.getegid()) == made
-    taken_over = Heard(made)
-    siblings.remove_folder(made)  # the old master ends
+    old, new = Held(made), siblings.make_folder(environ, os.geteuid(), os.getegid())
+    assert new == made
+    taken_over = Held(made)
+    old.drop()
     assert made.exists()
-    taken_over.worker.leave()
-    siblings.remove_folder(made)
+    taken_over.drop()
     assert not made.exists()
     again = siblings.make_folder(environ, os.geteuid(), os.getegid())
     assert again not in (None, made)
-    siblings.remove_folder(Path(environ[siblings.FOLDER]))
+    Held(Path(environ[siblings.FOLDER])).drop()
 
 
 def test_the_folder_is_given_to_the_workers_user() -> None:
@@ -210,7 +238,7 @@ def test_a_long_temporary_folder_is_not_used(tmp_path: Path) -> None:
     until(lambda: two, "that it was heard")
     one.worker.leave()
     two.worker.leave()
-    siblings.remove_folder(made)
+    Held(made).drop()
 
 
 def test_without_a_place_for_a_folder_the_workers_are_alone() -> None:

@@ -24,7 +24,7 @@ from poller.reading.snapshot import Found, History
 from poller.runtime.hub import in_slices
 from poller.runtime.settings import Settings
 from poller.serving import fanout
-from poller.serving.client import OwnedSocket
+from poller.serving.owned_socket import OwnedSocket
 from poller.serving.streams import StreamRequest, Streams
 from poller.serving.tenure import UNBOUNDED, Tenure
 from tests.harness.greenlets import until

@@ -138,6 +138,7 @@ def test_values_that_were_lost_are_counted() -> None:
 def test_a_poll_that_fails_is_named_with_the_reason() -> None:
     problem = "the database is away or refuses the query; the log says why"
     failing = of_feed(counted(failures=7), problem=problem, failing=True, polled_s=12.0)
+    assert report(failing)["verdict"] == "One thing needs attention; two cannot be told now."
     check = polls.polls(failing)
     assert words(check) == ("attention", f"New rows of orders do not arrive: {problem}.")
     assert check.aside == "last read 12\u00a0s ago"

@@ -55,6 +55,7 @@ def service() -> Reporting:
 @pytest.fixture
 def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     monkeypatch.setattr(recorders, "TICK_S", 0.01)
+    monkeypatch.setattr(recorders, "STATE_S", 0.01)
     made = Recorder()
     made.folder.open(tmp_path)
     yield made

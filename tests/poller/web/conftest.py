@@ -43,6 +43,7 @@ class Shop:
             default_feed="notes",
             metrics="public",
             health="public",
+            status="public",
         )
 
     @property
@@ -71,7 +72,9 @@ class Shop:
         return client
 
     def close(self) -> None:
-        for feed in service_of(self.app).feeds.values():
+        service = service_of(self.app)
+        service.stop()
+        for feed in service.feeds.values():
             feed.close()
         self.database.close()
 

@@ -96,6 +96,7 @@ def test_answers_are_as_described(shop: Shop) -> None:
     assert as_described(client.get("/rows/notes?after=beef.1"), path)["reset"]
     assert as_described(client.get("/rows/notes?after=!"), path)["error"]
     assert as_described(client.get("/readyz"), "/readyz")["ready"]
+    assert as_described(client.get("/status.json"), "/status.json")["checks"]
     unreadable = b'{"_unreadable":{"id":4,"reason":"it is cursed"}}'
     with mock.patch.object(long_poll, "_object", return_value=unreadable):
         assert as_described(client.get("/rows/notes?after=0"), path)["rows"]

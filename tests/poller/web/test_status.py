@@ -21,7 +21,8 @@ from poller.web import operator
 from tests.harness import sql
 from tests.harness.greenlets import unpatched, until
 
-TABLE = "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
+# Of no other test: counters are those of this process.
+TABLE = "CREATE TABLE ledger (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
 TOKEN = "an operator's token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 SECRET_ROW = "what a row holds"
@@ -33,12 +34,12 @@ Serve = Callable[..., FlaskClient]
 def serve(sqlite_url: str) -> Iterator[Serve]:
     """serve(token, **arguments): a client of an application with one feed."""
     sql.execute(sqlite_url, TABLE)
-    sql.execute(sqlite_url, "INSERT INTO notes (body) VALUES (?)", [SECRET_ROW])
+    sql.execute(sqlite_url, "INSERT INTO ledger (body) VALUES (?)", [SECRET_ROW])
     services, databases = [], []
 
     def make(token: str | None = None, **arguments: Any) -> FlaskClient:
         app, notifier = Flask("test"), Notifier(authorize="public")
-        notifier.watch("notes", columns=["id", "body"])
+        notifier.watch("ledger", columns=["id", "body"])
         databases.append(Database(sqlite_url))
         settings = Settings.model_validate({"operator_token": token})
         notifier.init_app(app, database=databases[-1], settings=settings, **arguments)
@@ -70,7 +71,7 @@ def test_a_stranger_gets_nothing_of_it(serve: Serve, path: str) -> None:
         answer = client.get(path, headers=headers)
         assert answer.status_code == 401
         assert answer.headers["Cache-Control"] == "no-store"
-        assert "notes" not in answer.text
+        assert "ledger" not in answer.text
 
 
 def test_a_strangers_browser_gets_the_form(serve: Serve) -> None:
@@ -186,7 +187,7 @@ def test_it_tells_what_is_so_and_no_row(serve: Serve) -> None:
     }  # fmt: skip
     states = {one["name"]: one["state"] for one in told["checks"]}
     assert (states["promise"], states["gaps"], states["streams"]) == ("ok", "ok", "ok")
-    assert told["feeds"]["notes"]["ready"]
+    assert told["feeds"]["ledger"]["ready"]
     assert len(told["workers"]) == 1
     text = json.dumps(told)
     for secret in (SECRET_ROW, "SELECT", "sqlite:"):
@@ -198,7 +199,7 @@ def test_a_look_is_answered_below_a_prefix_and_for_its_notifier_alone(serve: Ser
     assert client.get("/status").status_code == 404
     told = client.get("/live/status.json").json
     assert told is not None
-    assert told["feeds"].keys() == {"notes"}
+    assert told["feeds"].keys() == {"ledger"}
     page = client.get("/live/status").text
     assert 'src="status/page/' in page  # relative: right below any prefix
     assert 'src="/' not in page

@@ -1,11 +1,13 @@
 """The looker: when it looks, and what becomes of failures."""
 
 import logging
+import time
 
 import gevent
 import pytest
 
 from poller.reading.description import TableError
+from poller.reading.windows.look import Look
 from poller.runtime import recurring
 from poller.window import looker
 from tests.harness.greenlets import until
@@ -67,6 +69,49 @@ def test_waking_looks_at_once(query: SimulatedQuery, monkeypatch: pytest.MonkeyP
     worker.looker.wake()
     until(lambda: query.looks == 2, "the second look")
     worker.looker.stop()
+
+
+def test_a_hint_during_a_look_leads_to_one_more(
+    query: SimulatedQuery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row may have been committed after the look had read."""
+    worker = WindowWorker(query)
+    worker.looker.interval_s = 1000.0
+    monkeypatch.setattr(looker, "LONGEST_WAIT_S", 1000.0)
+    look = query.look
+
+    def hinted() -> Look | None:
+        found = look()
+        if query.looks == 1:
+            query.rows[9] = (9, 0)
+            worker.looker.wake()
+        return found
+
+    monkeypatch.setattr(query, "look", hinted)
+    stream = worker.subscribe()
+    worker.looker.start()
+    until(lambda: b'"id":9' in stream.next_chunk(), "the row")
+    worker.looker.stop()
+
+
+def test_hinted_looks_fall_on_whole_multiples_of_a_short_time(query: SimulatedQuery) -> None:
+    """So workers that are told of a flood see the same states."""
+    worker = WindowWorker(query)
+    began = time.monotonic() - 1000.0
+    for now in (100.0, 100.004, 100.0099, 7.12345):
+        worker.now = now
+        at = now + worker.looker._rest_s(began, began)
+        assert at % 0.01 == pytest.approx(0, abs=1e-6) or at % 0.01 == pytest.approx(0.01)
+        assert now <= at <= now + 0.0101
+
+
+def test_nobody_listens_and_a_hint_is_no_look(query: SimulatedQuery) -> None:
+    worker = WindowWorker(query)
+    worker.look()
+    worker.listening = False
+    worker.looker.wake()
+    assert worker.looker.once() is None
+    assert query.looks == 1
 
 
 def test_a_client_that_waits_is_not_kept_for_a_long_interval(

@@ -1,0 +1,94 @@
+"""Luggage: all that one stream needs in another process, besides its socket.
+
+A stream's client must not notice that it moves. So what travels is what the head of the response
+and the frames so far have promised: where the stream stands (`delivery/standing.py`), its view, how
+long it may stay, how the body is coded, and what is left of the frame that is being written. What
+the taker has of its own does not travel: log, settings, places.
+
+A taker that cannot keep a promise refuses (`Unfit`), and the client is sent away as at any other
+end. New code may serve other columns than the old, or ask who may read where nobody was asked: such
+a feed has another `form`. It is compared, not understood.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+from poller.delivery.standing import Standing
+from poller.delivery.view import View
+from poller.serving.tenure import Tenure
+from poller.wire.exact import Exact
+
+FORM_BYTES = 6
+
+
+class Unfit(Exception):  # noqa: N818 - the word of the protocol
+    """The stream cannot go on here; `reason` is for the log and the metrics."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+FULL = "full"
+FEED_CHANGED = "feed-changed"
+VIEW_UNKNOWN = "view-unknown"
+
+
+class Luggage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """That of one stream. Moments are monotonic, in seconds: that clock is the machine's.
+
+    `epoch`, `holds` and `said_live` are its standing; `until`, `tag` and `asked_at` its tenure;
+    `filter` and `shown` its view (an integer of more than 64 bits cannot travel: no row has it).
+    `rest` is what is left to send of the current frame, as it goes into the socket, and `owed` how
+    many bytes of its HTTP chunk are to come after that. `address` is the client's.
+    """
+
+    form: str
+    epoch: str
+    holds: str | None
+    said_live: bool
+    address: str
+    chunked: bool
+    written_at: float
+    opened_at: float
+    rows: int
+    sent_bytes: int
+    rest: bytes = b""
+    owed: int = 0
+    filter: tuple[tuple[str, tuple[Exact, ...]], ...] = ()
+    shown: tuple[str, ...] | None = None
+    until: float | None = None
+    tag: str = ""
+    asked_at: float = 0.0
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.epoch, self.holds, self.said_live)
+
+    @property
+    def view(self) -> View:
+        """Raises ValueError for one that no process would send."""
+        return View.of(dict(self.filter), self.shown)
+
+    @property
+    def tenure(self) -> Tenure:
+        return Tenure(self.until, self.tag, self.asked_at)
+
+
+def size_of(luggage: Luggage) -> int:
+    """Of its message, in bytes; more than any message has if it does not go into one."""
+    try:
+        return len(msgspec.msgpack.encode(luggage))
+    except OverflowError:
+        return sys.maxsize
+
+
+def form_of(kind: str, columns: Sequence[str], key: Sequence[str], *, public: bool) -> str:
+    """What a stream of a feed has promised its client: another text for another promise."""
+    told = msgspec.json.encode([kind, columns, key, public])
+    return hashlib.blake2s(told, digest_size=FORM_BYTES).hexdigest()

@@ -1,0 +1,167 @@
+"""A client's socket that is ours to write to and to close, and the body of the response on it.
+
+It does not block. Nothing here knows streams.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent import monkey
+from gevent.event import Event
+
+from poller.serving.client import LOOKS_PER_DEADLINE, ClientSocket
+from poller.wire import chunked, sse
+from poller.wire.unsent import Unsent, unsent
+
+WRITABLE = 2  # the loop's flag for a watcher of room for output
+CODED_ELSEWHERE = -1  # what another process left: no more than the rest of a frame
+
+
+class OwnedSocket(ClientSocket):
+    """One whose response is ours to write.
+
+    `head` is that of the response, if it was not sent yet: it goes out with the first bytes of the
+    body, in one packet. `chunked`: it announces that coding, as it does to a client of HTTP/1.1.
+    `moved` is given
+    for a stream of another process: so many bytes the body owes then to a chunk that was begun
+    there, see `wire/chunked.py`. `whole`: a chunk is what is to be written next, as it is.
+    """
+
+    __slots__ = ("_due", "_head", "_head_bytes", "_waits", "chunked", "owed", "whole")
+    _socket: socket.socket
+
+    def __init__(
+        self,
+        client: socket.socket,
+        *,
+        chunked: bool = False,
+        head: bytes = b"",
+        moved: int | None = None,
+    ) -> None:
+        super().__init__(client)
+        self.chunked = chunked
+        self._head = head
+        self._head_bytes = 0  # in what was coded last
+        self.owed = moved or 0  # after what was coded last
+        self._due = 0 if moved is None else CODED_ELSEWHERE  # before that
+        self.whole = chunked and moved is None
+        self._waits: Event | None = None
+
+    # -- the body ---------------------------------------------------------------------------
+
+    def coded(self, data: bytes) -> bytes:
+        """`data` as the body has it. It has to be sent, for a head is told once."""
+        return self._after_head(self._coded(data)) if data else data
+
+    def last(self, data: bytes) -> bytes:
+        """`data` as the end of the body: a client can tell it from a cut. A chunk that has begun is
+        filled with comments."""
+        if not self.chunked:
+            return self._after_head(data)
+        lacks = max(0, self.owed - len(data))
+        filling = sse.HEARTBEAT * -(-lacks // len(sse.HEARTBEAT))
+        return self._after_head(self._coded(filling + data) + chunked.LAST_CHUNK)
+
+    def _coded(self, data: bytes) -> bytes:
+        if not (self.chunked and data):
+            return data
+        if self.whole:
+            return chunked.chunk(data)
+        self._due, self.owed = self.owed, max(0, self.owed - len(data))
+        self.whole = not self._due
+        return chunked.filled(self._due, data)
+
+    def _after_head(self, data: bytes) -> bytes:
+        head, self._head = self._head, b""
+        self._head_bytes = len(head)
+        return head + data
+
+    def unsent(self, rest: bytes | memoryview) -> Unsent | None:
+        """What is left to send if the stream stops at `rest`, the end of what was coded last. None
+        in the head: no frame has begun."""
+        if not rest or (self.chunked and self._due == CODED_ELSEWHERE):
+            return Unsent(bytes(rest), self.owed)
+        coded: Any = memoryview(rest).obj
+        coded = coded[self._head_bytes :]
+        if len(rest) > len(coded):
+            return None
+        owed_before = self._due if self.chunked else None
+        return unsent(coded, len(coded) - len(rest), owed_before, self.owed)
+
+    # -- the socket -------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """The descriptor, to be sent to another process."""
+        return self._socket.fileno()
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Give the kernel what it takes of `data` now, and return how much that is. Raises OSError
+        if the client is gone."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    def send_all(
+        self,
+        data: bytes | memoryview,
+        deadline_s: float,
+        stops: Callable[[memoryview], bool] = lambda _: False,
+    ) -> memoryview:
+        """Send it, waiting for the client, until that is all or it `stops(rest)`, which is asked
+        before each wait. Returns the rest. Raises TimeoutError if the client takes nothing for
+        `deadline_s` (noticed at the next look), another OSError if it is gone."""
+        rest = memoryview(data)[self.send(data) :]
+        while rest and not stops(rest):
+            self._wait_writable(deadline_s)
+            rest = rest[self.send(rest) :]
+        return rest
+
+    def wake(self) -> None:
+        """Let a `send_all()` that waits go on, as if the client had taken something."""
+        if self._waits is not None:
+            self._waits.set()
+
+    def _wait_writable(self, deadline_s: float) -> None:
+        """A slow client takes bytes long before the kernel calls its buffer writable again."""
+        unsent, since = self.unsent_bytes(), time.monotonic()
+        self._waits = Event()
+        watcher = gevent.get_hub().loop.io(self._socket.fileno(), WRITABLE)
+        watcher.start(self._waits.set)
+        try:
+            while not self._waits.wait(deadline_s / LOOKS_PER_DEADLINE):
+                if (left := self.unsent_bytes()) != unsent:
+                    unsent, since = left, time.monotonic()
+                elif time.monotonic() - since >= deadline_s:
+                    raise TimeoutError
+        finally:
+            self._waits = None
+            watcher.stop()
+            watcher.close()
+
+    def leave(self) -> None:
+        """Close this copy of a socket of which another process has one: nothing is shut down.
+
+        The kernel takes a descriptor out of an epoll set with the last copy only, and libev does
+        not take it out at all. So it is done here: else the set would keep it while the client
+        stays.
+        """
+        self.unwatch()
+        loop = gevent.get_hub().loop
+        if loop.backend == "epoll":
+            epoll = monkey.get_original("select", "epoll")  # gevent's patch takes it away
+            with contextlib.suppress(OSError):  # it was not in there
+                epoll.fromfd(os.dup(loop.fileno() or -1)).unregister(self._socket.fileno())
+        self._socket.close()
+
+    def close(self) -> None:
+        """Give the descriptor back. No greenlet may be waiting for it."""
+        self.unwatch()
+        self._socket.close()
