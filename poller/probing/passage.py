@@ -69,7 +69,7 @@ def compression(seen: Seen) -> Finding:
         sentence = f"It is compressed for browsers ({encoding}), which cannot be read here."
         cure = "make sure that each row is sent on at once, or switch it off for the stream"
         return Finding("compression", "attention", sentence, next=cure, problem="compression")
-    if seen.body.lumps and not any(sign(seen) for sign in SIGNS):
+    if seen.body.line_ends and not any(sign(seen) for sign in SIGNS):
         sentence = f"It is compressed ({encoding}), and each piece can be read when it comes."
         cure = "leave it if it saves you bytes; a compressor takes memory for each stream"
         return Finding("compression", "ok", sentence, next=cure)
