@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from poller.commands.layout import coloured, safe
-from poller.commands.target import NotDone
+from poller.commands.target import CTRL_C, NotDone
 
 if TYPE_CHECKING:
     from poller.probing.finding import Finding
@@ -32,9 +32,11 @@ Examples:
 """
 STATUS = """\b
 Exit status:
-  0  all is well, as far as it could be seen
-  1  something needs attention
-  2  nothing could be looked at: no connection, or the command is wrong
+  0    all is well, as far as it could be seen
+  1    something needs attention
+  2    nothing could be looked at: no connection, or the command is wrong
+  130  ended by a second Ctrl-C; the first one only ends the look, and what was
+       seen until then is told
 """
 
 
@@ -94,6 +96,8 @@ def probe(
         observed = look(asked)
     except ValueError as error:
         raise NotDone(str(error)) from None
+    except KeyboardInterrupt:  # the first one only ends the long look
+        context.exit(CTRL_C)
     if observed.first.problem:
         raise NotDone(f"{observed.url}: {observed.first.problem}")
     findings, proxies = findings_of(observed), proxies_of(observed)

@@ -93,6 +93,14 @@ def test_a_look_at_a_stream_that_ends(rowcast: Run) -> None:
     assert "attention The stream ended in good order after" in ended.stdout
 
 
+def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, rowcast: Run) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(look, "look", interrupted)
+    assert rowcast("probe", "http://x/stream").exit_code == 130
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -265,7 +265,7 @@ def test_the_same_origin_needs_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "state", "words"),
     [
-        ("id: 1\ndata: a\n\nid: 2\ndata: b\n\n", "ok", "2 rows"),
+        ("id: 1\ndata: a\n\nid: 2\ndata: b\n\n", "ok", "Each of 2 rows"),
         ("data: a\n\nid: 2\ndata: b\n\n", "attention", "1 of 2 rows"),
         ("id: 1\ndata: a\n\nid: 1\ndata: b\n\n", "attention", "the same id"),
         ("id: 1\0\ndata: a\n\n", "attention", "NUL"),

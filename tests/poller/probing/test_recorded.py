@@ -39,7 +39,7 @@ def test_the_proxy_is_known_where_it_tells(scene: tuple[str, Observed]) -> None:
         ("nginx-buffers-large-rows", "Something on the way holds the stream back"),
         ("caddy-compresses", "It is compressed (gzip): a compressor holds rows back"),
         ("haproxy-cuts", "The stream was cut after 1."),
-        ("nginx-drops-the-id", "After a reconnect with Last-Event-ID it begins anew"),
+        ("nginx-drops-the-id", "After a reconnect with Last-Event-ID, it begins anew"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, words: str) -> None:
