@@ -15,6 +15,7 @@ from poller.status.figures import Counts, FeedNow, Places, Sample, WorkerNow
 from poller.status.folder import Told
 
 LATE_S = 15.0  # a worker that has written nothing for so long stands still: one writes each 10 s
+OVERLAP_S = 60.0  # at a reload the next one begins while the one before still ends
 RECENT_S = 600.0
 HOUR_S = 3600.0
 NO_PLACES = Places(0, 0, 0, 0)
@@ -149,7 +150,7 @@ def _worst(label: str, told: Sequence[FeedNow]) -> FeedNow:
 
 
 def workers_of(told: Iterable[Told], now: float, at: float) -> list[Worker]:
-    """Those that were there in the last hour, each in a slot that was free when it began.
+    """Those that were there in the last hour, each in a slot that was free soon after it began.
 
     `now` is CLOCK_MONOTONIC. A worker that died within its first seconds, again and again, takes
     the same slot again.
@@ -159,7 +160,7 @@ def workers_of(told: Iterable[Told], now: float, at: float) -> list[Worker]:
     found = []
     for one in sorted(lately, key=lambda one: one.now.began):
         until = float("inf") if one.lives and not one.now.draining else one.now.sample.at
-        free = [slot for slot, end in enumerate(taken_until) if end <= one.now.began]
+        free = [slot for slot, end in enumerate(taken_until) if end <= one.now.began + OVERLAP_S]
         slot = free[0] if free else len(taken_until)
         taken_until[slot : slot + 1] = [until]
         silent_s = max(0.0, now - one.now.at)

@@ -68,6 +68,16 @@ def test_a_worker_takes_the_slot_of_the_one_that_it_replaces() -> None:
     assert hour["marks"] == [{"at": GRID - 990, "workers": 2}]
 
 
+def test_a_worker_that_begins_before_the_one_it_replaces_has_ended_takes_its_slot_then() -> None:
+    """A reload: two more lines while both are there, and none more afterwards."""
+    before = [told(name, GRID - 9000, GRID - 5) for name in "ab"]
+    after = [told(name, GRID - 30) for name in "cd"]
+    both = machine_of(*before, *after)
+    assert [one.slot for one in both.workers] == [1, 2, 3, 4]
+    ended = [one._replace(lives=False, now=replace(one.now, draining=True)) for one in before]
+    assert [one.slot for one in machine_of(*ended, *after).workers] == [1, 1, 2, 2]
+
+
 def test_rows_are_not_counted_once_a_worker_but_streams_are() -> None:
     hour = hour_of(machine_of(told("a", GRID - 600), told("b", GRID - 600)))
     assert [len(hour[name]) for name in ("rows", "streams", "polls", "gaps", "lost")] == [
