@@ -9,7 +9,7 @@ TESTS ?=
 PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test clients torture changes machines held windows probes soak lint bench bench-compare format clean test-parts
+.PHONY: help run check test clients torture changes machines held windows probes soak release-check lint bench bench-compare format clean test-parts
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 15
@@ -62,6 +62,9 @@ SOAK_MINUTES ?= 30
 SOAK_PATH ?= fanout
 soak: $(VENV)/dev.stamp  ## clients that come and go for SOAK_MINUTES: does anything stay of them?
 	@$(BIN)/python -m tests.campaigns.soak --minutes $(SOAK_MINUTES) --path $(SOAK_PATH) </dev/null
+
+release-check: $(VENV)/dev.stamp  ## is this checkout fit to be a release? publishes nothing
+	@$(BIN)/python -m tests.campaigns.release </dev/null
 
 lint: $(VENV)/dev.stamp  ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check

@@ -27,7 +27,9 @@ from benchmarks.stream import Stream
 BUFFER_BYTES = 2**20
 MANY = 200  # events at once: more are waiting already
 LOOK_S = 0.001  # between two looks; latencies are exact to that
-CONNECTING_AT_ONCE = 100  # below any listen backlog, so that no connect is repeated after a second
+CONNECTING_AT_ONCE = (
+    1_000  # below any listen backlog, so that no connect is repeated after a second
+)
 TRICKLE_BYTES_PER_S = 1024
 
 

@@ -39,10 +39,10 @@ def most_streams() -> int:
 
 
 @contextmanager
-def on_server_cores() -> Iterator[None]:
-    """What is started inside runs on the server's core, and so do its children."""
+def on_cores(cores: set[int]) -> Iterator[None]:
+    """What is started inside runs on these cores, and so do its children."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, SERVER_CORES)
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:

@@ -43,7 +43,8 @@ of neighbouring turns.
 - **Server CPU** is user and system time of all processes of the server, from the kernel's clock of
   each process. On loopback the kernel brings bytes into the receiver's buffer within the sender's
   `send()`, so that work counts for the server, for all servers alike.
-- **Cores**: the server runs on the first core, the load client and the publisher on the others.
+- **Cores**: the server runs on the first core, the load client and the publisher on the others. A
+  server of several workers runs on all of them.
 - **Memory** is the PSS of all processes of the server. Kernel buffers are not included.
 - **Latency** is read from the machine's monotonic clock: by the publisher just before it sends the
   row, and by the load client after `recv()`, on at least 500 streams (burst: 40), or on all streams

@@ -121,7 +121,7 @@ def process(work: Any, *arguments: object) -> Iterator[Connection]:
     running = mp.get_context("spawn").Process(target=work, args=(theirs, *arguments), daemon=True)
     running.start()  # on the cores of this process
     try:
-        with machine.on_server_cores():
+        with machine.on_cores(machine.SERVER_CORES):
             yield ours
     finally:
         ours.send("end")

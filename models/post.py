@@ -117,7 +117,7 @@ def add_once(database: Writes, author: str, body: str, via: str, draft: str) -> 
 
 
 def _insert(connection: Connection, author: str, body: str, via: str, draft: str | None) -> PostRow:
-    values = {"author": author, "body": body, "via": via, "draft": draft}
+    values = {"author": author, "body": body, "via": via} | ({"draft": draft} if draft else {})
     result = connection.execute(insert(Post).values(**values))
     (post_id,) = result.inserted_primary_key or (None,)
     return _plain(connection.execute(_rows().where(Post.id == post_id)).one())

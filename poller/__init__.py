@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from poller.runtime.settings import Settings, SettingsError
     from poller.serving.worker import Worker
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Access",

@@ -11,6 +11,7 @@ import { delaySince, setServerTime, showTimes } from "./times.js";
 
 const { rowcast } = globalThis;
 const HOLD_MS = 6000; // so long a post stays large at least: time to read it
+const NEW_MS = 12_000; // the longest animation of screen.css, and a little
 const LOST_AFTER_MS = 10_000; // a blink is no news
 const AGAIN_MS = 60_000; // until it looks again whether the server is there
 const RENEW_MS = 6 * 3_600_000; // a newer version of this page may be there
@@ -107,8 +108,9 @@ class Screen {
       this.timer = setTimeout(() => this.arrange([]), left);
       return;
     }
+    this.leading?.classList.remove("new");
     this.leading = newest;
-    this.heldUntil = Date.now() + HOLD_MS;
+    this.heldUntil = force ? 0 : Date.now() + HOLD_MS; // who has just turned it on waits for none
   }
 }
 
@@ -120,12 +122,13 @@ function put(parent, elements) {
   });
 }
 
-/* One post has a tint that settles; of several each has a line of accent, and they come in turn. */
+/* Style gives a tint to the large one and a line of accent to the others: many are no green wall.
+ * Several come in turn. */
 function enter(elements) {
   elements.forEach((element, index) => {
-    element.classList.add(elements.length > 1 ? "grouped" : "new");
+    element.classList.add("new");
     element.style.animationDelay = `0s, ${Math.min(index, 5) * RISE_MS}ms`;
-    setTimeout(() => element.classList.remove("grouped", "new"), AGAIN_MS);
+    setTimeout(() => element.classList.remove("new"), NEW_MS);
   });
 }
 
@@ -185,6 +188,9 @@ async function reload() {
   });
   const ids = new Set(elements.map(({ dataset }) => dataset.id));
   came.clear();
+  // It may have said that the database is away.
+  const words = document.importNode(page.getElementById("nothing"), true);
+  at("nothing").replaceChildren(...words.childNodes);
   screen.adopt([...elements, ...later.filter(({ dataset }) => !ids.has(dataset.id))]);
 }
 

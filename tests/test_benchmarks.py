@@ -6,6 +6,7 @@ No figure is judged here. What this machine lacks is skipped, and named.
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -13,9 +14,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import compare
+from benchmarks import compare, crowd
 from benchmarks.case import Bench, Figures
-from benchmarks.cases import ALL
+from benchmarks.cases import ALL, connect, reload
 from benchmarks.contenders import NAMES, Rowcast, make
 from benchmarks.load import Load, Mode
 from benchmarks.machine import PROJECT
@@ -196,6 +197,48 @@ def test_one_row_is_measured_and_shown_next_to_the_floor(tmp_path: Path) -> None
     plot = (tmp_path / "benchmarks" / "one-row-cpu.svg").read_text()
     assert len(plot) < 15_000
     assert {"Rowcast", "send() loop (floor)"} <= set(ET.fromstring(plot).itertext())
+
+
+def test_a_connect_is_measured_next_to_a_bare_function() -> None:
+    bare, resumed = run("connect", connect.BARE, "Rowcast, resumes")
+    assert (bare["contender"], resumed["contender"]) == (connect.BARE, "Rowcast, resumes")
+    assert bare["least_us"] <= bare["connect_us"] <= bare["most_us"]
+    assert resumed["connect_us"] > 0
+    assert "| 1.00 × |" in CASES["connect"].table([bare, resumed])
+
+
+def test_a_crowd_is_several_clients_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowd, "STREAMS_EACH", 7)
+    with make("floor", tmp_path) as server, crowd.Crowd(server.url, STREAMS) as streams:
+        streams.open()
+        streams.mark()
+        server.publish(ROWS)
+        assert streams.wait_each(ROWS, BOUND_S) == ROWS
+        assert streams.wait_open(BOUND_S) == STREAMS
+        got = streams.report()
+    assert (got.rows, got.least, got.most, got.open) == (ROWS * STREAMS, ROWS, ROWS, STREAMS)
+    assert (got.checked, got.distinct, got.doubled, got.errors) == (STREAMS, ROWS, 0, {})
+    assert 0 < got.usual_silence_s <= got.silence_s < BOUND_S
+
+
+def test_a_row_that_comes_twice_is_counted_as_doubled() -> None:
+    rows = frame(1) + frame(2) + frame(1)
+    with answering([HEAD + OPENING, rows]) as (url, _), Load(url) as load:
+        load.open(1, "exact")
+        assert load.wait_rows(3, BOUND_S) == 3
+        got = load.report()
+    assert (got.checked, got.distinct, got.doubled) == (1, 2, 1)
+
+
+def test_a_reload_comes_at_once_and_then_after_equal_times() -> None:
+    began, done = time.monotonic(), []
+    act_when_due = reload.every(0.01, 3, lambda: done.append(time.monotonic()))
+    while len(done) < 3:
+        act_when_due()
+    time.sleep(0.02)
+    act_when_due()
+    assert len(done) == 3
+    assert done[2] - began >= 0.02
 
 
 def test_slow_clients_get_every_row_once_they_read() -> None:

@@ -7,6 +7,7 @@ until the operator changes it.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,16 +18,16 @@ from flask import Blueprint, Flask, Response, abort, current_app, request, url_f
 from markupsafe import Markup
 
 from wall import theme
-from wall.settings import SettingsError, WallSettings
+from wall.settings import PROJECT, SettingsError, WallSettings
 
 LARGEST_LOGO_BYTES = 256 * 1024
 # By what a file begins with, whatever its name says: a browser is told the type and must not guess.
 LOGO_TYPES = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"RIFF": "image/webp",
+    rb"\x89PNG\r\n\x1a\n": "image/png",
+    rb"\xff\xd8\xff": "image/jpeg",
+    rb"RIFF....WEBP": "image/webp",
+    rb".{,1024}<svg": "image/svg+xml",
 }
-SVG = "image/svg+xml"
 # An SVG that somebody opens by itself is a document: it may run nothing and load nothing.
 LOGO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 KEPT = "public, max-age=31536000, immutable"
@@ -130,6 +131,7 @@ def _files(settings: WallSettings) -> dict[str, Served]:
 
 
 def _logo(path: Path) -> Served:
+    path = PROJECT / path
     try:
         with path.open("rb") as opened:
             content = opened.read(LARGEST_LOGO_BYTES + 1)
@@ -138,10 +140,8 @@ def _logo(path: Path) -> Served:
     if len(content) > LARGEST_LOGO_BYTES:
         raise SettingsError(f"WALL_LOGO={path} has more than {LARGEST_LOGO_BYTES // 1024} KB.")
     for beginning, content_type in LOGO_TYPES.items():
-        if content.startswith(beginning):
+        if re.match(beginning, content, re.DOTALL):
             return Served(content, content_type)
-    if b"<svg" in content[:1024]:
-        return Served(content, SVG)
     raise SettingsError(f"WALL_LOGO={path} is no SVG, PNG, JPEG or WebP.")
 
 

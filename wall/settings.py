@@ -126,8 +126,8 @@ class WallSettings(Settings):
     logo: Path | None = Field(
         None,
         validation_alias="WALL_LOGO",
-        description="A file to show beside the title: SVG, PNG, JPEG or WebP, at most 256 KB. Read "
-        "at start.",
+        description="A file to show beside the title: SVG, PNG, JPEG or WebP, at most 256 KB. A "
+        "relative path begins beside `app.py`. Read at start.",
     )
     url: Annotated[str, AfterValidator(_public_url)] | None = Field(
         None,

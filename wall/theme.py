@@ -26,8 +26,8 @@ class Scheme(NamedTuple):
     on_accent: tuple[str, str]  # the first if it can be read on the accent
 
 
-LIGHT = Scheme("#f4f3ee", "#ffffff", (0, 0, 0), 0.14, ("#ffffff", "#101413"))
-DARK = Scheme("#121617", "#1a2022", (255, 255, 255), 0.18, ("#0d1411", "#ffffff"))
+LIGHT = Scheme("#f4f3ee", "#ffffff", (0, 0, 0), 0.12, ("#ffffff", "#101413"))
+DARK = Scheme("#121617", "#1a2022", (255, 255, 255), 0.13, ("#0d1411", "#ffffff"))
 
 
 def css(accent: str, scheme: Scheme) -> str:

@@ -65,9 +65,10 @@ is called, and grants some rows, with a tag.
 
 def run(bench: Bench) -> Iterator[Figures]:
     """Rounds are taken in turns, so that noise of the machine hits all sides alike."""
-    found: dict[str, list[Figures]] = {name: [] for name in SIDES}
+    chosen = [name for name in SIDES if name in bench.plan.contenders] or list(SIDES)
+    found: dict[str, list[Figures]] = {name: [] for name in chosen}
     for number in range(bench.plan.connect_rounds):
-        for name in list(SIDES)[:: -1 if number % 2 else 1]:
+        for name in chosen[:: -1 if number % 2 else 1]:
             found[name] += bench.guarded((name,), lambda name: _opened(bench, SIDES[name]))
     for name, rows in found.items():
         bad = [row for row in rows if "connect_us" not in row]

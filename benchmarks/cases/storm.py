@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -109,8 +108,7 @@ def _storm(
 
 
 def _reload(server: Rowcast) -> None:
-    assert server.server.child is not None
-    server.server.child.signal(signal.SIGHUP)
+    server.reload()
 
 
 def _kill(server: Rowcast) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks import payload
-from benchmarks.machine import PROJECT, on_server_cores
+from benchmarks.machine import PROJECT, SERVER_CORES, on_cores
 from tests.harness.ports import free_port
 from tests.harness.process import Child, PartMissing, wait_until
 
@@ -28,6 +29,7 @@ class Contender(ABC):
     """
 
     title: str
+    cores = SERVER_CORES
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,7 +45,7 @@ class Contender(ABC):
 
     def __enter__(self) -> Self:
         try:
-            with on_server_cores():
+            with on_cores(self.cores):
                 self.start()
         except BaseException:
             self.__exit__(None, None, None)
@@ -73,6 +75,10 @@ class Contender(ABC):
         self._rows += count
         first = self._rows - count + 1
         self.send([payload.body(number) for number in range(first, first + count)])
+
+    def reload(self) -> None:
+        """As its operator would, after a change of its configuration or its code."""
+        self._children[0].signal(signal.SIGHUP)
 
     def data(self, texts: Sequence[str]) -> list[str]:
         """The JSON of these rows, for a server without a table."""
@@ -104,7 +110,8 @@ class Contender(ABC):
 
 
 class HttpPublisher:
-    """Posts each row to one address, on one connection."""
+    """Posts each row to one address, on one connection, or on a new one after the server closed it,
+    as it does when it is reloaded."""
 
     def __init__(self, port: int, path: str) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=PUBLISH_S)
@@ -112,10 +119,17 @@ class HttpPublisher:
 
     def send(self, rows: Sequence[str]) -> None:
         for row in rows:
-            self._connection.request("POST", self._path, row.encode())
-            answer = self._connection.getresponse()
-            answer.read()
-            assert answer.status < 300, f"{self._path}: {answer.status}"
+            try:
+                self._post(row)
+            except ConnectionError:
+                self._connection.close()
+                self._post(row)
+
+    def _post(self, row: str) -> None:
+        self._connection.request("POST", self._path, row.encode())
+        answer = self._connection.getresponse()
+        answer.read()
+        assert answer.status < 300, f"{self._path}: {answer.status}"
 
     def close(self) -> None:
         self._connection.close()

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.contenders.base import Contender, HttpPublisher
-from benchmarks.machine import PROJECT
+from benchmarks.machine import CORES, PROJECT
 from tests.harness.process import PartMissing
 
 PLACES = (Path(os.environ.get("NCHAN", PROJECT / ".venv" / "nchan")), Path("/"))
@@ -20,7 +20,7 @@ MODULE = "usr/lib/nginx/modules/ngx_nchan_module.so"
 # The history as long as ours, and a ping as often as our heartbeat.
 CONFIG = """
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid {folder}/pid;
 error_log stderr warn;
 load_module {module};
@@ -58,8 +58,11 @@ class Nchan(Contender):
 
     title = "nchan"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, workers: int = 1) -> None:
         super().__init__(folder)
+        self._workers = workers
+        if workers > 1:
+            self.cores = set(CORES)
         places = [place for place in PLACES if (place / MODULE).exists()]
         if not places:
             raise PartMissing("nginx with nchan is not installed (make bench gets it)")
@@ -68,7 +71,8 @@ class Nchan(Contender):
     def start(self) -> None:
         config = self.folder / "nginx.conf"
         module = self._place / MODULE
-        config.write_text(CONFIG.format(folder=self.folder, port=self.port, module=module))
+        values = {"folder": self.folder, "port": self.port, "module": module}
+        config.write_text(CONFIG.format(workers=self._workers, **values))
         program = self._place / "usr/sbin/nginx"
         arguments = ["-e", "stderr", "-p", self.folder, "-c", config]
         child = self.spawn([*_with_state_folder(), program, *arguments])

@@ -8,11 +8,12 @@ is passed on.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.contenders.base import Contender
-from benchmarks.machine import PROJECT
+from benchmarks.machine import CORES, PROJECT
 from tests.harness import sql
 from tests.harness.gunicorn import WALL, Gunicorn
 
@@ -31,6 +32,8 @@ class Rowcast(Contender):
         checkout: Path = PROJECT,
     ) -> None:
         super().__init__(folder)
+        if workers > 1:
+            self.cores = set(CORES)
         self.title = "Rowcast" if fanout else "Rowcast, generator"
         self.database_url = database_url or f"sqlite:///{folder / 'bench.sqlite3'}"
         given = {name: value for name, value in os.environ.items() if name.startswith("ROWCAST_")}
@@ -59,6 +62,10 @@ class Rowcast(Contender):
         )
         cursor.close()
         self._connection.commit()
+
+    def reload(self) -> None:
+        assert self.server.child is not None
+        self.server.child.signal(signal.SIGHUP)
 
     def pids(self) -> list[int]:
         assert self.server.child is not None

@@ -61,8 +61,8 @@ Exit status:
 def seed(target: Target, url: str | None, rate: float, count: int) -> None:
     """Write believable posts into the table of the example wall.
 
-    Each is a transaction of its own. This is the one command that writes: into the table posts, and
-    only into its columns author and body.
+    Each is a transaction of its own. It writes into the table posts, and only into its columns
+    author and body.
     """
     where = target.url(url)
     timeout_s = settings_of(target.context).query_timeout_s

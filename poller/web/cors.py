@@ -79,7 +79,7 @@ def add_headers(response: Response) -> Response:
     """Of each answer of the routes with rows: which page may read it, and that this depends."""
     if (request.endpoint or "").rpartition(".")[2] not in VIEWS:
         return response
-    if "Vary" in response.headers:
+    if response.headers.getlist("Vary"):
         response.vary.add("Origin")
     else:
         response.headers.add("Vary", "Origin")

@@ -28,6 +28,7 @@ HEADERS = {
     "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",  # nginx passes each frame on at once
 }
+EVENT_STREAM = [("Content-Type", f"{sse.CONTENT_TYPE}; charset=utf-8"), *HEADERS.items()]
 
 
 class EventStreamResponse(Response):
@@ -36,7 +37,7 @@ class EventStreamResponse(Response):
     automatically_set_content_length = False
 
     def __init__(self, *frames: bytes) -> None:
-        super().__init__(frames, content_type=f"{sse.CONTENT_TYPE}; charset=utf-8", headers=HEADERS)
+        super().__init__(frames, headers=EVENT_STREAM)
 
 
 class StreamResponse(EventStreamResponse):

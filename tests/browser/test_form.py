@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import Wall, bodies, live, until
+from tests.browser.conftest import Wall, bodies, live, stream_of, until
 
 pytestmark = pytest.mark.browser
 
@@ -128,6 +128,30 @@ def test_a_post_whose_answer_is_lost_is_not_asked_for_again(
     assert bodies(page).count(text) == 1
 
 
+def test_a_post_whose_answer_is_lost_may_be_sent_again(wall: Wall, open_page: Open) -> None:
+    """Also after a reload, and where the stream is away; other words are another post."""
+    page = live(open_page(wall.url))
+    page.route("**/stream", lambda route: route.abort())
+    page.evaluate("dispatchEvent(new Event('online'))")
+    held = hold_posts(page)
+    write(page, "sent twice")
+    page.click("text=Post")
+    until(page, lambda: len(held) == 1, "the post is sent")
+    assert held[0].fetch().status == 201
+    held[0].abort()
+    expect(page.locator("#problem")).to_contain_text("cannot be reached")
+    page.unroute("**/posts")
+    page.reload()
+    expect(page.locator("#body")).to_have_value("sent twice")
+    page.click("text=Post")
+    expect(page.locator("#body")).to_have_value("")
+    write(page, "sent thrice")
+    page.click("text=Post")
+    expect(page.locator("#body")).to_have_value("")
+    sent = "SELECT body FROM posts WHERE body LIKE 'sent t%%ice' ORDER BY id"
+    assert wall.execute(sent) == [("sent twice",), ("sent thrice",)]
+
+
 def test_the_same_words_of_another_keep_the_text_of_a_refused_post(
     wall: Wall, open_page: Open
 ) -> None:
@@ -151,6 +175,35 @@ def test_a_post_shows_even_while_the_stream_is_away(wall: Wall, open_page: Open)
     write(page, "without a stream")
     page.click("text=Post")
     expect(page.locator("#feed article").first).to_contain_text("without a stream")
+
+
+def test_a_post_that_succeeds_brings_the_stream_back(wall: Wall, open_page: Open) -> None:
+    page = lost(live(open_page(wall.url)))
+    write(page, "the server is there")
+    page.click("text=Post")
+    live(page)
+
+
+def lost(page: Page) -> Page:
+    """Its next attempt is an hour away; the one after that finds the server."""
+    page.clock.install()
+    page.route("**/stream", lambda route: route.fulfill(**stream_of("retry: 3600000\n\n")))
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#chip")).to_have_text(re.compile(r"Reconnecting in \d{4} sNow"))
+    page.unroute("**/stream")
+    return page
+
+
+def test_a_click_on_the_chip_does_not_wait(wall: Wall, open_page: Open) -> None:
+    page = live(open_page(wall.url))
+    chip = page.locator("#chip")
+    expect(chip).to_have_attribute("aria-disabled", "true")
+    lost(page)
+    expect(chip).to_have_attribute("aria-disabled", "false")
+    chip.focus()
+    page.keyboard.press("Enter")
+    live(page)
+    expect(chip).to_be_focused()
 
 
 def test_what_is_wrong_stands_beside_the_field_with_the_text_kept(

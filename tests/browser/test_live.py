@@ -90,6 +90,39 @@ def test_posts_are_sorted_by_id_and_shown_once(wall: Wall, page: Page) -> None:
     assert shown == ["row 900005", "row 900003", "row 900002", "row 900001"]
 
 
+def test_many_at_once_come_as_a_group(wall: Wall, open_page: Open) -> None:
+    page = live(open_page(wall.url))
+    wall.insert("came alone")
+    expect(page.locator("#feed article").first).to_have_class(re.compile(r"\bnew\b"))
+    expect(page.locator(".together")).to_have_count(0)
+    wall.insert("three", "two", "one")
+    sentence = page.locator("#feed > .together")
+    expect(sentence).to_have_text("3 posts came together")
+    expect(page.locator(".together + article.grouped .body")).to_have_text("one")
+    expect(page.locator("article.grouped")).to_have_count(3)
+    expect(page.locator("article.grouped.new")).to_have_count(0)
+    page.wait_for_timeout(1100)  # what comes within a second belongs to them
+    wall.insert("and above it another")
+    expect(page.locator("#feed > :nth-child(1) .body")).to_have_text("and above it another")
+    expect(page.locator("#feed > :nth-child(2)")).to_have_text("3 posts came together")
+    wall.execute("UPDATE posts SET deleted_at = created_at WHERE body = 'one'")
+    expect(page.locator("#feed .removed")).to_have_count(1)
+
+
+def test_a_row_that_no_form_made_says_how_it_came(wall: Wall, open_page: Open) -> None:
+    page = live(open_page(wall.url))
+    wall.insert("by any tool")
+    badge = page.locator("#feed article").first.locator(".via")
+    expect(badge).to_have_text("via SQL")
+    expect(badge).to_have_attribute("data-delay", re.compile(r"^\d\.\d s$"))
+    wall.execute("UPDATE posts SET body = 'edited' WHERE body = 'by any tool'")
+    expect(page.locator("#feed .body").first).to_have_text("edited")
+    expect(badge).to_have_attribute("data-delay", re.compile(r"^\d\.\d s$"))
+    page.reload()  # who did not see it come does not know
+    expect(badge).to_have_text("via SQL")
+    expect(badge).not_to_have_attribute("data-delay", re.compile("."))
+
+
 def test_ids_beyond_what_numbers_hold_are_sorted_too(wall: Wall, page: Page) -> None:
     big = 2**63 - 10
     rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable
 
@@ -9,6 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import Wall, bodies, live, set_hidden, until
+from tests.wall.test_links import TEXTS
+from wall.links import pieces
 
 pytestmark = pytest.mark.browser
 
@@ -344,6 +347,56 @@ def test_every_control_shows_its_focus(wall: Wall, open_page: Open) -> None:
         page.keyboard.press("Tab")
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline == "solid", page.evaluate("document.activeElement.outerHTML.slice(0, 80)")
+
+
+def test_a_post_is_one_stop_of_the_tab_key(wall: Wall, open_page: Open) -> None:
+    wall.insert("rendered by the server")
+    page = live(open_page(wall.url))
+    wall.insert("made by the script, see https://example.org/x")
+    first, second = (page.locator("#feed article").nth(number) for number in range(2))
+    expect(first).to_contain_text("made by the script")
+    page.focus("#body")
+    stops = []
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate("document.activeElement.outerHTML.match(/^<\\w+/)[0]"))
+    assert stops == ["<input", "<button", "<article", "<a", "<article", "<article"]
+    second.focus()
+    address = second.locator(".when").get_attribute("href")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{wall.url}{address}")
+
+
+def test_without_script_the_link_of_a_post_is_the_stop(plain: Page) -> None:
+    expect(plain.locator("#feed article").first).not_to_have_attribute("tabindex", re.compile("."))
+    expect(plain.locator("#feed .when").first).not_to_have_attribute("tabindex", re.compile("."))
+
+
+def test_server_and_script_find_the_same_addresses(wall: Wall, open_page: Open) -> None:
+    chosen = random.Random(20)
+    texts = ["".join(chosen.choices(PIECES, k=chosen.randrange(1, 25))) for _ in range(3000)]
+    texts += [*TEXTS, *CORPUS]
+    page = open_page(wall.blank)
+    found: list[list[str]] = page.evaluate(
+        """async (texts) => {
+            const { pieces } = await import("/static/links.js");
+            const flat = (piece) =>
+                piece.host ? [piece.scheme, piece.host, piece.path].join("|") : piece;
+            return texts.map((text) => pieces(text).map(flat));
+        }""",
+        texts,
+    )
+    for text, by_script in zip(texts, found, strict=True):
+        by_server = [one if isinstance(one, str) else "|".join(one) for one in pieces(text)]
+        assert by_script == by_server, text
+    assert sum("|" in piece for pieces_of in found for piece in pieces_of) > 100
+
+
+PIECES = [
+    *("http://", "https://", "HTTP://", "://", "a", "b.c", "example.org", ":80", ":", "/", "?"),
+    *("#", "@", ".", ",", ")", "(", "[", "]", "{", "}", "é", "中", "，", "。", "😀", "\u200b"),
+    *("\u202e", " ", "\n", '"', "<", "'", "%40", "\\", "-", "_", "~", "\u00a0", "\ufeff", "\x85"),
+]
 
 
 CONTRAST = """() => {

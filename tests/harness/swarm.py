@@ -29,6 +29,7 @@ class Member:
 
     last_event_id: str | None
     ids: list[int] = field(default_factory=list)
+    deleted: list[int] = field(default_factory=list)
     received_s: list[float] = field(default_factory=list)
     resets: int = 0
     connections: int = 0
@@ -155,6 +156,8 @@ class Swarm:
             if event.type == "message":
                 member.ids.append(int(event.json["id"]))
                 member.received_s.append(event.received_s)
+            elif event.type == "delete":
+                member.deleted.append(int(event.json["id"]))
             member.resets += event.type == "reset"
         parser.events.clear()
         if parser.retry is not None:

@@ -41,7 +41,8 @@ def as_described(answer: TestResponse, method: str, path: str) -> int:
         assert name in answer.headers or not header.get("required")
     if "content" in described:
         schema = described["content"][answer.mimetype]["schema"]
-        OAS31Validator({**schema, "components": SPEC["components"]}).validate(answer.json)
+        shown = answer.json if answer.is_json else answer.text
+        OAS31Validator({**schema, "components": SPEC["components"]}).validate(shown)
     else:
         assert not answer.data
     return answer.status_code
@@ -51,11 +52,11 @@ def test_it_is_valid_openapi() -> None:
     validate(SPEC)
 
 
-def test_it_names_the_routes_that_take_json(app: Flask) -> None:
+def test_it_names_the_routes_for_programs(app: Flask) -> None:
     served = {
         (re.sub(r"<post_id>", "{id}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
-        if re.fullmatch(r"/posts(/<post_id>)?", rule.rule)
+        if re.fullmatch(r"/posts(/<post_id>)?|/feed\.atom", rule.rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert served == {
@@ -89,6 +90,10 @@ def test_answers_are_as_described(app: Flask) -> None:
     assert read() == 404
     assert as_described(client.post("/posts", json=post), "post", "/posts") == 201
     assert as_described(client.post("/posts", json=[]), "post", "/posts") == 422
+    feed = client.get("/feed.atom")
+    assert as_described(feed, "get", "/feed.atom") == 200
+    same = client.get("/feed.atom", headers={"If-None-Match": feed.headers["ETag"]})
+    assert as_described(same, "get", "/feed.atom") == 304
     assert read() == 200
     assert change({"body": "Hello again"}) == 200
     assert change({"hidden": True}) == 403
@@ -100,3 +105,11 @@ def test_answers_are_as_described(app: Flask) -> None:
     assert remove() == 204
     assert remove() == 429
     assert as_described(client.post("/posts", json=post), "post", "/posts") == 429
+
+
+def test_a_post_that_is_sent_again_is_as_described(app: Flask) -> None:
+    client, sent = app.test_client(), {"author": "Ada", "body": "Hello", "key": "k" * 16}
+    statuses = [as_described(client.post("/posts", json=sent), "post", "/posts") for _ in range(2)]
+    client.delete("/posts/1")
+    statuses += [as_described(client.post("/posts", json=sent), "post", "/posts")]
+    assert statuses == [201, 200, 409]

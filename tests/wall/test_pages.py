@@ -1,8 +1,10 @@
 """The wall's pages and posts, as a client sees them, on a real SQLite file."""
 
+import gzip
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from html import unescape
 from io import BytesIO
@@ -16,12 +18,14 @@ from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from models.post import create_tables
+from poller import TableError
 from tests.harness.sql import execute, insert_posts, post_ids
-from wall import create_app
+from wall import create_app, rights
 from wall.posts import Wall
 from wall.settings import WallSettings
 
 KEY = "a key for tests only, long enough"
+MOST_BYTES = 60_000
 
 
 @pytest.fixture
@@ -58,9 +62,9 @@ def token(client: FlaskClient) -> str:
 
 
 def post_form(
-    client: FlaskClient, author: str = "Ada", body: str = "Hello", **options: Any
+    client: FlaskClient, author: str = "Ada", body: str = "Hello", key: str = "", **options: Any
 ) -> TestResponse:
-    data = {"author": author, "body": body, "csrf_token": token(client)}
+    data = {"author": author, "body": body, "csrf_token": token(client), "key": key}
     return client.post("/posts", data=data, **options)
 
 
@@ -414,6 +418,21 @@ def test_the_pages_hold_no_inline_script_or_style(client: FlaskClient, sqlite_ur
         )
 
 
+@pytest.mark.parametrize("path", ["/", "/screen"])
+def test_a_page_is_light(client: FlaskClient, sqlite_url: str, path: str) -> None:
+    """All that it loads, as a proxy compresses it; with posts as they are usual."""
+    insert_posts(sqlite_url, [f"{n}: " + "the index is back. " * (n % 9) for n in range(60)])
+    page = client.get(path)
+    loaded = set(re.findall(r'(?:href|src)="(/[^"]+\.(?:css|js|svg)[^"]*)"', page.text))
+    assert len(loaded) > 8
+    size = len(gzip.compress(page.data))
+    for url in loaded:
+        with client.get(unescape(url)) as part:
+            assert part.status_code == 200
+            size += len(gzip.compress(part.data))
+    assert size <= MOST_BYTES
+
+
 def test_the_cookie_is_for_this_site_and_not_for_scripts(app: Flask) -> None:
     cookie = app.test_client().get("/").headers["Set-Cookie"]
     assert "HttpOnly" in cookie
@@ -525,3 +544,91 @@ def test_a_post_without_room_for_it_is_a_507_with_the_text_kept(
     assert "no room" in refused.text
     assert "there was room" in refused.text, "the page can still be read"
     assert len(post_ids(sqlite_url)) == 1 + [a.status_code for a in answers].count(303)
+
+
+# -- a post that is sent again ------------------------------------------------------------------
+
+A_KEY = "0123456789abcdef"
+
+
+def test_a_post_that_is_sent_again_with_its_key_stands_once(
+    client: FlaskClient, sqlite_url: str
+) -> None:
+    sent = {"author": "Ada", "body": "Hello", "key": A_KEY}
+    first, again = (client.post("/posts", json=sent) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json == again.json
+    assert again.headers["Location"] == "/posts/1"
+    other = client.post("/posts", json=sent | {"body": "Hello, wall"})  # written on
+    without = [post_json(client) for _ in range(2)]
+    assert [one.status_code for one in (other, *without)] == [201] * 3
+    assert post_ids(sqlite_url) == [1, 2, 3, 4]
+    stored = execute(sqlite_url, "SELECT draft FROM posts WHERE draft IS NOT NULL")
+    assert len(stored) == 2
+    assert A_KEY not in str(stored)
+    assert A_KEY not in client.get("/").text
+
+
+def test_who_sends_it_again_may_change_it_but_no_longer_than_once(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer that had the cookie was lost."""
+    sent = {"author": "Ada", "body": "Hello", "key": A_KEY}
+    app.test_client().post("/posts", json=sent)
+    client = app.test_client()
+    assert client.patch("/posts/1", json={"body": "x"}).status_code == 403
+    client.post("/posts", json=sent)
+    assert client.patch("/posts/1", json={"body": "Hello, wall"}).status_code == 200
+    monkeypatch.setattr(rights, "clock", lambda: time.time() + rights.CHANGEABLE_S + 60)
+    client.post("/posts", json=sent)
+    assert client.patch("/posts/1", json={"body": "too late"}).status_code == 403
+
+
+def test_a_removed_post_that_is_sent_again_stays_removed(
+    client: FlaskClient, sqlite_url: str
+) -> None:
+    sent = {"author": "Ada", "body": "Hello", "key": A_KEY}
+    client.post("/posts", json=sent)
+    client.delete("/posts/1")
+    again = client.post("/posts", json=sent)
+    assert again.status_code == 409
+    assert "removed" in again.text
+    assert post_ids(sqlite_url) == [1]
+
+
+@pytest.mark.parametrize("key", ["short", "x" * 65, "spaces in it, too many", "ü" * 20, 5, None])
+def test_a_key_that_can_be_guessed_or_is_none_is_refused(client: FlaskClient, key: object) -> None:
+    sent = {"author": "Ada", "body": "Hello", "key": key}
+    assert client.post("/posts", json=sent).status_code == 422
+
+
+def test_the_form_brings_a_key_that_a_refusal_keeps(client: FlaskClient, sqlite_url: str) -> None:
+    keys = [re.findall(r'name="key" value="([\w-]{16,64})"', client.get("/").text) for _ in "ab"]
+    assert keys[0] != keys[1]
+    refused = post_form(client, author=" ", key=A_KEY)
+    assert f'name="key" value="{A_KEY}"' in refused.text
+    for _ in range(2):
+        assert post_form(client, key=A_KEY).status_code == 303
+    assert post_ids(sqlite_url) == [1]
+
+
+# -- a table that is not the wall's --------------------------------------------------------------
+
+
+def test_another_programs_table_is_told_as_such(sqlite_url: str) -> None:
+    execute(sqlite_url, "CREATE TABLE posts (id INTEGER PRIMARY KEY, title TEXT)")
+    app = create_app(WallSettings.model_validate({"database_url": sqlite_url, "secret_key": KEY}))
+    wall: Wall = app.extensions["wall"]
+    with pytest.raises(TableError, match="not the wall's"):
+        wall.table.prepare(wall.database)
+    client = app.test_client()
+    told = "The wall has no table for its posts. Its log says why"
+    for reply in (client.get("/"), client.get("/screen"), post_json(client)):
+        assert told in reply.text
+        assert "database is away" not in reply.text
+    execute(sqlite_url, "DROP TABLE posts")
+    wall.table.prepare(wall.database)
+    assert told not in client.get("/").text
+    assert post_json(client).status_code == 201
+    wall.notifier.stop(app)
+    wall.database.dispose()

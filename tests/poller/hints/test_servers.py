@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield found
         for one in found.workers:
             one.leave()
-        siblings.remove_folder(found.folder)
+        shutil.rmtree(found.folder)
 
 
 def test_every_worker_is_told_of_every_feed(server: Server) -> None:
