@@ -35,6 +35,8 @@ class Plan:
     slow_s: float = 20.0
     slow_deadline_s: float = 30.0  # ROWCAST_WRITE_DEADLINE
     slow_after_s: float = 20.0  # from the deadline until every client that never reads is gone
+    empty_polls: int = 2_000
+    empty_paced: int = 400
     latency_streams: int = 1_000
     latency_s: float = 20.0  # one row at a time
     latency_rows_per_s: int = 50
@@ -77,6 +79,8 @@ SHORT = Plan(
     slow_s=1.0,
     slow_deadline_s=1.0,
     slow_after_s=0.2,
+    empty_polls=50,
+    empty_paced=10,
     latency_streams=5,
     latency_s=0.5,
     latency_rows_per_s=20,
