@@ -1,5 +1,7 @@
-"""The open streams of a feed: counts them in and out, and ends them. Knows both ways of serving
-one, and leaves the choice to whoever opens it."""
+"""The open streams of a feed: counts them in and out, and ends them.
+
+It knows both ways of serving one, and leaves the choice to whoever opens it.
+"""
 
 from __future__ import annotations
 

@@ -16,12 +16,21 @@ from typing import Any
 import gevent
 import msgspec
 import pytest
+from sqlalchemy.sql.elements import quoted_name
 
 from poller.delivery.view import View
 from poller.runtime import metrics
 from poller.serving import client as client_module
 from poller.serving import movable
-from poller.serving.luggage import FEED_CHANGED, FULL, VIEW_UNKNOWN, Luggage, Unfit
+from poller.serving.luggage import (
+    FEED_CHANGED,
+    FULL,
+    VIEW_UNKNOWN,
+    Luggage,
+    Unfit,
+    encoded,
+    form_of,
+)
 from poller.serving.movable import MovableStreams
 from poller.serving.tenure import Tenure
 from tests.harness.greenlets import until
@@ -747,3 +756,18 @@ def test_streams_that_move_at_any_moment_in_any_state(
 ) -> None:
     """Every client gets every row once, in whole frames, under one coding."""
     kind(seed).run()
+
+
+def test_a_name_of_a_databases_own_class_travels_as_a_text() -> None:
+    """What SQLAlchemy read of a table is `quoted_name`, which messages do not know."""
+    name = quoted_name("id", quote=None)
+    assert form_of("log", [name], (name,), public=True) == form_of(
+        "log", ["id"], ("id",), public=True
+    )
+    assert msgspec.msgpack.decode(encoded(Names(name))) == {"name": "id"}
+    with pytest.raises(TypeError):
+        encoded(Names(object()))
+
+
+class Names(msgspec.Struct):
+    name: object
