@@ -35,9 +35,9 @@ METHOD = f"""
 A worker with one stream polls every {1000 * POLL_INTERVAL_S:g} ms for {FULL.poll_s:g} s and finds
 nothing. **Worker** and **database** are the CPU of their processes divided by the polls. **At
 {DEFAULT_S:g} s** is what both take together at the default interval, in % of a core. A **gap** is a
-missing id. Here a transaction of its own holds each gap: it has inserted into the table and stays open. That is
-the worst case, since every poll then asks the database who may still commit those ids (the fence).
-**Of no gap** compares the CPU of both together.
+missing id. Here a transaction of its own holds each gap: it has inserted into the table and stays
+open. That is the worst case, since every poll then asks the database who may still commit those ids
+(the fence). **Of no gap** compares the CPU of both together.
 """
 
 
