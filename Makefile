@@ -66,6 +66,13 @@ soak: $(VENV)/dev.stamp  ## clients that come and go for SOAK_MINUTES: does anyt
 release-check: $(VENV)/dev.stamp  ## is this checkout fit to be a release? publishes nothing
 	@$(BIN)/python -m tests.campaigns.release </dev/null
 
+STREAMS ?= 10000
+RELOADS ?= 10
+KILLS ?= 100
+hand-over: $(VENV)/dev.stamp  ## reloads under load, workers killed at every point, chaos; with figures
+	@$(BIN)/python -m tests.campaigns.hand_over --streams $(STREAMS) --reloads $(RELOADS) \
+	--kills $(KILLS) --seeds $(words $(SEEDS)) </dev/null
+
 lint: $(VENV)/dev.stamp  ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check

@@ -173,8 +173,6 @@ class Subscriber:
         self._place.begin(self._log.held, self._log.head)
         return start + self._place.frame(notices.reset(reason)) + self._live_event()
 
-    # -- live -------------------------------------------------------------------------------
-
     def _take(self) -> bytes:
         batch = self._log.take(self._place.seq, CHUNK_BYTES, self.view)
         if batch is None:

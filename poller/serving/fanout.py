@@ -137,9 +137,9 @@ class Fanout:
             if stream.subscriber.advance(batch):
                 self._rows += batch.rows
                 if batch.chunk:  # empty if its rows have changed since
-                    self._send(
-                        stream, coded if stream.client.whole else stream.client.coded(batch.chunk)
-                    )
+                    client = stream.client
+                    chunk = coded if client.chunked else batch.chunk
+                    self._send(stream, chunk if client.whole else client.coded(batch.chunk))
             else:
                 self._serve(stream)
         for stream in _slices([*overtaken, *self.parked.waiting]):

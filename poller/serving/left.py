@@ -22,8 +22,7 @@ class Left(NamedTuple):
         move now: it ends, or nobody can say where it stands."""
         if stream.closed_because:
             return None
-        if (unsent := stream.client.unsent(rest)) is None:
-            return None
+        unsent = stream.client.unsent(rest)
         if (standing := stream.subscriber.standing(unsent.frame_id)) is None:
             return None
         if unsent.leaves_live_out:

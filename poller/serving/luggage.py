@@ -83,12 +83,24 @@ class Luggage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 def size_of(luggage: Luggage) -> int:
     """Of its message, in bytes; more than any message has if it does not go into one."""
     try:
-        return len(msgspec.msgpack.encode(luggage))
-    except OverflowError:
+        return len(encoded(luggage))
+    except (OverflowError, TypeError):
         return sys.maxsize
+
+
+def encoded(luggage: msgspec.Struct) -> bytes:
+    """As it travels. Raises OverflowError or TypeError for what cannot."""
+    return msgspec.msgpack.encode(luggage, enc_hook=_plain)
+
+
+def _plain(name: object) -> str:
+    """A name from a database may be of a class of its own, as SQLAlchemy's `quoted_name`."""
+    if isinstance(name, str):
+        return str(name)
+    raise TypeError(f"{type(name).__name__} does not travel")
 
 
 def form_of(kind: str, columns: Sequence[str], key: Sequence[str], *, public: bool) -> str:
     """What a stream of a feed has promised its client: another text for another promise."""
-    told = msgspec.json.encode([kind, columns, key, public])
+    told = msgspec.json.encode([kind, columns, key, public], enc_hook=_plain)
     return hashlib.blake2s(told, digest_size=FORM_BYTES).hexdigest()

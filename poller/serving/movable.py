@@ -103,8 +103,8 @@ class MovableStreams(Streams):
         """They live in another process now: close the copies here, and count them out."""
         for stream in streams:
             self._fanout.transit.gone(stream)
-            if (opened := self._count_out(stream)) is not None:
-                log.debug("stream moved", feed=self._feed, client=opened.client)
+            opened = self._count_out(stream)
+            log.debug("stream moved", feed=self._feed, client=opened.client)
 
     def drain(self, together: int, *, only_what_stays: bool = False) -> None:
         """As `Streams.drain()`, or only those that cannot move: bodies that a server writes."""

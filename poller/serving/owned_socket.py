@@ -29,12 +29,12 @@ class OwnedSocket(ClientSocket):
 
     `head` is that of the response, if it was not sent yet: it goes out with the first bytes of the
     body, in one packet. `chunked`: it announces that coding, as it does to a client of HTTP/1.1.
-    `moved` is given
-    for a stream of another process: so many bytes the body owes then to a chunk that was begun
-    there, see `wire/chunked.py`. `whole`: a chunk is what is to be written next, as it is.
+    `moved` is given for a stream of another process: so many bytes the body then owes to a chunk
+    that was begun there, see `wire/chunked.py`. `whole`: what is to be written next is coded as for
+    any other stream, with nothing before it.
     """
 
-    __slots__ = ("_due", "_head", "_head_bytes", "_waits", "chunked", "owed", "whole")
+    __slots__ = ("_before", "_due", "_head", "_waits", "chunked", "owed", "whole")
     _socket: socket.socket
 
     def __init__(
@@ -48,52 +48,44 @@ class OwnedSocket(ClientSocket):
         super().__init__(client)
         self.chunked = chunked
         self._head = head
-        self._head_bytes = 0  # in what was coded last
         self.owed = moved or 0  # after what was coded last
-        self._due = 0 if moved is None else CODED_ELSEWHERE  # before that
-        self.whole = chunked and moved is None
+        # What that began with: so many bytes of a head, and so many that were owed.
+        self._before = 0
+        self._due = 0 if moved is None else CODED_ELSEWHERE
+        self.whole = moved is None and not head
         self._waits: Event | None = None
 
     # -- the body ---------------------------------------------------------------------------
 
     def coded(self, data: bytes) -> bytes:
-        """`data` as the body has it. It has to be sent, for a head is told once."""
-        return self._after_head(self._coded(data)) if data else data
+        """`data` as this response's body has it. It has to be sent, for a head is told once."""
+        if not data:
+            return data
+        if self.whole:
+            return chunked.chunk(data) if self.chunked else data
+        self._due, self.owed = self.owed, max(0, self.owed - len(data))
+        head, self._head, self._before = self._head, b"", len(self._head)
+        self.whole = not (head or self._due)
+        return head + (chunked.filled(self._due, data) if self.chunked else data)
 
     def last(self, data: bytes) -> bytes:
         """`data` as the end of the body: a client can tell it from a cut. A chunk that has begun is
         filled with comments."""
-        if not self.chunked:
-            return self._after_head(data)
         lacks = max(0, self.owed - len(data))
         filling = sse.HEARTBEAT * -(-lacks // len(sse.HEARTBEAT))
-        return self._after_head(self._coded(filling + data) + chunked.LAST_CHUNK)
+        coded = self.coded(filling + data) or self._head
+        return coded + (chunked.LAST_CHUNK if self.chunked else b"")
 
-    def _coded(self, data: bytes) -> bytes:
-        if not (self.chunked and data):
-            return data
-        if self.whole:
-            return chunked.chunk(data)
-        self._due, self.owed = self.owed, max(0, self.owed - len(data))
-        self.whole = not self._due
-        return chunked.filled(self._due, data)
-
-    def _after_head(self, data: bytes) -> bytes:
-        head, self._head = self._head, b""
-        self._head_bytes = len(head)
-        return head + data
-
-    def unsent(self, rest: bytes | memoryview) -> Unsent | None:
-        """What is left to send if the stream stops at `rest`, the end of what was coded last. None
-        in the head: no frame has begun."""
-        if not rest or (self.chunked and self._due == CODED_ELSEWHERE):
+    def unsent(self, rest: bytes | memoryview) -> Unsent:
+        """What is left to send if the stream stops at `rest`, the end of what was coded last."""
+        if not rest or self._due == CODED_ELSEWHERE:
             return Unsent(bytes(rest), self.owed)
         coded: Any = memoryview(rest).obj
-        coded = coded[self._head_bytes :]
-        if len(rest) > len(coded):
-            return None
+        head, body = coded[: self._before], coded[self._before :]
+        sent = len(coded) - len(rest)
         owed_before = self._due if self.chunked else None
-        return unsent(coded, len(coded) - len(rest), owed_before, self.owed)
+        left = unsent(body, max(0, sent - len(head)), owed_before, self.owed)
+        return left._replace(rest=head[sent:] + left.rest)
 
     # -- the socket -------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
-"""The open streams of a feed: counts them in and out, and ends them. Knows both ways of serving
-one, and leaves the choice to whoever opens it."""
+"""The open streams of a feed: counts them in and out, and ends them.
+
+It knows both ways of serving one, and leaves the choice to whoever opens it.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,9 @@ Stream = WsgiStream | SocketStream | LongPoll
 
 
 class StreamRequest(NamedTuple):
-    """How to open a stream: what its client sent, the client's address for the log, its place,
-    which is taken while the stream is open, the turn that its address takes to catch up, its view,
-    how long it may stay, and where it stands if it has begun in another process."""
+    """How to open a stream: what its client sent, the client's address for the log, its place, the
+    turn that its address takes to catch up, its view, how long it may stay, and where it stands if
+    it has begun in another process."""
 
     last_event_id: str | None
     client: str
@@ -157,7 +159,8 @@ class Streams:
 
     def ended(self, stream: Stream) -> None:
         """Count it out. A second call does nothing."""
-        if (opened := self._count_out(stream)) is not None:
+        if stream in self._open:
+            opened = self._count_out(stream)
             metrics.streams_cut.labels(self._feed).inc(stream.closed_because == WRITE_DEADLINE)
             log.debug(
                 "stream closed",
@@ -236,10 +239,8 @@ class Streams:
         self._metric_open.inc()
         log.debug("stream opened", feed=self._feed, client=asked.client)
 
-    def _count_out(self, stream: Stream) -> Opened | None:
-        """None if it was counted out before."""
-        if (opened := self._open.pop(stream, None)) is None:
-            return None
+    def _count_out(self, stream: Stream) -> Opened:
+        opened = self._open.pop(stream)
         opened.ticket.free()
         self._tenures.over(stream)
         self._log.views.close(stream.subscriber.view)

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 from gevent import monkey
+from gevent.event import Event
 
 from poller.access.admission import Admission
 from poller.access.turns import Turns
@@ -24,9 +25,11 @@ from poller.serving.streams import StreamRequest
 from poller.serving.tenure import UNBOUNDED, Tenure
 from tests.harness.greenlets import until
 from tests.harness.simulation import FILTERS, SimulatedSource, SimulatedTable, settings
-from tests.harness.sse import Event, Parser
+from tests.harness.sse import Event as Dispatched
+from tests.harness.sse import Parser
 
 PlainSocket = monkey.get_original("socket", "SocketType")
+SHUT_DOWN_SEEN_S = 0.05
 QUIET = {"heartbeat_s": 30.0, "log_capacity_rows": 100}
 
 
@@ -77,13 +80,23 @@ class MeteredSocket(OwnedSocket):
 
     __slots__ = ()
     left: ClassVar[defaultdict[int, float]] = defaultdict(lambda: float("inf"))  # by inode
+    full: ClassVar[dict[int, Event]] = {}  # what waits there
 
     def send(self, data: bytes | memoryview) -> int:
         inode = os.fstat(self._socket.fileno()).st_ino
         allowed = memoryview(data)[: int(min(self.left[inode], len(data)))]
-        sent = super().send(allowed) if allowed else 0
+        sent = super().send(allowed)  # none are allowed: an end is noticed all the same
         self.left[inode] -= sent
         return sent
+
+    def _wait_writable(self, deadline_s: float) -> None:
+        inode = os.fstat(self._socket.fileno()).st_ino
+        if self.left[inode]:
+            super()._wait_writable(deadline_s)
+            return
+        self._waits = self.full[inode] = Event()
+        self._waits.wait(SHUT_DOWN_SEEN_S)
+        self._waits = None
 
 
 class MovingClient:
@@ -100,6 +113,7 @@ class MovingClient:
         tenure: Tenure = UNBOUNDED,
         address: str = "",
         allowed: float = float("inf"),
+        head: bytes = b"",
     ) -> None:
         served, self.socket = socket.socketpair()
         plain = PlainSocket(served.family, served.type, served.proto, fileno=served.detach())
@@ -108,16 +122,25 @@ class MovingClient:
         self._inode = os.fstat(plain.fileno()).st_ino
         MeteredSocket.left[self._inode] = allowed
         self.view, self.chunked = view, chunked
-        self.events: list[Event] = []
+        self.events: list[Dispatched] = []
         self.parser = Parser()
         self._decoder = Decoder()
         ticket = (admission or Admission(1000)).ticket(address)
         asked = StreamRequest(last_event_id, address, ticket, nullcontext, view, tenure)
-        self.stream = streams.fan_out(asked, MeteredSocket(plain, chunked=chunked))
+        self._head = head  # what is to come of it
+        self.stream = streams.fan_out(asked, MeteredSocket(plain, chunked=chunked, head=head))
 
-    def allow(self, more: float = float("inf")) -> None:
-        """Take so many more bytes, when they come."""
-        MeteredSocket.left[self._inode] += more
+    def allow(self, more: float = float("inf"), *, only: bool = False) -> None:
+        """Take so many more bytes, when they come; or `only` these."""
+        left = 0 if only else MeteredSocket.left[self._inode]
+        MeteredSocket.left[self._inode] = left + more
+        if (waits := MeteredSocket.full.pop(self._inode, None)) is not None:
+            waits.set()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes nothing more."""
+        return not MeteredSocket.left[self._inode]
 
     def read(self) -> None:
         """What has come."""
@@ -128,6 +151,9 @@ class MovingClient:
                 return
             if not new:
                 return
+            taken, self._head = self._head[: len(new)], self._head[len(new) :]
+            assert new.startswith(taken)
+            new = new[len(taken) :]
             self.parser.feed(self._decoder.decode(new) if self.chunked else new)
             self.events += self.parser.events
             self.parser.events.clear()
@@ -160,6 +186,7 @@ class MovingClient:
     def close(self) -> None:
         self.socket.close()
         del MeteredSocket.left[self._inode]
+        MeteredSocket.full.pop(self._inode, None)
 
 
 class Decoder:

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import gevent
 import msgspec
 
+from poller.access.admission import Admission
+from poller.access.turns import Turns
 from poller.delivery import place
+from poller.delivery.changes_log import ChangesLog
+from poller.delivery.event_log import EventLog
 from poller.delivery.view import ALL, View
 from poller.serving.luggage import Luggage
-from poller.serving.movable import MovableStreams
+from poller.serving.movable import MovableStreams, Shared
 from poller.serving.socket_stream import SocketStream
+from poller.window_feed import WindowStreams
+from tests.harness.changing import ChangingSource, ChangingTable, MapClient
 from tests.harness.greenlets import until
 from tests.harness.interleaving import WithViews
 from tests.harness.moving import MovingClient, MovingWorker, copy_of, end
 from tests.harness.simulation import SimulatedTable
+from tests.harness.simulation import settings as simulated_settings
+from tests.harness.windows import SimulatedQuery, WindowWorker, change
 
+ROWS = ("message", "delete", "clear")
 CLIENTS = 5
 STEPS = 120
 
@@ -53,10 +62,14 @@ class Traveller:
         assert "reset" not in kinds, kinds
         assert kinds.count("start") <= 1 and kinds[:1] in ([], ["start"]), kinds  # noqa: PT018
         assert kinds.count("live") <= 1, kinds
-        self.ids += one.ids
-        assert len(self.ids) == len({*self.ids}), self.ids
-        one.events = [event for event in one.events if event.type != "message"]
+        self.take(one)
+        one.events = [event for event in one.events if event.type not in ROWS]
         self.last_event_id = one.parser.last_event_id or self.last_event_id
+
+    def take(self, connection: MovingClient) -> None:
+        """The rows that have come."""
+        self.ids += connection.ids
+        assert len(self.ids) == len({*self.ids}), self.ids
 
 
 class Wandering:
@@ -212,13 +225,15 @@ class Wandering:
                 client.connection.allow()
         until(self.all_have_all, "that all have all rows")
         for client in self.clients:
-            assert self.owed(client) == {*client.ids}
+            assert self.owed(client) == {*client.ids}, (self.owed(client), client.ids)
 
     def finish_writing(self) -> None:
         for transaction in [*self.table.open]:
             self.table.commit(transaction)
 
     def all_have_all(self) -> bool:
+        for worker in self.workers:
+            worker.poll()
         for client in self.clients:
             client.read()
         return all(self.owed(client) <= {*client.ids} for client in self.clients)
@@ -231,3 +246,129 @@ class AllRows(Wandering):
     """Without filters, so that most streams share what they are sent."""
 
     views = (ALL,)
+
+
+class Changes(Wandering):
+    """A table whose rows change: of each the newest state, and never an older one."""
+
+    views = (ALL,)
+    table: ChangingTable
+
+    def make_table(self) -> ChangingTable:
+        table = ChangingTable()
+        table.change_now(1, 2, 3)
+        return table
+
+    def make_worker(self, ring_rows: int, **changes: object) -> MovingWorker:
+        worker = ChangingMover(self.table, log_capacity_rows=ring_rows, **changes)  # type: ignore[arg-type]
+        worker.poll_until_quiet()
+        return worker
+
+    def write(self) -> None:
+        self.table.release()
+        transaction, key = self.table.begin(), self.chance.randint(1, 4)
+        if not self.table.change(transaction, key, deletes=self.chance.random() < 0.1):
+            self.table.roll_back(transaction)
+        elif self.chance.random() < 0.6:
+            self.table.commit(transaction, keeps_locks=self.chance.random() < 0.3)
+        while len(self.table.changes) > 2:
+            one = next(iter(self.table.changes))
+            self.chance.choice((self.table.commit, self.table.roll_back))(one)
+
+    def newcomer(self, worker: MovingWorker) -> Traveller:
+        return Holder(self.table)
+
+    def finish_writing(self) -> None:
+        for transaction in [*self.table.changes]:
+            self.table.commit(transaction)
+        self.table.release()
+
+    def owed(self, client: Traveller) -> set[int]:
+        assert isinstance(client, Holder)
+        return {0} if client.map.has_all() else {-1}
+
+
+class ChangingMover(MovingWorker):
+    make_source = ChangingSource
+    make_log: ClassVar[type[EventLog]] = ChangesLog
+
+
+class Holder(Traveller):
+    """A client that keeps the newest state of each row."""
+
+    def __init__(self, table: ChangingTable) -> None:
+        super().__init__(ALL, set())
+        self.map = MapClient(table)
+        self.last_event_id = "0"
+        self.ids = [0]
+
+    def take(self, connection: MovingClient) -> None:
+        for event in connection.events:
+            if event.type in ("message", "delete"):
+                self.map._take_row(event.type, event.json)
+
+
+class WindowMover:
+    """A worker of a feed by window, with its streams."""
+
+    def __init__(self, query: SimulatedQuery, ring_rows: int) -> None:
+        self.window = WindowWorker(query, capacity_rows=ring_rows)
+        self.log = self.window.log
+        settings = simulated_settings(heartbeat_s=30.0)
+        self.streams = WindowStreams("test", self.log, settings, lambda: "")
+        admission, turns = Admission(1000), Turns()
+        self.streams.share(Shared(admission, lambda one: turns.of(one, "test"), lambda: ""))
+        self.poll()
+
+    def poll(self) -> None:
+        self.window.look()
+
+    poll_until_quiet = poll
+
+
+class Windows(Wandering):
+    """The newest rows of a query: each client ends with just its answer."""
+
+    views = (ALL, View.of({}, ["id", "sort"]))
+    workers: list[Any]
+
+    def make_table(self) -> Any:
+        return SimulatedQuery(self.chance.randint(1, 6), slack=self.chance.randint(0, 4))
+
+    def make_worker(self, ring_rows: int, **changes: object) -> Any:
+        return WindowMover(self.table, self.chance.randint(1, 12))  # type: ignore[arg-type]
+
+    def write(self) -> None:
+        change(self.chance, self.table)  # type: ignore[arg-type]
+
+    def newcomer(self, worker: Any) -> Traveller:
+        return Keeper(self.chance.choice(self.views))
+
+    def finish_writing(self) -> None:
+        """There are no transactions."""
+
+    def owed(self, client: Traveller) -> set[int]:
+        assert isinstance(client, Keeper)
+        window = self.table.window()  # type: ignore[attr-defined]
+        shown = client.view.shown or ("id", "sort", "x")
+        wanted = {one: {name: row[name] for name in shown} for one, row in window.items()}
+        return {0} if client.held == wanted else {-1}
+
+
+class Keeper(Traveller):
+    """A client that does as it is told."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__(view, set())
+        self.held: dict[int, Any] = {}
+        self.ids = [0]
+
+    def take(self, connection: MovingClient) -> None:
+        for event in connection.events:
+            match event.type:
+                case "message":
+                    self.held[event.json["id"]] = event.json
+                case "delete":
+                    self.held.pop(event.json["id"], None)
+                case "clear":
+                    self.held.clear()

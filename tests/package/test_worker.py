@@ -240,11 +240,12 @@ def test_a_reload_keeps_counting_and_leaves_nothing_behind(
     assert_serves(server, open_stream, order, "/stream")
 
 
-def test_a_new_master_counts_for_itself_and_each_cleans_up(
+def test_a_new_master_goes_on_counting_and_the_last_cleans_up(
     serve: Serve, shop: Path, open_stream: OpenStream
 ) -> None:
     write(shop, shop=TEN_LINES)
     server = serve("gunicorn", *OURS, "--pid", "old.pid", "shop:app", workers=1).wait_ready()
+    stream = open_stream(server.stream_url).wait_open()
     assert server.child is not None
     server.child.signal(signal.SIGUSR2)
     new_pid = shop / "old.pid.2"
@@ -252,16 +253,17 @@ def test_a_new_master_counts_for_itself_and_each_cleans_up(
     new_master = psutil.Process(int(new_pid.read_text()))
     try:
         wait_until(lambda: server.log().count("started server=") == 2, BOUND_S, "its worker")
-        assert len([*server.temporary.glob("rowcast-metrics-*")]) == 2
         os.kill(server.child.pid, signal.SIGTERM)
         server.child.wait(BOUND_S)
-        assert len([*server.temporary.glob("rowcast-metrics-*")]) == 1
-        open_stream(server.stream_url).wait_open()
-        assert server.metric("rowcast_streams_open") == 1
+        for kind in ("metrics", "workers"):
+            assert len([*server.temporary.glob(f"rowcast-{kind}-*")]) == 1, kind
+        assert server.metric("rowcast_streams_total") == 1
+        assert server.metric("rowcast_streams_open") == 1, "it has moved"
+        assert not stream.eof
     finally:
         new_master.terminate()
         wait_until(lambda: has_ended(new_master), BOUND_S, "the end of the new master")
-    assert [*server.temporary.glob("rowcast-metrics-*")] == []
+    assert [*server.temporary.glob("rowcast-*")] == []
 
 
 def test_json_lines_of_ours_are_json(serve: Serve, shop: Path, open_stream: OpenStream) -> None:

@@ -9,15 +9,20 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from tests.conftest import EXERCISED
+from tests.harness import sql
 from tests.harness.gunicorn import Gunicorn
 from tests.harness.moves import NO_CAP, Watched, spread
-from tests.harness.process import has_ended, wait_until
+from tests.harness.process import PartMissing, has_ended, wait_until
+from tests.harness.proxies import Nginx
+from tests.harness.sse import Stream
 from tests.serving.conftest import Wall
-from tests.serving.helpers import OpenStream
+from tests.serving.helpers import OpenStream, create_posts
 
 pytestmark = pytest.mark.serving
 
@@ -165,6 +170,75 @@ def test_what_does_not_fit_is_sent_away_and_misses_nothing(
         watched.assert_nothing_lost()
         assert 0 < watched.reconnected < counts[ends], watched.reconnected
         assert server.metric("rowcast_streams_open") == STREAMS
+
+
+ORDERS = """CREATE TABLE orders (id INTEGER PRIMARY KEY, total INTEGER, version INTEGER,
+deleted_at TEXT)"""
+ITEMS = "CREATE TABLE items (id TEXT NOT NULL PRIMARY KEY, sort INTEGER NOT NULL, x INTEGER)"
+
+
+def test_streams_of_every_kind_of_feed_go_on(
+    start_gunicorn: Callable[..., Gunicorn], open_stream: OpenStream, sqlite_url: str
+) -> None:
+    """A filtered view, rows that change, and the newest rows of a table; chunked or not."""
+    create_posts(sqlite_url)
+    sql.execute(sqlite_url, ORDERS)
+    sql.execute(sqlite_url, ITEMS)
+    env = {**PATIENT, "DATABASE_URL": sqlite_url, "ROWCAST_POST_RATE": ""}
+    server = start_gunicorn(env, app="tests.serving.moving_app:app", workers=2).wait_ready()
+    filtered = open_stream(f"{server.stream_url}/posts?author=ada").wait_open()
+    plain = open_stream(f"{server.stream_url}/posts", headers={"Connection": "close"}).wait_open()
+    versions = open_stream(f"{server.stream_url}/orders").wait_open()
+    window = open_stream(f"{server.stream_url}/items").wait_open()
+    streams = [filtered, plain, versions, window]
+
+    def change(number: int) -> None:
+        sql.insert_posts(sqlite_url, [f"{number}"], "ada")
+        sql.insert_posts(sqlite_url, [f"other {number}"], "bob")
+        order = [number, 2 * number, number]
+        sql.execute(sqlite_url, "INSERT INTO orders VALUES (%s, %s, %s, NULL)", order)
+        sql.execute(sqlite_url, "INSERT INTO items VALUES (%s, %s, 1)", [f"k{number}", number])
+
+    change(1)
+    for stream in streams:
+        wait_rows(stream, 1)
+    before = signal_master(server, signal.SIGHUP)
+    wait_until(lambda: not {*before} & {*server.worker_pids()}, BOUND_S, "the old workers' end")
+    change(2)
+    assert [row["body"] for row in wait_rows(filtered, 2)] == ["1", "2"]
+    assert [row["body"] for row in wait_rows(plain, 4)] == ["1", "other 1", "2", "other 2"]
+    assert [row["total"] for row in wait_rows(versions, 2)] == [2, 4]
+    assert [row["id"] for row in wait_rows(window, 2)] == ["k1", "k2"]
+    for stream in streams:
+        assert [len(stream.of_type(kind)) for kind in ("start", "live", "reset")] == [1, 1, 0]
+    assert server.metric("rowcast_streams_taken_total") == len(streams)
+
+
+def wait_rows(stream: Stream, count: int) -> list[Any]:
+    stream.wait_for(lambda _: len(stream.rows) >= count, what=f"{count} rows")
+    return stream.rows
+
+
+def test_a_proxy_notices_nothing(start_gunicorn: Callable[..., Gunicorn], sqlite_url: str) -> None:
+    settings = {
+        **PATIENT,
+        "DATABASE_URL": sqlite_url,
+        "ROWCAST_PROXIES": "1",
+        "ROWCAST_TRUSTED_HOSTS": "wall.example.org,127.0.0.1",
+    }
+    server = start_gunicorn(settings, workers=2).wait_ready()
+    try:
+        nginx = Nginx(server.port)
+    except PartMissing as reason:
+        EXERCISED.skip(Nginx.name, str(reason))
+    with nginx as proxy:
+        EXERCISED.use(proxy.name, proxy.version)
+        with Watched(server, sqlite_url, STREAMS, at=f"{proxy.url}/stream") as watched:
+            said = proxy.log()
+            watched.until_gone(signal_master(server, signal.SIGHUP))
+            watched.a_while()
+            watched.assert_nobody_noticed()
+            assert proxy.log() == said
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import time
 import msgspec
 
 from poller.runtime import log, metrics
+from poller.serving.luggage import encoded
 from poller.serving.moving.circle import Sibling
 from poller.serving.moving.protocol import MOST_STREAMS, Batch, Go, Got, Key, No
 from poller.serving.moving.stock import Shelf
@@ -34,7 +35,7 @@ class Giver:
         if not taken_out:
             return 0
         streams = [stream for stream, _ in taken_out]
-        luggage = [msgspec.Raw(msgspec.msgpack.encode(one)) for _, one in taken_out]
+        luggage = [msgspec.Raw(encoded(one)) for _, one in taken_out]
         try:
             agreed = self._agree(to, Batch(key, luggage), [one.client.fileno() for one in streams])
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing was given: `Link.say()`
