@@ -53,9 +53,10 @@ def _failing(machine: Machine, failing: list[FeedNow]) -> Check:
     first = failing[0]
     read = "not read yet" if first.polled_s is None else f"last read {seconds(first.polled_s)} ago"
     failed = machine.total("failures", RECENT_S)
+    reason = first.problem.partition(";")[0]
     return attention(
         "polls",
-        f"New rows of {listed([one.name for one in failing])} do not arrive: {first.problem}.",
+        f"New rows of {listed([one.name for one in failing])} do not arrive: {reason}.",
         read,
         evidence=[
             *(f"{_named(failing, problem)}: {problem}" for problem in _problems(failing)),

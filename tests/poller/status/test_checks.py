@@ -140,7 +140,11 @@ def test_a_poll_that_fails_is_named_with_the_reason() -> None:
     failing = of_feed(counted(failures=7), problem=problem, failing=True, polled_s=12.0)
     assert report(failing)["verdict"] == "One thing needs attention; two cannot be told now."
     check = polls.polls(failing)
-    assert words(check) == ("attention", f"New rows of orders do not arrive: {problem}.")
+    assert words(check) == (
+        "attention",
+        "New rows of orders do not arrive: the database is away or refuses the query.",
+    )
+    assert f"orders: {problem}" in check.evidence
     assert check.aside == "last read 12\u00a0s ago"
     assert "Failed polls in the last 10 min: 7" in check.evidence
     assert check.command == "rowcast doctor orders"
