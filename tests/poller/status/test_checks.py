@@ -150,6 +150,12 @@ def test_a_poll_that_fails_is_named_with_the_reason() -> None:
     assert check.command == "rowcast doctor orders"
 
 
+def test_hints_are_told_where_there_are_any() -> None:
+    assert polls.polls(of_feed()).aside == "7,200\u00a0polls in the hour"
+    hinted = polls.polls(of_feed(counted(hints=31)))
+    assert hinted.aside == "7,200\u00a0polls and 31\u00a0hints in the hour"
+
+
 def test_a_poll_that_failed_lately_is_named() -> None:
     state, sentence = words(polls.polls(of_feed(counted(failures=2))))
     assert (state, sentence) == (
