@@ -315,3 +315,4 @@ def test_plain_http_on_a_lan_sends_an_origin_that_is_ours(wall: Wall, open_page:
     write(page, "from the LAN")
     page.click("text=Post")
     expect(page.locator("#feed article").first).to_contain_text("from the LAN")
+    expect(page.locator("#body")).to_have_value("")  # the answer came, too
