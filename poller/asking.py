@@ -36,3 +36,13 @@ def _shown(table: Table, names: Sequence[str], shown: Sequence[str] | None) -> S
             raise ValueError(f"{name} is no column of this feed")
     wanted = {*shown, *table.row_key} & {*names}
     return None if wanted == {*names} else sorted(wanted)
+
+
+def id_of(row: object, key: str) -> int:
+    """The id of a row that may be an id, a mapping, a `sqlalchemy.Row` or a mapped object."""
+    if isinstance(row, int):
+        return row
+    found = row.get(key) if isinstance(row, Mapping) else getattr(row, key, None)
+    if not isinstance(found, int):
+        raise ValueError(f"a row of the page has no integer {key!r}: {type(row).__name__}")  # noqa: TRY004 - nor is the type wrong
+    return found

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from poller.asking import view_of
+from poller.asking import id_of, view_of
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
 from poller.delivery.view import ALL, View
@@ -207,7 +207,7 @@ class Feed:
         if before is None:
             return UNKNOWN
         key = self.source.table.key_column
-        return self.page_token(before, [_id_of(row, key) for row in rows], view)
+        return self.page_token(before, [id_of(row, key) for row in rows], view)
 
     # -- health -----------------------------------------------------------------------------
 
@@ -237,13 +237,3 @@ class Feed:
         if late_s > max(LATE_AFTER_S, LATE_POLLS * self.poller.interval_s):
             return f"the last poll was {late_s:.0f} s ago"
         return ""
-
-
-def _id_of(row: object, key: str) -> int:
-    """The id of a row that may be an id, a mapping, a `sqlalchemy.Row` or a mapped object."""
-    if isinstance(row, int):
-        return row
-    found = row.get(key) if isinstance(row, Mapping) else getattr(row, key, None)
-    if not isinstance(found, int):
-        raise ValueError(f"a row of the page has no integer {key!r}: {type(row).__name__}")  # noqa: TRY004 - nor is the type wrong
-    return found

@@ -13,7 +13,8 @@ const { rowcast } = globalThis;
 const HOLD_MS = 6000; // so long a post stays large at least: time to read it
 const NEW_MS = 12_000; // the longest animation of screen.css, and a little
 const LOST_AFTER_MS = 10_000; // a blink is no news
-const AGAIN_MS = 60_000; // until it looks again whether the server is there
+const AGAIN_MS = 60_000; // until a page whose stream has ended for good begins anew
+const ASK_AGAIN_MS = 3000; // for this page
 const RENEW_MS = 6 * 3_600_000; // a newer version of this page may be there
 const SILENT_HEARTBEATS = 2.5; // silence of that many: the connection is dead
 const NO_CURSOR = "reload"; // not a cursor: the server answers it with a reset
@@ -159,35 +160,47 @@ function newestFirst(one, other) {
 /* -- the connection ------------------------------------------------------------------------------ */
 
 const screen = new Screen(Number(place.most));
-const came = new Set(); // ids that the stream brought since the last reset
+let since = null; // after a reset, until the page has been read again: what the stream has said
+let wasLive = false;
 let lostAt = 0;
 let timer = 0;
 
-/* This page as it is now, or null while it cannot be had. */
-async function fetchPage() {
-  try {
-    const response = await fetch(location.href, { cache: "no-store" });
-    if (!response.ok) return null;
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    return page.getElementById("posts")?.dataset.cursor ? page : null;
-  } catch {
-    return null;
+/* This page as the server has it now; asked for until it comes. */
+async function fetchPage(isIt = () => true) {
+  for (;;) {
+    try {
+      const response = await fetch(location.href, { cache: "no-store" });
+      const text = response.ok ? await response.text() : "";
+      const page = new DOMParser().parseFromString(text, "text/html");
+      if (page.getElementById("posts") && isIt(page)) return page;
+    } catch {
+      // The server is away.
+    }
+    await new Promise((done) => setTimeout(done, ASK_AGAIN_MS));
   }
+}
+
+/* Whether the database was there: it has posts, or is known to have none. */
+function isRead(page) {
+  return Boolean(page.getElementById("posts").dataset.cursor || page.querySelector("article"));
 }
 
 /* After a reset: what the server shows now. The stream goes on meanwhile. */
 async function reload() {
-  let page = null;
-  while (!(page = await fetchPage())) await new Promise((done) => setTimeout(done, 3000));
-  const fresh = [...page.querySelectorAll("#lead > article, #stream > article")];
+  const mine = (since = { came: new Set(), gone: new Set() });
+  const page = await fetchPage(isRead);
+  if (mine !== since) return; // there was another reset
+  since = null;
+  const fresh = [...page.querySelectorAll("#lead > article, #stream > article")].filter(
+    ({ dataset }) => !mine.gone.has(dataset.id),
+  );
   const known = screen.posts;
-  const later = [...known.values()].filter(({ dataset }) => came.has(dataset.id));
+  const later = [...known.values()].filter(({ dataset }) => mine.came.has(dataset.id));
   const elements = fresh.map((element) => {
     const here = known.get(element.dataset.id);
     return here && !isOlder(here, element.dataset.version) ? here : document.importNode(element, true);
   });
   const ids = new Set(elements.map(({ dataset }) => dataset.id));
-  came.clear();
   // It may have said that the database is away.
   const words = document.importNode(page.getElementById("nothing"), true);
   at("nothing").replaceChildren(...words.childNodes);
@@ -196,22 +209,23 @@ async function reload() {
 
 /* A newer version may be there: after a loss, and now and then. */
 async function renew() {
-  const version = (await fetchPage())?.getElementById("posts").dataset.version;
-  if (version && version !== place.version) location.reload();
+  const page = await fetchPage();
+  if (page.getElementById("posts").dataset.version !== place.version) location.reload();
 }
 
 function showState({ name }) {
   const state = at("state");
   if (name === "live") {
     clearTimeout(timer);
-    if (lostAt) renew();
+    if (wasLive && lostAt) renew();
+    wasLive = true;
     lostAt = timer = 0;
     document.body.classList.remove("is-lost");
     state.dataset.state = "live";
     at("state-label").textContent = "Live";
   } else if (["closed", "refused"].includes(name)) {
     showLost();
-    setInterval(async () => (await fetchPage()) && location.reload(), AGAIN_MS);
+    setTimeout(() => fetchPage().then(() => location.reload()), AGAIN_MS);
   } else {
     lostAt ||= Date.now();
     timer ||= setTimeout(showLost, LOST_AFTER_MS);
@@ -228,19 +242,18 @@ const source = rowcast(place.stream, {
   from: place.cursor || NO_CURSOR,
   silenceMs: Number(place.heartbeat) * 1000 * SILENT_HEARTBEATS,
   onRow(row) {
-    came.add(String(row.id));
+    since?.came.add(String(row.id));
+    since?.gone.delete(String(row.id));
     const delay = source.state.name === "live" ? delaySince(row.created_at) : "";
     screen.put({ ...row, delay });
   },
   onUnreadable: (row) => screen.put({ ...row, unreadable: true }),
   onDelete(key) {
-    came.delete(String(key.id));
+    since?.came.delete(String(key.id));
+    since?.gone.add(String(key.id));
     screen.remove(String(key.id));
   },
-  onReset() {
-    came.clear();
-    reload();
-  },
+  onReset: reload,
   onState(state) {
     showState(state);
     setServerTime(Date.now() + state.clockAheadMs);

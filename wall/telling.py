@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from flask import Flask, current_app
 from sqlalchemy import Connection
 
 from poller import Database, Notifier
@@ -27,9 +28,11 @@ class Telling:
     def write(self, work: Callable[[Connection], T]) -> T:
         """As `Database.write`."""
 
-        def told(connection: Connection) -> T:
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+
+        def told(connection: Connection) -> T:  # on SQLite in a thread, which knows no application
             done = work(connection)
-            self.notifier.notify(connection, FEED)
+            self.notifier.notify(connection, FEED, app=app)
             return done
 
         return self.database.write(told)

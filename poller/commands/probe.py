@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from poller.commands.layout import CONTROLS, coloured, safe
-from poller.commands.target import NotDone
+from poller.commands.layout import coloured, safe
+from poller.commands.target import CTRL_C, NotDone
 
 if TYPE_CHECKING:
     from poller.probing.finding import Finding
@@ -21,6 +21,7 @@ COLOURS = {"ok": "green", "attention": "yellow", "unknown": None}
 MARK_WIDTH = max(map(len, COLOURS))
 INDENT = " " * (MARK_WIDTH + 1)
 LONGEST_S = 3600.0
+VALUE = re.compile(r"[\t\x20-\x7e]*")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 EXAMPLES = """\b
 Examples:
@@ -31,9 +32,11 @@ Examples:
 """
 STATUS = """\b
 Exit status:
-  0  all is well, as far as it could be seen
-  1  something needs attention
-  2  nothing could be looked at: no connection, or the command is wrong
+  0    all is well, as far as it could be seen
+  1    something needs attention
+  2    nothing could be looked at: no connection, or the command is wrong
+  130  ended by a second Ctrl-C; the first one only ends the look, and what was
+       seen until then is told
 """
 
 
@@ -93,6 +96,8 @@ def probe(
         observed = look(asked)
     except ValueError as error:
         raise NotDone(str(error)) from None
+    except KeyboardInterrupt:  # the first one only ends the long look
+        context.exit(CTRL_C)
     if observed.first.problem:
         raise NotDone(f"{observed.url}: {observed.first.problem}")
     findings, proxies = findings_of(observed), proxies_of(observed)
@@ -117,9 +122,8 @@ def _asked(
 def _header(text: str) -> tuple[str, str]:
     """Raises ValueError, without what may be secret."""
     name, colon, value = text.partition(":")
-    if not colon or not TOKEN.fullmatch(name) or CONTROLS.search(value):
-        raise ValueError("-H takes one header as 'NAME: VALUE', on one line")
-    value.encode("latin-1")
+    if not colon or not TOKEN.fullmatch(name) or not VALUE.fullmatch(value):
+        raise ValueError("-H takes one header as 'NAME: VALUE', on one line, in ASCII")
     return name, value.strip()
 
 

@@ -8,6 +8,7 @@ do, would hide what is looked for.
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,7 @@ class Exchange:
         self._request = request
         self._began_at = time.monotonic()
         self._arrivals: list[Arrival] = []
+        self._socket: socket.socket | None = None
         address = request.address
         if address.scheme == "https":
             self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
@@ -65,6 +67,7 @@ class Exchange:
         except OSError as error:  # TLS and names that cannot be found are such errors, too
             return Answer(problem=why(error), end_s=self._now())
         connected_s = self._now()
+        self._socket = self._connection.sock  # which the connection lets go of before the end
         try:
             self._ask()
             response = self._connection.getresponse()
@@ -89,7 +92,13 @@ class Exchange:
     def _ask(self) -> None:
         request, connection = self._request, self._connection
         self._wait_at_most_what_is_left()
-        connection.putrequest(request.method, request.address.target, skip_accept_encoding=True)
+        own_host = any(name.lower() == "host" for name in request.headers)
+        connection.putrequest(
+            request.method,
+            request.address.target,
+            skip_host=own_host,
+            skip_accept_encoding=True,
+        )
         for name, value in request.headers.items():
             connection.putheader(name, value)
         connection.endheaders()
@@ -115,8 +124,8 @@ class Exchange:
         left_s = self._request.seconds - self._now()
         if left_s <= 0:
             raise TimeoutError
-        if self._connection.sock is not None:
-            self._connection.sock.settimeout(left_s)
+        if self._socket is not None:
+            self._socket.settimeout(left_s)
 
     def _now(self) -> float:
         return time.monotonic() - self._began_at

@@ -43,8 +43,8 @@ class Lump:
 
 @dataclass(slots=True)
 class Body:
-    """All of it. `invalid`: the first bytes that are no UTF-8. `torn`: for how long each line or
-    frame that came in several pieces took. `rest`: what was begun and not ended."""
+    """All of it. `invalid`: the first bytes that are no UTF-8. `rest`: what was begun and not
+    ended. `line_ends`: each kind that ended a line."""
 
     lumps: list[Lump] = field(default_factory=list)
     retries: list[int] = field(default_factory=list)

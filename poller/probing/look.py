@@ -21,6 +21,7 @@ from poller.probing.observed import Answer, Arrival, Observed, Resumed
 from poller.probing.resuming import HEADER, known, place
 
 SHORT_S = 5.0  # for what comes at once if it comes at all
+SHORT_BYTES = 1 << 20  # a server that begins anew may have much to send
 MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 # As a browser's EventSource asks. The long look is at what can be unpacked here.
@@ -165,7 +166,8 @@ class _Looker:
         addresses = {name: self._asked.address.with_query(name, after) for name in names}
 
         def enough(arrivals: Sequence[Arrival]) -> bool:
-            return known(first, after, body_of(arrivals))
+            size = sum(len(arrival.data) for arrival in arrivals)
+            return size > SHORT_BYTES or known(first, after, body_of(arrivals))
 
         answers = {HEADER: pool.submit(self.ask, {**SHORT, HEADER: after}, enough)}
         for name, address in addresses.items():

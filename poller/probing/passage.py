@@ -23,20 +23,21 @@ SEND_AT_ONCE = "tell the proxy not to buffer the stream (X-Accel-Buffering: no t
 
 
 def first_byte(seen: Seen) -> Finding:
-    """How long until something is there to read."""
+    """How long until something is there to read. A head at once, and nothing behind it, may just be
+    a server that has nothing to say."""
     first = seen.observed.first
-    if not first.arrivals:
-        looked = seconds(first.end_s)
-        sentence = f"Not a byte of the stream came within {looked}, after its head."
-        cure = "let the server send a comment line at once: then clients know that it is open"
-        return Finding("first byte", "attention", sentence, next=cure)
-    at_s = first.arrivals[0].at_s
+    at_s = first.arrivals[0].at_s if first.arrivals else None
     evidence = f"connected after {seconds(first.connected_s)}, head after {seconds(first.head_s)}"
-    if at_s <= PROMPT_S:
+    if at_s is not None and at_s <= PROMPT_S:
         return Finding("first byte", "ok", f"The first byte came after {seconds(at_s)}.", evidence)
-    sentence = f"The first byte came after {seconds(at_s)} only."
-    cure = "let the server send a comment line at once, and " + SEND_AT_ONCE
-    return Finding("first byte", "attention", sentence, evidence, cure, "buffering")
+    if first.head_s > PROMPT_S:
+        sentence = f"The head of the answer came after {seconds(first.head_s)} only."
+        cure = "let the server send a comment line at once, and " + SEND_AT_ONCE
+        return Finding("first byte", "attention", sentence, evidence, cure, "buffering")
+    when = "did not come" if at_s is None else f"came {seconds(at_s - first.head_s)} later"
+    sentence = f"The head came after {seconds(first.head_s)}, the first byte {when}."
+    cure = "look while rows come; a comment line at once would show that nothing holds it back"
+    return Finding("first byte", "unknown", sentence, evidence, cure)
 
 
 def buffering(seen: Seen) -> Finding:
@@ -68,7 +69,7 @@ def compression(seen: Seen) -> Finding:
         sentence = f"It is compressed for browsers ({encoding}), which cannot be read here."
         cure = "make sure that each row is sent on at once, or switch it off for the stream"
         return Finding("compression", "attention", sentence, next=cure, problem="compression")
-    if seen.body.frames and not any(sign(seen) for sign in SIGNS):
+    if seen.body.line_ends and not any(sign(seen) for sign in SIGNS):
         sentence = f"It is compressed ({encoding}), and each piece can be read when it comes."
         cure = "leave it if it saves you bytes; a compressor takes memory for each stream"
         return Finding("compression", "ok", sentence, next=cure)

@@ -59,7 +59,8 @@ def ids(seen: Seen) -> Finding:
     if len({*named_ids}) < len(named_ids):
         sentence = "Several rows have the same id: a client cut off between them loses the rest."
         return Finding("ids", "attention", sentence, next="give each row an id of its own")
-    return Finding("ids", "ok", f"Each of {counted(len(rows), 'row')} came with an id of its own.")
+    which = "The row" if len(rows) == 1 else f"Each of {len(rows):,} rows"
+    return Finding("ids", "ok", f"{which} came with an id of its own.")
 
 
 def resume(seen: Seen) -> Finding | None:
@@ -78,7 +79,7 @@ def resume(seen: Seen) -> Finding | None:
         sentence = "Whether it can be resumed could not be seen: no row came after an id."
         return Finding("resume", "unknown", sentence, next="look while rows come")
     if by_header:
-        sentence = f"After a reconnect with {HEADER} {by_header}."
+        sentence = f"After a reconnect with {HEADER}, {by_header}."
         also = f"?{works[0]}= goes on rightly: does a proxy drop the header?" if works else ""
         cure = also or "keep the last rows at the server, and begin behind the id"
         return Finding("resume", "attention", sentence, next=cure)

@@ -46,7 +46,7 @@ class OlderThan:
         if connection.dialect.name == "sqlite":
             return _of_sqlite(column) < limit.strftime("%Y-%m-%d %H:%M:%S")
         if isinstance(column.type, sa.Integer):
-            return column < _unix(connection, column, limit)
+            return column < _unix(connection, column, key, limit)
         if isinstance(column.type, sa.Date):
             return column < limit.date()
         with_zone = getattr(column.type, "timezone", False)
@@ -131,7 +131,10 @@ def _of_sqlite(column: sa.Column[Any]) -> sa.ColumnElement[str]:
     )
 
 
-def _unix(connection: Connection, column: sa.Column[Any], limit: datetime) -> int:
-    """In seconds, or in milliseconds if the table's are."""
-    greatest = connection.scalar(sa.select(sa.func.max(column))) or 0
-    return int(limit.timestamp() * (1000 if greatest > _MS_FROM else 1))
+def _unix(
+    connection: Connection, column: sa.Column[Any], key: sa.Column[Any], limit: datetime
+) -> int:
+    """In seconds, or in milliseconds if that of the last row is."""
+    last = sa.select(column).where(column.is_not(None)).order_by(key.desc()).limit(1)
+    in_ms = (connection.scalar(last) or 0) > _MS_FROM
+    return int(limit.timestamp() * (1000 if in_ms else 1))

@@ -64,6 +64,8 @@ class Ahead:
         new: Sequence[Range] = ()
         if not full and counter - known >= MANY_IDS:
             new = ((known + 1, counter),)
+        if not new and not self.gaps.open:  # as nearly always
+            return self
         found = above(ranges_of(row.id for row in rows), position)
         covered = rows[-1].id if full else MAX_ID
         gaps, _ = self.gaps.after_pass(found, new, covered, judge, 0.0, unread)

@@ -21,6 +21,7 @@ from poller.reading.description import Description
 from poller.reading.dialects.facts import HISTORY_COLUMNS, TableFacts
 from poller.reading.narrowing import EVERYTHING, Narrowed
 from poller.reading.questions import Questions
+from poller.reading.repeated import Answer, Repeated
 from poller.reading.retrieval import Retrieval, upto_bytes
 from poller.reading.snapshot import History, HistoryMoved
 from poller.wire.row import CutOff, Row
@@ -40,10 +41,11 @@ class Batch(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """What is read beside rows; and the statements for both."""
+    """What is read beside rows; and the statements for both, which are `repeated` by polls."""
 
     status: sa.Select[Any]
     questions: Questions
+    repeated: Repeated | None
 
 
 class Batches:
@@ -105,6 +107,7 @@ class Batches:
         return Beside(
             status,
             Questions(self._dialect, key, columns, with_status, few_rows=few_rows, filters=filters),
+            Repeated() if few_rows else None,
         )
 
     def _beside(self, status: sa.Select[Any], of_rows: sa.Select[Any]) -> sa.Select[Any]:
@@ -127,7 +130,10 @@ class Batches:
         status: Sequence[Any] = ()
         rows: list[Any] = []
         for statement, bounds in beside.questions.about(ranges, most, narrowed):
-            answer = connection.execute(statement, bounds).all()
+            if beside.repeated is None:
+                answer: Answer = connection.execute(statement, bounds).all()
+            else:
+                answer = beside.repeated.answer(connection, statement, bounds)
             if status:
                 self._check_same(status, answer[0])
             status = answer[0][:STATUS_COLUMNS]

@@ -26,9 +26,11 @@ LAST, SUM, RATE = "last", "sum", "rate"  # of several samples in the time of one
 
 
 class Step(NamedTuple):
-    """What a worker did between two samples, and where on the grid the later one is."""
+    """What a worker did between two samples, where on the grid the later one is, and whether it
+    only read then what there was before it."""
 
     point: int
+    starts: bool
     before: Sample
     after: Sample
 
@@ -98,7 +100,7 @@ def hour_of(machine: Machine) -> dict[str, Any]:
         return lambda step: sum(step.now(label, name) for label in labels)
 
     def rows(label: str) -> Value:
-        return lambda step: step.grew(label, "rows")
+        return lambda step: 0.0 if step.starts else step.grew(label, "rows")
 
     return {
         "from": hour.first,
@@ -135,7 +137,7 @@ def _steps(worker: Worker, first: int) -> Iterator[Step]:
     for before, after in pairwise(samples):
         point = (int(after.at) - first) // STEP_S
         if 0 <= point < POINTS and after.at > before.at:
-            yield Step(point, before, after)
+            yield Step(point, worker.starts(before), before, after)
 
 
 def _joined(lines: Sequence[Line], join: Callable[[list[float]], float]) -> Line:

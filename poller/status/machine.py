@@ -15,6 +15,8 @@ from poller.status.figures import Counts, FeedNow, Places, Sample, WorkerNow
 from poller.status.folder import Told
 
 LATE_S = 15.0  # a worker that has written nothing for so long stands still: one writes each 10 s
+START_S = 5.0  # in which a worker reads what there was before it
+OVERLAP_S = 60.0  # at a reload the next one begins while the one before still ends
 RECENT_S = 600.0
 HOUR_S = 3600.0
 NO_PLACES = Places(0, 0, 0, 0)
@@ -48,6 +50,23 @@ class Worker:
         """What it counted of this feed since then."""
         last = self.now.sample.feeds.get(label, Counts())
         return last.since(self._at(label, since))
+
+    def value(self, label: str, name: str, since: float) -> float:
+        """One of these counts."""
+        return float(getattr(self.counted(label, since), name))
+
+    def rows(self, label: str, since: float) -> float:
+        """Rows that came since then. What it read at its start had come before."""
+        counted = self.counted(label, since).rows
+        if self.now.began < since:
+            return counted
+        started = (one for one in self.hour if not self.starts(one))
+        first = next(started, self.now.sample).feeds.get(label, Counts()).rows
+        return counted - first
+
+    def starts(self, sample: Sample) -> bool:
+        """Whether it had only just begun."""
+        return sample.at < self.now.began + START_S
 
     def _at(self, label: str, since: float) -> Counts:
         if after := bisect_right(self.hour, since, key=lambda one: one.at):
@@ -129,8 +148,9 @@ class Machine:
         """A count of rows, which each worker reads for itself: that of the slot that saw most."""
         slots: dict[int, float] = {}
         for one in self.workers:
-            counts = one.counted(label, self.at - seconds)
-            slots[one.slot] = slots.get(one.slot, 0) + getattr(counts, name)
+            since = self.at - seconds
+            found = one.rows(label, since) if name == "rows" else one.value(label, name, since)
+            slots[one.slot] = slots.get(one.slot, 0) + found
         return int(max(slots.values(), default=0))
 
     def seen_by_feed(self, name: str) -> dict[str, int]:
@@ -149,7 +169,7 @@ def _worst(label: str, told: Sequence[FeedNow]) -> FeedNow:
 
 
 def workers_of(told: Iterable[Told], now: float, at: float) -> list[Worker]:
-    """Those that were there in the last hour, each in a slot that was free when it began.
+    """Those that were there in the last hour, each in a slot that was free soon after it began.
 
     `now` is CLOCK_MONOTONIC. A worker that died within its first seconds, again and again, takes
     the same slot again.
@@ -159,7 +179,7 @@ def workers_of(told: Iterable[Told], now: float, at: float) -> list[Worker]:
     found = []
     for one in sorted(lately, key=lambda one: one.now.began):
         until = float("inf") if one.lives and not one.now.draining else one.now.sample.at
-        free = [slot for slot, end in enumerate(taken_until) if end <= one.now.began]
+        free = [slot for slot, end in enumerate(taken_until) if end <= one.now.began + OVERLAP_S]
         slot = free[0] if free else len(taken_until)
         taken_until[slot : slot + 1] = [until]
         silent_s = max(0.0, now - one.now.at)

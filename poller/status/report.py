@@ -41,7 +41,7 @@ def report(machine: Machine) -> dict[str, Any]:
     amber = [one for one in checks if one.state != "ok"]
     return {
         "verdict": _verdict(machine, amber),
-        "text": _text(machine, amber),
+        "text": _text(machine),
         "well": not amber,
         "checks": [msgspec.to_builtins(one) for one in checks],
         "feeds": {feed.name: _feed(machine, label) for label, feed in machine.worst.items()},
@@ -63,10 +63,9 @@ def _verdict(machine: Machine, amber: list[Check]) -> str:
     return capital(f"{need}; {spelt(dark)} cannot be told now.")
 
 
-def _text(machine: Machine, amber: list[Check]) -> str:
-    names = {one.name for one in amber}
+def _text(machine: Machine) -> str:
     readers_told = _readers(machine)
-    if "polls" in names:
+    if machine.unread:
         return "No row is skipped: those that are committed meanwhile come once they can be read."
     newest = [one.polled_s for one in machine.worst.values() if one.polled_s is not None]
     looked = f"The tables were read {seconds(max(newest))} ago" if newest else "Nothing is read yet"

@@ -7,7 +7,7 @@ from flask import Flask
 
 from poller import Notifier
 
-BUSY_S = 1.0
+BUSY_S = 0.8
 
 app = Flask(__name__)
 notifier = Notifier(authorize="public")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -78,8 +79,7 @@ class TableFacts:
     def history(self, told_place: Any, lasting: Any, passing: Any) -> History:
         """From what `status` told. Raises OSError if the database's file is gone."""
         place = f"{told_place}{file_identity(self.file)}" if self.file else str(told_place)
-        epoch = _hash(f"{place}/{lasting}", LASTING_DIGITS) + _hash(str(passing), PASSING_DIGITS)
-        return History(place, epoch, self.numbered)
+        return _history(place, str(lasting), str(passing), numbered=self.numbered)
 
 
 HISTORY_COLUMNS = 3  # the first of the status
@@ -118,6 +118,12 @@ def quoted_name(connection: Connection, table: sa.Table) -> str:
     """The table's name in SQL, with its schema."""
     name = connection.dialect.identifier_preparer.format_table(table)
     return name.replace("%%", "%")  # drivers that fill in parameters want it twice; we pass none
+
+
+@lru_cache(maxsize=256)  # each poll tells the same
+def _history(place: str, lasting: str, passing: str, *, numbered: bool) -> History:
+    epoch = _hash(f"{place}/{lasting}", LASTING_DIGITS) + _hash(passing, PASSING_DIGITS)
+    return History(place, epoch, numbered)
 
 
 def _hash(text: str, digits: int) -> str:

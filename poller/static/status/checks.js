@@ -94,7 +94,7 @@ class Line {
   showFacts(evidence) {
     this.facts.hidden = !evidence;
     this.facts.replaceChildren(...evidence.split("\n").flatMap((line) => {
-      const [, name, value] = /^([A-Z][a-z ]+): (.*)$/.exec(line) ?? [];
+      const [, name, value] = /^([A-Z][a-z]+(?: [a-z]+)?): (.*)$/.exec(line) ?? [];
       return name ? [make("dt", "", name), make("dd", "", value)] : [make("dt", "quiet", "Also"), make("dd", "whole", line)];
     }));
   }

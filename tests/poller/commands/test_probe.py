@@ -82,14 +82,23 @@ def test_colour_is_never_alone(scene: Scene, rowcast: Run) -> None:
 def test_a_look_at_a_stream_that_ends(rowcast: Run) -> None:
     def answer(client: Connection) -> None:
         assert client.header("x-login") == "Ann"
+        assert client.header("host") == "shop.example"
         client.say(CHUNKED)
         client.chunk("id: 1\ndata: 1\n\n")
         client.say(END)
 
     with server(answer) as url:
-        ended = rowcast("probe", url, "-H", "X-Login: Ann")
+        ended = rowcast("probe", url, "-H", "X-Login: Ann", "-H", "Host: shop.example")
     assert ended.exit_code == 1, ended.output
     assert "attention The stream ended in good order after" in ended.stdout
+
+
+def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, rowcast: Run) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(look, "look", interrupted)
+    assert rowcast("probe", "http://x/stream").exit_code == 130
 
 
 @pytest.mark.parametrize(
@@ -98,6 +107,7 @@ def test_a_look_at_a_stream_that_ends(rowcast: Run) -> None:
         (["shop.db"], "begins with http:// or https://"),
         (["http://x/", "-H", "no header"], "-H takes one header"),
         (["http://x/", "-H", "a: b\r\nc: d"], "-H takes one header"),
+        (["http://x/", "-H", "a: …"], "in ASCII"),
         (["http://x/", "--origin", "shop.example"], "begins with http:// or https://"),
         (["http://127.0.0.1:1/"], "refused"),
     ],

@@ -78,11 +78,11 @@ def test_who_can_be_asked_is_asked(
     assert len(ids(sqlite_url)) == left
 
 
-def test_the_newest_rows_stay_however_old_they_are(database_url: str, rowcast: Run) -> None:
+def test_the_newest_rows_stay_however_old_they_are(sqlite_url: str, rowcast: Run) -> None:
     assert NEWEST_KEPT == ROWS_COMPARED
-    make(database_url, [100] * 20)
-    rowcast("prune", database_url, "orders", "--keep", "90d", "--yes")
-    assert ids(database_url) == [*range(13, 21)]
+    make(sqlite_url, [100] * 20)
+    rowcast("prune", sqlite_url, "orders", "--keep", "90d", "--yes")
+    assert ids(sqlite_url) == [*range(13, 21)]
 
 
 def test_the_newest_by_a_number_of_changes_stay_too(database_url: str, rowcast: Run) -> None:
@@ -92,12 +92,12 @@ def test_the_newest_by_a_number_of_changes_stay_too(database_url: str, rowcast: 
     assert ids(database_url) == [*range(1, 9), *range(13, 21)]
 
 
-def test_rows_by_their_number(database_url: str, rowcast: Run) -> None:
-    make(database_url, [0] * 30)
-    ended = rowcast("prune", database_url, "orders", "--keep", "10rows", "--yes")
+def test_rows_by_their_number(sqlite_url: str, rowcast: Run) -> None:
+    make(sqlite_url, [0] * 30)
+    ended = rowcast("prune", sqlite_url, "orders", "--keep", "10rows", "--yes")
     assert "all rows but the newest 10\n" in ended.stdout
-    assert ids(database_url) == [*range(21, 31)]
-    assert "0 of 10 rows" in rowcast("prune", database_url, "orders", "--keep", "10rows").stdout
+    assert ids(sqlite_url) == [*range(21, 31)]
+    assert "0 of 10 rows" in rowcast("prune", sqlite_url, "orders", "--keep", "10rows").stdout
 
 
 def test_a_mark_instead(database_url: str, rowcast: Run) -> None:

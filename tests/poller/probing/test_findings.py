@@ -87,15 +87,18 @@ def test_rows_that_are_older_than_the_look_come_together_by_right() -> None:
     assert find("buffering", observed(answer(pieces, Date=None))).state == "ok"
 
 
-@pytest.mark.parametrize(("at_s", "state"), [(0.1, "ok"), (1.9, "ok"), (2.5, "attention")])
-def test_the_first_byte(at_s: float, state: str) -> None:
-    assert find("first byte", observed(answer([(at_s, ROW)]))).state == state
+@pytest.mark.parametrize(
+    ("head_s", "at_s", "state"),
+    [(0.1, 0.1, "ok"), (0.1, 1.9, "ok"), (0.1, 2.5, "unknown"), (2.5, 2.5, "attention")],
+)
+def test_the_first_byte(head_s: float, at_s: float, state: str) -> None:
+    assert find("first byte", observed(answer([(at_s, ROW)], head_s=head_s))).state == state
 
 
 def test_a_head_and_nothing_behind_it() -> None:
     finding = find("first byte", observed(answer([])))
-    assert finding.state == "attention"
-    assert "Not a byte" in finding.sentence
+    assert finding.state == "unknown"
+    assert "the first byte did not come" in finding.sentence
 
 
 def compressed(*pieces: bytes, flush: bool) -> Pieces:
@@ -109,6 +112,7 @@ def compressed(*pieces: bytes, flush: bool) -> Pieces:
     [
         (answer(), "", "ok"),
         (answer(compressed(ROW, ROW, flush=True), Content_Encoding="gzip"), "gzip", "ok"),
+        (answer(compressed(b":\n", flush=True), Content_Encoding="gzip"), "gzip", "ok"),
         (answer(compressed(ROW, ROW, flush=False), Content_Encoding="gzip"), "gzip", "attention"),
         (answer(), "br", "attention"),
         (answer([(0.1, gzip.compress(ROW)[:12])], Content_Encoding="gzip"), "gzip", "attention"),
@@ -261,7 +265,7 @@ def test_the_same_origin_needs_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "state", "words"),
     [
-        ("id: 1\ndata: a\n\nid: 2\ndata: b\n\n", "ok", "2 rows"),
+        ("id: 1\ndata: a\n\nid: 2\ndata: b\n\n", "ok", "Each of 2 rows"),
         ("data: a\n\nid: 2\ndata: b\n\n", "attention", "1 of 2 rows"),
         ("id: 1\ndata: a\n\nid: 1\ndata: b\n\n", "attention", "the same id"),
         ("id: 1\0\ndata: a\n\n", "attention", "NUL"),

@@ -68,6 +68,24 @@ def test_an_end_is_told_from_a_cut(head: str, last: str, end: str) -> None:
         assert exchange(url).end == end
 
 
+@pytest.mark.parametrize("closing", ["", "Connection: close\r\n"])
+def test_each_wait_is_for_what_is_left_of_the_time(closing: str) -> None:
+    """http.client lets go of the socket where the server is to close it."""
+
+    def answer(client: Connection) -> None:
+        client.say(CHUNKED.replace("\r\n\r\n", f"\r\n{closing}\r\n"))
+        client.chunk(ROW)
+        client.chunk(ROW)
+        client.wait_gone()
+
+    with server(answer) as url:
+        request = Request(Address.of(url), BOUND_S, {}, enough=lambda got: len(got) == 2)
+        one = Exchange(request, None)
+        seen = one.run()
+    assert one._socket is not None
+    assert 0 < (one._socket.gettimeout() or 0) <= BOUND_S - seen.arrivals[0].at_s
+
+
 def test_a_server_that_says_nothing_is_silent_and_one_that_is_not_there_a_problem() -> None:
     with server(Connection.wait_gone) as url:
         assert exchange(url, 0.2).end == "silent"

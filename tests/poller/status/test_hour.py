@@ -45,7 +45,7 @@ def test_counters_become_rates_and_gauges_stay_as_they_are() -> None:
     assert 30 <= len(known) <= 31
     assert {*known} == {2.0}
     assert {*hour["streams"][0]} == {None, 5.0}
-    assert {*hour["rows"][0]} == {None, 1.0}
+    assert {*hour["rows"][0]} == {None, 0.0, 1.0}  # 0: what there was before it
     assert {*hour["cpu"][0]} == {None, 10.0}
     assert {*hour["memory"][0]} == {None, 90.0}
     assert hour["delay"][0][-2] == pytest.approx(0.175)  # the middle of its bucket
@@ -68,6 +68,16 @@ def test_a_worker_takes_the_slot_of_the_one_that_it_replaces() -> None:
     assert hour["marks"] == [{"at": GRID - 990, "workers": 2}]
 
 
+def test_a_worker_that_begins_before_the_one_it_replaces_has_ended_takes_its_slot_then() -> None:
+    """A reload: two more lines while both are there, and none more afterwards."""
+    before = [told(name, GRID - 9000, GRID - 5) for name in "ab"]
+    after = [told(name, GRID - 30) for name in "cd"]
+    both = machine_of(*before, *after)
+    assert [one.slot for one in both.workers] == [1, 2, 3, 4]
+    ended = [one._replace(lives=False, now=replace(one.now, draining=True)) for one in before]
+    assert [one.slot for one in machine_of(*ended, *after).workers] == [1, 1, 2, 2]
+
+
 def test_rows_are_not_counted_once_a_worker_but_streams_are() -> None:
     hour = hour_of(machine_of(told("a", GRID - 600), told("b", GRID - 600)))
     assert [len(hour[name]) for name in ("rows", "streams", "polls", "gaps", "lost")] == [
@@ -78,6 +88,21 @@ def test_rows_are_not_counted_once_a_worker_but_streams_are() -> None:
         1,
     ]
     assert hour["rows"][0][-3] == 1.0
+
+
+def test_what_a_worker_reads_at_its_start_did_not_come_then() -> None:
+    """Of 1,000 rows of before none is news; of those that came since all are."""
+    began = GRID - 600
+    fresh = told("a", began)
+    hour = [
+        replace(one, feeds={"orders": replace(one.feeds["orders"], rows=rows)})
+        for one, rows in zip(fresh.hour, [0, 1000, *range(1001, 2000)], strict=False)
+    ]
+    now = replace(fresh.now, sample=hour[-1])
+    machine = machine_of(fresh._replace(hour=hour, now=now))
+    assert machine.seen("orders", "rows", 3600) == len(hour) - 2
+    known = [one for one in hour_of(machine)["rows"][0] if one is not None]
+    assert max(known) <= 0.11
 
 
 def test_nobody_is_no_line_and_no_error() -> None:

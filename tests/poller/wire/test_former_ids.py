@@ -84,15 +84,20 @@ def test_each_release_has_left_its_ids() -> None:
     assert __version__.partition(".dev")[0] in {path.stem for path in FORMER.glob("*.json")}
 
 
-@pytest.fixture
-def app(database_url: str) -> Flask:
-    key = sql.KEY_TYPES[sql.dialect_of(database_url)]
-    sql.execute(database_url, f"CREATE TABLE notes (id {key}, body varchar(99))")
+@pytest.fixture(scope="module")
+def notes_url(shared_url: str) -> str:
+    key = sql.KEY_TYPES[sql.dialect_of(shared_url)]
+    sql.execute(shared_url, f"CREATE TABLE notes (id {key}, body varchar(99))")
     for number in range(1, 6):
-        sql.execute(database_url, f"INSERT INTO notes (body) VALUES ('{number}')")
+        sql.execute(shared_url, f"INSERT INTO notes (body) VALUES ('{number}')")
+    return shared_url
+
+
+@pytest.fixture
+def app(notes_url: str) -> Flask:
     app, notifier = Flask("test"), Notifier()
     notifier.watch("notes", columns=["body"], authorize="public")
-    notifier.init_app(app, database=Database(database_url))
+    notifier.init_app(app, database=Database(notes_url))
     return app
 
 
