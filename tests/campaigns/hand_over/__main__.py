@@ -78,7 +78,11 @@ class Scene:
             look = now + 0.2
             return bool(fact())
 
-        self.clients.until(written, BOUND_S, what)
+        try:
+            self.clients.until(written, BOUND_S, what)
+        except AssertionError:
+            click.echo(self.server.log()[-20_000:])
+            raise
 
     def a_while(self, seconds: float) -> None:
         end = time.monotonic() + seconds
