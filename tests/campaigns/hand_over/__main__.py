@@ -134,7 +134,7 @@ def reloads(folder: Path, streams: int, count: int) -> bool:
             began = time.monotonic()
             scene.reload()
             seconds = round(time.monotonic() - began, 1)
-            scene.a_while(1)
+            scene.a_while(3)
             click.echo(f"reload {number} in {seconds} s: {scene.clients.told()} {scene.figures()}")
         told = scene.verdict()
         moved = scene.server.metric("rowcast_streams_taken_total")
