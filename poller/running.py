@@ -65,7 +65,7 @@ class Running:
         Costs little, may be called for each row, and never waits. What does not hear of it finds
         the row by its next poll. Raises KeyError if there is no such feed.
         """
-        self._service(app).wake(name)
+        self._service(app).hints.wake(name)
 
     def notify(self, connection: Any, name: str | None = None, *, app: Flask | None = None) -> None:
         """Have a transaction send a hint to every worker on every machine when it commits, if the

@@ -18,8 +18,8 @@ from poller.access.origins import Origins
 from poller.access.refusals import Refusals
 from poller.access.turns import Turns
 from poller.feed import Feed
-from poller.hints.outside import Watcher, watcher_of
-from poller.hints.teller import WAKE, Said, Teller
+from poller.hints.hints import Hints
+from poller.hints.teller import WAKE, Said
 from poller.runtime import log
 from poller.runtime.metrics import count_from_zero
 from poller.runtime.settings import Settings
@@ -88,8 +88,7 @@ class Service:
         self._patched_when_made = server.is_patched()
         server.check_threads()
         registry.register(self)
-        self._teller = Teller(url_prefix)
-        self.watcher = self._watcher()
+        self.hints = Hints(self.feeds, settings, url_prefix)
         siblings.ours.on(DISCONNECT, _disconnect_here)
         siblings.ours.on(WAKE, _wake_here)
 
@@ -133,9 +132,8 @@ class Service:
             self._announce(identified)
             if self.shows_status:
                 recorder.ours.begin(self, identified.name)
-        self.watcher = self.watcher or self._watcher()
         for feed in self.feeds.values():
-            feed.watcher = self.watcher
+            feed.watcher = self.hints.watcher
             feed.start()
 
     def _check(self) -> None:
@@ -168,33 +166,6 @@ class Service:
         recorder.ours.drop(self)
         for feed in self.feeds.values():
             feed.stop()
-
-    def wake(self, name: str | None = None) -> None:
-        """A row was inserted into the table of this feed (None: of any): poll now, here and in the
-        server's other workers. Raises KeyError for one that there is not."""
-        if name is not None and name not in self.feeds:
-            raise KeyError(name)
-        self.wake_here(name, "worker")
-        self._teller.tell(name)
-
-    def wake_here(self, name: str | None, source: str) -> None:
-        """Poll now, in this worker alone; nothing is done for a feed that there is not."""
-        for feed in self.feeds.values():
-            if name in (None, feed.name):
-                feed.wake(source)
-
-    def _watcher(self) -> Watcher | None:
-        """What tells of commits to the feeds' database. Raises SettingsError."""
-        for feed in self.feeds.values():
-            return watcher_of(feed.database, self.settings, self._heard, self._is_listened_to)
-        return None
-
-    def _is_listened_to(self) -> bool:
-        return any(feed.is_listened_to() for feed in self.feeds.values())
-
-    def _heard(self, name: str | None, source: str) -> None:
-        """A payload that names no feed may be an application's own: it means all of them."""
-        self.wake_here(name if name in self.feeds else None, source)
 
     def disconnect(self, tag: str) -> None:
         """End all streams of this tag, here now and at the other workers as soon as they hear it.
@@ -244,4 +215,4 @@ def _wake_here(said: Said) -> None:
     prefix, name = said
     for service in registry.services():
         if isinstance(service, Service) and prefix in (None, service.url_prefix):
-            service.wake_here(name, "command" if prefix is None else "worker")
+            service.hints.wake_here(name, "command" if prefix is None else "worker")

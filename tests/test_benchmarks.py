@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks import compare, crowd
 from benchmarks.case import Bench, Figures
-from benchmarks.cases import ALL, connect, reload
+from benchmarks.cases import ALL, connect, latency, reload
 from benchmarks.contenders import NAMES, Rowcast, make
 from benchmarks.load import Load, Mode
 from benchmarks.machine import PROJECT
@@ -197,6 +197,16 @@ def test_one_row_is_measured_and_shown_next_to_the_floor(tmp_path: Path) -> None
     plot = (tmp_path / "benchmarks" / "one-row-cpu.svg").read_text()
     assert len(plot) < 15_000
     assert {"Rowcast", "send() loop (floor)"} <= set(ET.fromstring(plot).itertext())
+
+
+def test_the_latency_of_a_row_is_measured_idle_and_busy() -> None:
+    name = "**Rowcast**, SQLite"
+    (row,) = latency._latency(Bench(SHORT), *latency.SERVERS[name])
+    assert row["rows"] > 0
+    assert row["busy_rows"] > 0
+    assert 0 < row["p50_ms"] <= row["p99_ms"] < 1000 * latency.ROUND_S
+    shown = CASES["latency"].table([{"contender": name, **row}])
+    assert shown.splitlines()[2].startswith(f"| {name} | ")
 
 
 def test_a_connect_is_measured_next_to_a_bare_function() -> None:

@@ -23,7 +23,7 @@ from tests.harness.postgres import Postgres
 from tests.harness.server import DatabaseServer
 
 BETWEEN_ROWS_S = (0.2, 0.4)  # not in step with the polls
-ROUND_S = 20.0  # until every stream has a row
+ROUND_S = 60.0  # until every stream has a row
 SETTLE_S = 2.0  # after the start, and after the streams were opened
 LISTEN_APP = "LISTEN/NOTIFY in twenty lines"
 

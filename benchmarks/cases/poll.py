@@ -14,6 +14,7 @@ from benchmarks.load import Load
 from benchmarks.measure import cpu_s
 from benchmarks.plan import FULL
 from benchmarks.tables import figure, left_out, measured, ratio, table
+from poller.runtime.settings import Settings
 from tests.harness import sql
 from tests.harness.mariadb import METADATA_LOCKS, MariaDB
 from tests.harness.postgres import Postgres
@@ -21,6 +22,7 @@ from tests.harness.process import wait_until
 from tests.harness.server import DatabaseServer
 
 POLL_INTERVAL_S = 0.02
+DEFAULT_S: float = Settings.model_fields["poll_interval_s"].default
 SEEN_S = 20.0  # until the worker has noticed the gaps
 SERVERS: dict[str, Callable[[], DatabaseServer] | None] = {
     "SQLite": None,  # one writer at a time: it has no gaps
@@ -31,11 +33,11 @@ SERVERS: dict[str, Callable[[], DatabaseServer] | None] = {
 
 METHOD = f"""
 A worker with one stream polls every {1000 * POLL_INTERVAL_S:g} ms for {FULL.poll_s:g} s and finds
-nothing. **Worker** and **database** are the CPU of their processes divided by the polls. **At 0.5
-s** is what both take together at the default interval, in % of a core. A **gap** is a missing id.
-Here a transaction of its own holds each gap: it has inserted into the table and stays open. That is
-the worst case, since every poll then asks the database who may still commit those ids (the fence).
-**Of no gap** compares the CPU of both together.
+nothing. **Worker** and **database** are the CPU of their processes divided by the polls. **At
+{DEFAULT_S:g} s** is what both take together at the default interval, in % of a core. A **gap** is a
+missing id. Here a transaction of its own holds each gap: it has inserted into the table and stays
+open. That is the worst case, since every poll then asks the database who may still commit those ids
+(the fence). **Of no gap** compares the CPU of both together.
 """
 
 
@@ -84,7 +86,7 @@ def _cost(server: Rowcast, database: DatabaseServer | None, for_s: float) -> Fig
 
 def _table(rows: list[Figures]) -> str:
     alone = {row["contender"]: _both_us(row) for row in measured(rows) if row["gaps"] == 0}
-    heads = ("database", "gaps", "polls", "worker", "database", "at 0.5 s", "of no gap")
+    heads = ("database", "gaps", "polls", "worker", "database", f"at {DEFAULT_S:g} s", "of no gap")
     lines = [
         (
             row["contender"],
@@ -92,7 +94,7 @@ def _table(rows: list[Figures]) -> str:
             f"{row['polls']:,.0f}",
             figure(row["worker_us"], "µs"),
             figure(row["database_us"], "µs"),
-            f"{100 * _both_us(row) / 1e6 / 0.5:.2f} %",
+            f"{100 * _both_us(row) / 1e6 / DEFAULT_S:.2f} %",
             ratio(_both_us(row), alone.get(row["contender"])),
         )
         for row in measured(rows)

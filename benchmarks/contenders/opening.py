@@ -10,6 +10,7 @@ from benchmarks.contenders.base import START_S, Contender
 from tests.harness.http import request
 from tests.harness.process import wait_until
 
+RARE_S = "10"  # between polls: they are not part of a connect
 MOST_WAITING = 50_000  # greenlets that gunicorn may have: more than there are streams
 
 
@@ -30,7 +31,8 @@ class Opening(Contender):
 
     def start(self) -> None:
         database = {"DATABASE_URL": f"sqlite:///{self.folder / 'bench.sqlite3'}"}
-        child = self.spawn(self._command, {**database, "TMPDIR": str(self.folder)})
+        rare = {"ROWCAST_POLL_INTERVAL": RARE_S, "ROWCAST_IDLE_INTERVAL": RARE_S}
+        child = self.spawn(self._command, {**database, **rare, "TMPDIR": str(self.folder)})
         self.wait_listening(child, self.port)
         if self._app == "rowcast":
             ready = f"http://127.0.0.1:{self.port}/readyz"

@@ -81,7 +81,7 @@ class Source:
             ahead, gaps, seen_before = Ahead(), gaps.afresh(), None
 
         def work(connection: Connection) -> Pass:
-            stamp = self._stamp(connection, gaps)
+            stamp = None if gaps.all or ahead.gaps.open else self._stamp(connection)
             if stamp and seen_before and (reading := seen_before.again(stamp, cursor)):
                 self._seen = seen_before
                 return Pass(None, NOBODY, reading)
@@ -102,10 +102,10 @@ class Source:
             self.describe()  # so that it is said, or said no more
         return seen
 
-    def _stamp(self, connection: Connection, gaps: Gaps) -> Stamp | None:
+    def _stamp(self, connection: Connection) -> Stamp | None:
         """Asked before anything else: see unwritten.py."""
         facts = self.table.facts
-        return stamp_of(connection, facts.file) if facts.in_file and not gaps.all else None
+        return stamp_of(connection, facts.file) if facts.in_file else None
 
     def _pass(
         self, connection: Connection, cursor: Cursor, gaps: Gaps, ahead: Ahead, limit: int

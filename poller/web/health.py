@@ -34,8 +34,8 @@ def readyz() -> tuple[Response, int]:
     answer: dict[str, object] = {"ready": ready}
     if may_see(service, service.health):
         answer["draining"] = service.draining
-        if isinstance(service.watcher, Listener):
-            answer["listen"] = service.watcher.status()
+        if isinstance(service.hints.watcher, Listener):
+            answer["listen"] = service.hints.watcher.status()
         answer["feeds"] = {name: feed.status() for name, feed in service.feeds.items()}
     return jsonify(answer), 200 if ready else 503
 

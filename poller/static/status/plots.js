@@ -170,7 +170,7 @@ const alpha = (share) => Math.round(share * 255).toString(16).padStart(2, "0");
 /** Marks of the axis: each quarter of an hour, and now. */
 function quarters(xs) {
   const end = xs.at(-1), marks = [];
-  for (let at = Math.ceil(xs[0] / QUARTER_S) * QUARTER_S; at < end - 420; at += QUARTER_S) marks.push(at);
+  for (let at = Math.ceil((xs[0] + 240) / QUARTER_S) * QUARTER_S; at < end - 420; at += QUARTER_S) marks.push(at);
   return [...marks, end];
 }
 

@@ -26,7 +26,9 @@ def polls(machine: Machine) -> Check:
     if p50 is None or p99 is None:
         return unknown("polls", "No table was polled in the last 10 min.")
     answers = f"The database answers a poll in {seconds(p50)}, 99 of 100 within {seconds(p99)}"
-    aside = f"{some(machine.total('polls', HOUR_S), 'poll')} in the hour"
+    hints = machine.total("hints", HOUR_S)
+    told = f" and {some(hints, 'hint')}" if hints else ""
+    aside = f"{some(machine.total('polls', HOUR_S), 'poll')}{told} in the hour"
     if recently := machine.total("failures", RECENT_S):
         return attention(
             "polls",
@@ -53,9 +55,10 @@ def _failing(machine: Machine, failing: list[FeedNow]) -> Check:
     first = failing[0]
     read = "not read yet" if first.polled_s is None else f"last read {seconds(first.polled_s)} ago"
     failed = machine.total("failures", RECENT_S)
+    reason = first.problem.partition(";")[0]
     return attention(
         "polls",
-        f"New rows of {listed([one.name for one in failing])} do not arrive: {first.problem}.",
+        f"New rows of {listed([one.name for one in failing])} do not arrive: {reason}.",
         read,
         evidence=[
             *(f"{_named(failing, problem)}: {problem}" for problem in _problems(failing)),

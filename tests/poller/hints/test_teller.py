@@ -35,6 +35,8 @@ def shop(sqlite_url: str) -> Service:
     notifier.watch("invoices", columns=["id"])
     notifier.init_app(app, settings=Settings.model_validate({"database_url": sqlite_url}))
     service: Service = app.extensions["rowcast"]
+    for feed in service.feeds.values():
+        feed.handlers.reading = True  # somebody listens
     return service
 
 
@@ -69,14 +71,14 @@ def test_an_insert_wakes_the_feed_here_and_tells_the_others(
     shop: Service, sent: list[tuple[str, object]]
 ) -> None:
     before = counted("orders", "worker")
-    shop.wake("orders")
+    shop.hints.wake("orders")
     assert woken(shop) == {"orders"}
     assert sent == [(WAKE, ("", "orders"))]
     assert counted("orders", "worker") == before + 1
-    shop.wake()
+    shop.hints.wake()
     assert woken(shop) == {"orders", "invoices"}
     with pytest.raises(KeyError):
-        shop.wake("nothing of the kind")
+        shop.hints.wake("nothing of the kind")
     assert woken(shop) == set()
 
 
@@ -105,11 +107,22 @@ def test_what_another_process_says_wakes_who_is_meant(
     assert counted("orders", source) - before == ("orders" in expected)
 
 
+def test_what_another_process_says_costs_nothing_while_nobody_listens(shop: Service) -> None:
+    """The first stream has it polled. What is inserted here is polled all the same."""
+    shop.feed("orders").handlers.reading = False
+    before = counted("orders", "listen")
+    shop.hints.wake_here(None, "listen")
+    assert woken(shop) == {"invoices"}
+    assert counted("orders", "listen") == before
+    shop.hints.wake("orders")
+    assert woken(shop) == {"orders"}
+
+
 def test_a_payload_that_names_no_feed_is_for_all(shop: Service) -> None:
-    shop._heard("orders", "listen")
+    shop.hints.heard("orders", "listen")
     assert woken(shop) == {"orders"}
     for payload in (None, '{"id": 7}'):
-        shop._heard(payload, "listen")
+        shop.hints.heard(payload, "listen")
         assert woken(shop) == {"orders", "invoices"}
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.sql.elements import quoted_name
 
 from poller.delivery.view import View
 from poller.runtime import metrics
+from poller.serving import client as client_module
 from poller.serving import movable
 from poller.serving.luggage import (
     FEED_CHANGED,
@@ -502,16 +503,20 @@ def test_a_body_that_ends_in_the_middle_of_a_chunk_ends_in_good_order(scene: Sce
     assert client.ids == [1]
 
 
-def test_one_that_waits_for_its_client_stops_at_once(scene: Scene) -> None:
-    """Its next look would be seconds later, and it is not killed."""
-    giver, taker = scene.worker(write_deadline_s=3600), scene.worker()
-    client = scene.client(giver, "0", allowed=0)
-    until(lambda: giver.streams._fanout.busy, "that it is busy")
+def test_one_that_waits_for_its_client_stops_at_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next look at a full buffer would be minutes later, and it is not killed."""
+    monkeypatch.setattr(client_module, "SEND_BUFFER_BYTES", 1)
+    options = {"batch_rows": 1000, "write_deadline_s": 3600, "log_capacity_rows": 1000}
+    giver, taker = scene.worker(**options), scene.worker(**options)
+    scene.insert(700)
+    client = scene.client(giver, "0")
+    until(lambda: client.stream.client._waits, "that the buffer is full")
     giver.streams.loosen()
     until(lambda: giver.streams.settled, "that it has stopped")
     assert move(giver.streams, taker.streams)
-    client.allow()
-    rows_come(client, 1, 2, 3)
+    rows_come(client, *range(1, 704))
 
 
 def test_what_was_loosened_and_not_taken_goes_on(scene: Scene) -> None:

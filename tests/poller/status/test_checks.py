@@ -140,10 +140,20 @@ def test_a_poll_that_fails_is_named_with_the_reason() -> None:
     failing = of_feed(counted(failures=7), problem=problem, failing=True, polled_s=12.0)
     assert report(failing)["verdict"] == "One thing needs attention; two cannot be told now."
     check = polls.polls(failing)
-    assert words(check) == ("attention", f"New rows of orders do not arrive: {problem}.")
+    assert words(check) == (
+        "attention",
+        "New rows of orders do not arrive: the database is away or refuses the query.",
+    )
+    assert f"orders: {problem}" in check.evidence
     assert check.aside == "last read 12\u00a0s ago"
     assert "Failed polls in the last 10 min: 7" in check.evidence
     assert check.command == "rowcast doctor orders"
+
+
+def test_hints_are_told_where_there_are_any() -> None:
+    assert polls.polls(of_feed()).aside == "7,200\u00a0polls in the hour"
+    hinted = polls.polls(of_feed(counted(hints=31)))
+    assert hinted.aside == "7,200\u00a0polls and 31\u00a0hints in the hour"
 
 
 def test_a_poll_that_failed_lately_is_named() -> None:
