@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from poller.access.granted import PUBLIC
 from poller.asking import id_of, view_of
 from poller.delivery.changes_log import ChangesLog
 from poller.delivery.event_log import EventLog
@@ -28,7 +27,6 @@ from poller.reading.source import Source
 from poller.runtime import metrics
 from poller.runtime.paced import Paced
 from poller.runtime.settings import Settings
-from poller.serving.luggage import form_of
 from poller.serving.movable import MovableStreams
 from poller.watch import Watch
 from poller.wire import event_id, row
@@ -131,11 +129,6 @@ class Feed:
     def shows(self, column: str) -> bool:
         """Whether its rows have this column. False before the first look at the table."""
         return self.described and column in self.columns
-
-    def form(self) -> str:
-        """What a stream has promised its client: with another one, it cannot go on in a worker."""
-        columns, public = self.columns if self.described else (), self.watch.authorize == PUBLIC
-        return form_of(type(self.log).__name__, columns, self.log.key, public=public)
 
     @staticmethod
     def to_json(columns: Mapping[str, object]) -> str:

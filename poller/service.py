@@ -24,6 +24,7 @@ from poller.runtime import log
 from poller.runtime.metrics import count_from_zero
 from poller.runtime.settings import Settings
 from poller.serving import registry, server, siblings
+from poller.serving.luggage import form_of_feed
 from poller.serving.movable import Shared
 from poller.serving.moving.stock import Shelf
 from poller.serving.server import Server, UnfitServerError
@@ -78,7 +79,7 @@ class Service:
         self.turns = Turns()
         for name, feed in self.feeds.items():
             turn = partial(self.turns.of, feed=name)
-            feed.streams.share(Shared(self.admission, turn, feed.form))
+            feed.streams.share(Shared(self.admission, turn, partial(form_of_feed, feed)))
         self.guesses = Guesses()
         self.live = Live(Look(self, recorder.ours), settings)
         self.draining = False

@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -96,6 +96,13 @@ def keep_for_metrics(environ: MutableMapping[str, str]) -> None:
         environ[METRICS] = str(folder)
     if _is_for_metrics(folder):
         hold(folder, METRICS_PREFIX)
+
+
+def give_metrics(environ: Mapping[str, str], uid: int, gid: int) -> None:
+    """Let workers of another user than the master's count in its folder."""
+    folder = Path(environ.get(METRICS, ""))
+    if uid != os.geteuid() and _is_for_metrics(folder):
+        os.chown(folder, uid, gid)
 
 
 def _is_for_metrics(folder: Path) -> bool:

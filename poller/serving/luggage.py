@@ -15,9 +15,11 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import msgspec
 
+from poller.access.granted import PUBLIC
 from poller.delivery.standing import Standing
 from poller.delivery.view import View
 from poller.serving.tenure import Tenure
@@ -104,3 +106,21 @@ def form_of(kind: str, columns: Sequence[str], key: Sequence[str], *, public: bo
     """What a stream of a feed has promised its client: another text for another promise."""
     told = msgspec.json.encode([kind, columns, key, public], enc_hook=_plain)
     return hashlib.blake2s(told, digest_size=FORM_BYTES).hexdigest()
+
+
+class Formed(Protocol):
+    """A feed, as far as its streams have promised something: `poller.feed.Feed`."""
+
+    watch: Any
+    log: Any
+
+    @property
+    def described(self) -> bool: ...
+    @property
+    def columns(self) -> Sequence[str]: ...
+
+
+def form_of_feed(feed: Formed) -> str:
+    """That of its streams in this process; another one before its table was looked at."""
+    columns, public = feed.columns if feed.described else (), feed.watch.authorize == PUBLIC
+    return form_of(type(feed.log).__name__, columns, feed.log.key, public=public)

@@ -62,6 +62,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def check_config(cls, cfg: Any, log: Any) -> None:  # noqa: ARG003 - gunicorn's signature
         """In the master, with the configuration complete."""
         cfg.set("control_socket_disable", True)
+        folders.give_metrics(os.environ, cfg.uid, cfg.gid)
         if (folder := siblings.make_folder(os.environ, cfg.uid, cfg.gid)) is not None:
             folders.hold(folder, siblings.PREFIX)
 

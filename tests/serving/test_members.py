@@ -73,7 +73,8 @@ def assert_a_logout_ends(members: Members, open_at: OpenAt, name: str) -> None:
 def sockets(members: Members) -> set[int]:
     """The workers that can be reached, by pid."""
     found = [*members.folder.glob("rowcast-workers-*/*")]
-    return {int(path.name.partition("-")[0]) for path in found}
+    # What begins with a dot is of `moving/` and of the status page.
+    return {int(one.name.partition("-")[0]) for one in found if not one.name.startswith(".")}
 
 
 def wait_for_other_workers(members: Members, than: set[int]) -> None:

@@ -113,6 +113,14 @@ class Circle:
     def in_state(self, state: State) -> list[Sibling]:
         return [one for one in self._siblings.values() if one.state is state]
 
+    @property
+    def expected(self) -> int:
+        """How many will take streams that do not yet: those that come, that are not ready, or that
+        were lost and are asked again, since a busy one may only have been late."""
+        lost = [one for one in self._siblings.values() if one.link.closed]
+        again = sum(self._meetings[one.name] < MOST_MEETINGS for one in lost)
+        return len(self.coming) + len(self.in_state(State.SOON)) + again
+
     def look(self) -> None:
         """Who is here, who is coming, and how are they? Waits for a millisecond each."""
         self.coming = self._marks.coming() - {self._name}

@@ -81,11 +81,7 @@ class Leaving:
 
     def _is_hope(self) -> bool:
         """Whether anybody takes streams now, or may soon."""
-        return bool(self._expected()) or any(map(self._takes, self._circle.siblings))
-
-    def _expected(self) -> int:
-        """How many will take streams that do not yet."""
-        return len(self._circle.coming) + len(self._circle.in_state(State.SOON))
+        return bool(self._circle.expected) or any(map(self._takes, self._circle.siblings))
 
     def _is_late(self) -> bool:
         now = time.monotonic()
@@ -116,7 +112,7 @@ class Leaving:
                 self._takes_of(one, key) for one in self._circle.siblings
             ):
                 shelf.streams.loosen()
-                self._give_shares(key, shelf, 0 if last else self._expected())
+                self._give_shares(key, shelf, 0 if last else self._circle.expected)
 
     def _give_shares(self, key: Key, shelf: Shelf, expected: int) -> None:
         """Equal ones, also to those that are expected: who is ready first would get all."""

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-COMING, SOCKET = ".coming", ".sock"
+COMING, SOCKET, LEAVING = ".coming", ".sock", ".leaving"
 # Where whole messages, descriptors and the sender's user can be had. Elsewhere streams are drained.
 SUPPORTED = (
     sys.platform == "linux" and hasattr(socket, "SOCK_SEQPACKET") and hasattr(socket, "SO_PEERCRED")
@@ -55,9 +55,16 @@ class Marks:
         with suppress(OSError):
             (self.folder / f".{name}{COMING}").unlink(missing_ok=True)
 
+    def leave(self, name: Name) -> None:
+        """It has been told to end, and still has streams to give."""
+        with suppress(OSError):
+            (self.folder / f".{name}{LEAVING}").touch()
+
     def forget(self, name: Name) -> None:
         """It has ended."""
         self.arrived(name)
+        with suppress(OSError):
+            (self.folder / f".{name}{LEAVING}").unlink(missing_ok=True)
         with suppress(OSError):
             self.socket(name).unlink(missing_ok=True)
 
@@ -67,6 +74,9 @@ class Marks:
 
     def coming(self) -> set[Name]:
         return {*self._names(COMING)}
+
+    def leaving(self) -> set[Name]:
+        return {*self._names(LEAVING)}
 
     def here(self) -> set[Name]:
         """Those with a socket, the dead included that nobody has reaped yet."""

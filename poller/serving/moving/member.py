@@ -50,6 +50,7 @@ class Member:
         arriving: Callable[[], bool],
     ) -> None:
         """Give all streams away, as far as somebody takes them. See `Leaving`."""
+        self._marks.leave(self._name)
         self._taker.close()
         circle = Circle(self._marks, self._name)
         Leaving(self._name, self._stock, circle, grace_s, look, patience_s).run(arriving)

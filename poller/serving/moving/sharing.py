@@ -53,7 +53,7 @@ class Sharing:
 
     def _is_calm(self, circle: Circle) -> bool:
         """Whether all others are ready. What one that ends still has, it is about to give."""
-        return not circle.coming and all(
+        return not (circle.coming or self._marks.leaving()) and all(
             one.state is State.READY or one.is_of_another_version for one in circle.siblings
         )
 

@@ -69,7 +69,7 @@ class Taker:
             self._watcher.stop()
             self._watcher.close()
             listener.close()
-            self._marks.forget(self._name)
+            self._marks.socket(self._name).unlink(missing_ok=True)
 
     def _accept(self) -> None:
         """In the hub, where nothing may wait."""

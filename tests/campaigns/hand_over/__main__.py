@@ -29,7 +29,8 @@ from tests.harness.gunicorn import Gunicorn
 from tests.harness.moves import spread
 
 EVERY_S = 0.01  # a row
-BOUND_S = 120.0
+BOUND_S = 200.0
+SIGNALS_S = 2.0  # until a worker that was forked listens to signals
 POINTS = [
     *(f"{when} say {one}" for one in ("Batch", "Got", "Go") for when in ("before", "after")),
     *(f"after hear {one}" for one in ("Batch", "Got", "Go")),
@@ -78,7 +79,11 @@ class Scene:
             look = now + 0.2
             return bool(fact())
 
-        self.clients.until(written, BOUND_S, what)
+        try:
+            self.clients.until(written, BOUND_S, what)
+        except AssertionError:
+            click.echo(self.server.log()[-20_000:])
+            raise
 
     def a_while(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -88,6 +93,14 @@ class Scene:
         before = {*self.server.worker_pids()}
         self._signal(signal.SIGHUP)
         self.until(lambda: not before & {*self.server.worker_pids()}, "the old workers' end")
+
+    def settle(self) -> None:
+        """Until all clients are live, and the successor of one that was killed has begun. gunicorn
+        loses a signal to a worker that it has just forked, and then waits for that one for long."""
+        whole = self.server.workers
+        self.until(lambda: len(self.server.worker_pids()) == whole, "all workers are there")
+        self.until(lambda: all(one.live for one in self.clients.all), "all are open again")
+        self.a_while(SIGNALS_S)
 
     def _signal(self, number: int) -> None:
         assert self.server.child is not None
@@ -121,7 +134,7 @@ def reloads(folder: Path, streams: int, count: int) -> bool:
             began = time.monotonic()
             scene.reload()
             seconds = round(time.monotonic() - began, 1)
-            scene.a_while(1)
+            scene.a_while(3)
             click.echo(f"reload {number} in {seconds} s: {scene.clients.told()} {scene.figures()}")
         told = scene.verdict()
         moved = scene.server.metric("rowcast_streams_taken_total")
@@ -140,7 +153,7 @@ def kills(folder: Path, count: int) -> bool:
             scene.reload()
             struck[point] += not (scene.fate / point).exists()
             (scene.fate / point).unlink(missing_ok=True)
-            scene.until(lambda: all(one.live for one in scene.clients.all), "all are open again")
+            scene.settle()
         told = scene.verdict()
         click.echo(f"kills {struck}: {told}, load {os.getloadavg()[0]:.1f}")
         return all(told[what] == 0 for what in ("lost", "doubled", "cut")) and all(

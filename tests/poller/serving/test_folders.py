@@ -103,3 +103,16 @@ def test_only_folders_of_this_user_and_of_this_kind(folder: Path, beside: Held) 
     assert folder.exists()
     beside.sweep("rowcast-test-3")
     assert (folder.exists(), link.is_symlink()) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "uid", "given"),
+    [("rowcast-metrics-x", 1, True), ("rowcast-metrics-x", 0, False), ("theirs", 1, False)],
+)
+def test_workers_of_another_user_may_count(
+    tmp_path: Path, name: str, uid: int, *, given: bool
+) -> None:
+    folder, user = tmp_path / name, os.geteuid() + uid
+    with mock.patch.object(os, "chown") as chown:
+        folders.give_metrics({folders.METRICS: str(folder)}, user, 7)
+    assert chown.call_args_list == ([mock.call(folder, user, 7)] if given else [])

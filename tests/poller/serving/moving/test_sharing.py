@@ -90,6 +90,22 @@ def test_it_waits_while_somebody_ends_or_comes(
     assert asked == []  # nobody has any
 
 
+def test_it_waits_for_one_that_leaves_and_cannot_be_reached_any_more(
+    worker: Make, marks: Marks, asked: list[object]
+) -> None:
+    """Its socket is gone, and its streams are still to come."""
+    worker(1, 20)
+    marks.leave(Name(1, 2))
+    asking = gevent.spawn(sharing_of(marks, worker(3, 0))._ask)
+    looks = Circle.look
+    with mock.patch.object(Circle, "look", autospec=True, side_effect=looks) as look:
+        until(lambda: look.call_count > 3, "it looks")
+        assert asked == []
+        marks.forget(Name(1, 2))
+        until(asking.ready, "it is calm")
+    assert asked == [("share", "1-3")]
+
+
 def test_a_worker_that_is_not_ready_does_not_ask_yet(
     worker: Make, marks: Marks, asked: list[object]
 ) -> None:
