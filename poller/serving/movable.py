@@ -81,6 +81,7 @@ class MovableStreams(Streams):
                 continue
             luggage = self._pack(stream, left, form)
             if (own := size_of(luggage)) > BATCH_BYTES:
+                self._fanout.busy.go_on(stream)
                 continue
             if (size := size + own) > BATCH_BYTES:
                 break

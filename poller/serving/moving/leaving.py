@@ -108,22 +108,22 @@ class Leaving:
     def _give(self, *, last: bool) -> None:
         for key, shelf in self._stock.shelves().items():
             self._count_other_versions(key, shelf)
-            if shelf.streams.on_sockets and any(
-                self._takes_of(one, key) for one in self._circle.siblings
-            ):
-                shelf.streams.loosen()
+            if shelf.streams.on_sockets:
                 self._give_shares(key, shelf, 0 if last else self._circle.expected)
 
     def _give_shares(self, key: Key, shelf: Shelf, expected: int) -> None:
-        """Equal ones, also to those that are expected: who is ready first would get all."""
-        given = self._given(key)
+        """Equal ones, also to those that are expected: who is ready first would get all. While
+        nobody is to have more, the streams that have stopped go on."""
         while takers := [one for one in self._circle.siblings if self._takes_of(one, key)]:
-            share = math.ceil((given + shelf.streams.on_sockets) / (len(takers) + expected))
+            all_streams = self._given(key) + shelf.streams.on_sockets
+            share = math.ceil(all_streams / (len(takers) + expected))
             least = min(takers, key=lambda one: one.given[key])
-            most = min(MOST_STREAMS, share - least.given[key])
-            if most <= 0 or not self._giver.give(least, key, shelf, most):
+            if (most := min(MOST_STREAMS, share - least.given[key])) <= 0:
+                break
+            shelf.streams.loosen()
+            if not self._giver.give(least, key, shelf, most):
                 return
-            given = self._given(key)
+        shelf.streams.put_back([])
 
     def _given(self, key: Key) -> int:
         return sum(one.given[key] for one in self._circle.siblings)

@@ -21,7 +21,7 @@ from sqlalchemy.sql.elements import quoted_name
 from poller.delivery.view import View
 from poller.runtime import metrics
 from poller.serving import client as client_module
-from poller.serving import movable
+from poller.serving import left, movable
 from poller.serving.luggage import (
     FEED_CHANGED,
     FULL,
@@ -532,6 +532,39 @@ def test_what_was_loosened_and_not_taken_goes_on(scene: Scene) -> None:
     giver.streams.put_back([])
     rows_come(client, 1, 2, 3)
     assert giver.streams.settled  # there is nothing to write
+
+
+def test_one_in_a_frame_that_fits_into_no_message_goes_on_and_moves_behind_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody could take it, so its client would wait for as long as there is hope."""
+    monkeypatch.setattr(left, "MOST_REST_BYTES", 20)
+    giver, taker = scene.worker(), scene.worker()
+    client = scene.halved(giver)
+    giver.streams.loosen()
+    for _ in range(5):
+        gevent.sleep(0)
+    assert giver.streams.take_out(5) == []
+    client.allow()
+    rows_come(client, 1, 2, 3)
+    assert move(giver.streams, taker.streams)
+
+
+def test_luggage_that_fits_into_no_message_stays_and_goes_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    giver = scene.worker()
+    client = scene.halved(giver)
+    monkeypatch.setattr(movable, "BATCH_BYTES", 20)
+    giver.streams.loosen()
+    until(lambda: giver.streams.settled, "that it has stopped")
+    client.allow()
+
+    def given_or_read() -> object:
+        assert giver.streams.take_out(5) == []
+        return len(client.ids) == 3
+
+    wait_for(client, given_or_read, "the rows")
 
 
 def test_one_that_has_stopped_ends_if_it_is_to(scene: Scene) -> None:

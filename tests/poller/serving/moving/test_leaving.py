@@ -108,6 +108,7 @@ def test_a_worker_that_comes_gets_its_share_kept(
     until(lambda: len(one.numbers) == 4, "the one that is ready has its half")
     old.looks_again()
     assert len(one.numbers) == 4
+    assert not old.numbers.loose, "those that are kept are served on"
     two = arrive(3)
     marks.arrived(Name(1, 3))
     assert old.given() == 8

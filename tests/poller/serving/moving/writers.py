@@ -53,6 +53,7 @@ class Numbers:
         self.writing = {NumberedStream(client): None for client in clients}
         self.taken_out: dict[NumberedStream, None] = {}
         self.settled = True
+        self.loose = False
         self._at, self._unfit = at, unfit
         self._adopted = 0
 
@@ -71,7 +72,8 @@ class Numbers:
                     stream.write()
             gevent.sleep(WRITE_EVERY_S)
 
-    def loosen(self) -> None: ...
+    def loosen(self) -> None:
+        self.loose = True
 
     def take_out(self, most: int) -> list[tuple[NumberedStream, Position]]:
         self._at("before take_out")
@@ -84,6 +86,7 @@ class Numbers:
 
     def put_back(self, streams: Sequence[NumberedStream]) -> None:
         self._at("before put_back")
+        self.loose = False
         for stream in streams:
             del self.taken_out[stream]
             self.writing[stream] = None
