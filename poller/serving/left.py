@@ -7,7 +7,6 @@ from typing import NamedTuple
 from poller.delivery.standing import Standing
 from poller.serving.socket_stream import SocketStream
 
-
 MOST_REST_BYTES = 64 * 1024  # of a frame: more travels in no message, and is written first
 
 
