@@ -86,12 +86,12 @@ def size_of(luggage: Luggage) -> int:
     """Of its message, in bytes; more than any message has if it does not go into one."""
     try:
         return len(encoded(luggage))
-    except (OverflowError, TypeError):
+    except (OverflowError, TypeError, UnicodeEncodeError):
         return sys.maxsize
 
 
 def encoded(luggage: msgspec.Struct) -> bytes:
-    """As it travels. Raises OverflowError or TypeError for what cannot."""
+    """As it travels. Raises OverflowError, TypeError or UnicodeEncodeError for what cannot."""
     return msgspec.msgpack.encode(luggage, enc_hook=_plain)
 
 

@@ -690,6 +690,15 @@ def test_an_integer_that_no_row_has_stays(scene: Scene) -> None:
     assert len(giver.streams) == 1
 
 
+def test_half_a_surrogate_pair_stays_and_keeps_nobody_else(scene: Scene) -> None:
+    """As JSON may bring it into the name of a user, and so into a tag."""
+    giver, taker = scene.worker(), scene.worker()
+    scene.parked(giver, tenure=Tenure(tag="\ud800", asked_at=now()))
+    scene.parked(giver)
+    assert len(move(giver.streams, taker.streams)) == 1
+    assert (len(giver.streams), len(taker.streams)) == (1, 1)
+
+
 # -- how long it may stay -------------------------------------------------------------------
 
 
