@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -60,7 +59,7 @@ class Taker:
             return
         self._listener = listener
         self._watcher = gevent.get_hub().loop.io(listener.fileno(), 1)
-        self._watcher.start(self._accept)
+        self._watch()
 
     def close(self) -> None:
         """Nobody finds it any more; who is connected is told how it is. Twice does nothing."""
@@ -71,14 +70,23 @@ class Taker:
             listener.close()
             self._marks.socket(self._name).unlink(missing_ok=True)
 
+    def _watch(self) -> None:
+        if self._listener is not None:
+            self._watcher.start(self._accept)
+
     def _accept(self) -> None:
         """In the hub, where nothing may wait."""
-        with suppress(OSError):
+        try:
             while self._listener is not None:
                 connected, _ = self._listener.accept()
                 serving = gevent.spawn(self.serve, Link(connected))
                 self._serving.add(serving)
                 serving.rawlink(self._serving.discard)
+        except BlockingIOError:
+            pass
+        except OSError:  # no descriptor is left: the loop would tell it again and again
+            self._watcher.stop()
+            gevent.spawn_later(LOOK_S, self._watch)
 
     def serve(self, link: Link) -> None:
         """One worker that may give something, until it closes the connection."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import socket
@@ -107,6 +108,34 @@ def test_what_is_taken_is_counted_and_told_once(old: Make, arrive: Arrive) -> No
         gevent.sleep(0)
     (line,) = [line for line in lines if line["event"] == "streams taken"]
     assert (line["streams"], line["not_fit"]) == (5, 0)
+
+
+def test_one_without_a_descriptor_for_a_giver_asks_again_later(
+    arrive: Arrive, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop would tell it again and again, and nothing else would run."""
+    new, asked = arrive(2), []
+    listener = new.taker._listener
+
+    class Full:
+        def accept(self) -> None:
+            asked.append(1)
+            monkeypatch.setattr(new.taker, "_listener", listener)
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(new.taker, "_listener", Full())
+    later: list[Callable[[], None]] = []
+    monkeypatch.setattr(taker.gevent, "spawn_later", lambda _, call: later.append(call))
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connected.connect(str(marks.socket(new.name)))
+    until(lambda: asked, "it is told")
+    for _ in range(5):
+        gevent.sleep(0.001)
+    assert not new.taker._serving, "at once"
+    (ask_again,) = later
+    ask_again()
+    until(lambda: new.taker._serving, "it has asked again")
+    connected.close()
 
 
 def test_a_full_worker_takes_what_it_has_room_for(old: Make, arrive: Arrive) -> None:
