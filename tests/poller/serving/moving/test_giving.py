@@ -125,7 +125,7 @@ def test_one_without_a_descriptor_for_a_giver_asks_again_later(
 
     monkeypatch.setattr(new.taker, "_listener", Full())
     later: list[Callable[[], None]] = []
-    monkeypatch.setattr(taker.gevent, "spawn_later", lambda _, call: later.append(call))
+    monkeypatch.setattr(gevent, "spawn_later", lambda _, call: later.append(call))
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     connected.connect(str(marks.socket(new.name)))
     until(lambda: asked, "it is told")
