@@ -77,7 +77,8 @@ def test_reloads_and_the_end_of_one_worker_are_noticed_by_nobody(
         assert server.metric("rowcast_streams_taken_total") == moved
         assert server.metric("rowcast_hand_over_refused_total") == 0
         assert server.metric("rowcast_hand_over_wait_seconds_count") > 0
-        assert server.log().count("streams handed over") >= 7
+        # At first one worker may have accepted all; who has none tells nothing.
+        assert server.log().count("streams handed over") >= 1 + 3 + 1
         server.terminate()  # within a bound of its own: nobody is waited for
 
 
