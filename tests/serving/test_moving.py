@@ -57,6 +57,11 @@ def assert_even(server: Gunicorn, watched: Watched, workers: int, streams: int =
     watched.until(even, f"an even spread: {spread(server)}\n{server.log()[-3000:]}")
 
 
+def told(server: Gunicorn, what: str) -> int:
+    """Streams that were, by the lines of the log."""
+    return sum(map(int, re.findall(rf"streams {what} streams=(\d+)", server.log())))
+
+
 def test_reloads_and_the_end_of_one_worker_are_noticed_by_nobody(
     start_wall: Wall, sqlite_url: str
 ) -> None:
@@ -78,8 +83,8 @@ def test_reloads_and_the_end_of_one_worker_are_noticed_by_nobody(
         assert server.metric("rowcast_streams_taken_total") == moved
         assert server.metric("rowcast_hand_over_refused_total") == 0
         assert server.metric("rowcast_hand_over_wait_seconds_count") > 0
-        told = re.findall(r"streams handed over streams=(\d+) left=0", server.log())
-        assert sum(map(int, told)) == moved
+        assert 0 < told(server, "handed over") <= moved  # the others are shares of new workers
+        assert told(server, "taken") == moved
         server.terminate()  # within a bound of its own: nobody is waited for
 
 
