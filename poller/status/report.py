@@ -77,8 +77,8 @@ def _text(machine: Machine) -> str:
         went = f"New rows go out {seconds(p50)} after they were created"
         return f"{went}, 99 of 100 within {seconds(p99)}. {readers_told}."
     if came := _rows(machine):
-        return f"{some(came, 'row')} came in the hour. {looked}. {readers_told}."
-    return f"No row came in the hour. {looked}. {readers_told}."
+        return f"{some(came, 'row')} came in the {machine.span}. {looked}. {readers_told}."
+    return f"No row came in the {machine.span}. {looked}. {readers_told}."
 
 
 def _readers(machine: Machine) -> str:
