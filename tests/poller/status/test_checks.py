@@ -42,6 +42,14 @@ def test_a_machine_that_is_well_is_called_so() -> None:
     assert not any(one["next"] or one["command"] for one in told["checks"])
 
 
+def test_times_for_programs_have_no_noise_of_binary_fractions() -> None:
+    some = took(*[0.11] * 5, *[0.002] * 2)  # p50 is 0.14500000000000002
+    told = report(of_feed(counted(poll=some, lag=some)))
+    times = [told["workers"][0][name] for name in ("poll_p99_s", "delay_p50_s", "delay_p99_s")]
+    times += [told["feeds"]["orders"][name] for name in ("delay_p50_s", "delay_p99_s")]
+    assert times == [round(one, 4) for one in times]
+
+
 def test_a_quiet_machine_is_not_called_dead() -> None:
     told = report(of_feed(counted(rows=0)))
     assert told["verdict"] == "All is well, and quiet."
