@@ -13,6 +13,7 @@ from functools import cached_property
 
 from poller.status.figures import Counts, FeedNow, Places, Sample, WorkerNow
 from poller.status.folder import Told
+from poller.status.words import seconds
 
 LATE_S = 15.0  # a worker that has written nothing for so long stands still: one writes each 10 s
 START_S = 5.0  # in which a worker reads what there was before it
@@ -114,6 +115,13 @@ class Machine:
     def unread(self) -> list[str]:
         """The names of feeds that are not read now, or were not yet."""
         return [one.name for one in self.worst.values() if one.problem or one.polled_s is None]
+
+    @property
+    def span(self) -> str:
+        """What is told of: `last hour`, or `last 19 s` where no worker is older than that."""
+        began = min((one.now.began for one in self.workers), default=self.at)
+        told_s = self.at - began
+        return "last hour" if told_s >= HOUR_S else f"last {seconds(told_s)}"
 
     @property
     def taken(self) -> int:

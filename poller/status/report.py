@@ -3,6 +3,7 @@ them. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -77,8 +78,8 @@ def _text(machine: Machine) -> str:
         went = f"New rows go out {seconds(p50)} after they were created"
         return f"{went}, 99 of 100 within {seconds(p99)}. {readers_told}."
     if came := _rows(machine):
-        return f"{some(came, 'row')} came in the hour. {looked}. {readers_told}."
-    return f"No row came in the hour. {looked}. {readers_told}."
+        return f"{some(came, 'row')} came in the {machine.span}. {looked}. {readers_told}."
+    return f"No row came in the {machine.span}. {looked}. {readers_told}."
 
 
 def _readers(machine: Machine) -> str:
@@ -99,10 +100,16 @@ def _feed(machine: Machine, label: str) -> dict[str, Any]:
         "problem": worst.problem,
         "streams": int(machine.counted(label, 0).streams),
         "rows_in_the_hour": machine.seen(label, "rows", HOUR_S),
-        "delay_p50_s": quantile(0.5, told.lag),
-        "delay_p99_s": quantile(0.99, told.lag),
+        "delay_p50_s": _told(0.5, told.lag),
+        "delay_p99_s": _told(0.99, told.lag),
         "open_gaps": int(machine.counted(label, 0).gaps),
     }
+
+
+def _told(share: float, counts: Sequence[float]) -> float | None:
+    """A quantile for programs, in seconds, to a tenth of a millisecond."""
+    duration = quantile(share, counts)
+    return None if duration is None else round(duration, 4)
 
 
 def _worker(machine: Machine, worker: Worker) -> dict[str, Any]:
@@ -117,9 +124,9 @@ def _worker(machine: Machine, worker: Worker) -> dict[str, Any]:
         "pid": worker.now.pid,
         "since_s": round(machine.at - worker.now.began),
         "streams": int(counts.streams),
-        "poll_p99_s": quantile(0.99, counts.poll),
-        "delay_p50_s": quantile(0.5, counts.lag),
-        "delay_p99_s": quantile(0.99, counts.lag),
+        "poll_p99_s": _told(0.99, counts.poll),
+        "delay_p50_s": _told(0.5, counts.lag),
+        "delay_p99_s": _told(0.99, counts.lag),
         "open_gaps": int(counts.gaps),
         "cpu_percent": round(100 * (now.cpu_s - before.cpu_s) / spent, 1) if spent else None,
         "memory_mb": round(worker.now.sample.memory_bytes / MB),

@@ -28,7 +28,7 @@ def polls(machine: Machine) -> Check:
     answers = f"The database answers a poll in {seconds(p50)}, 99 of 100 within {seconds(p99)}"
     hints = machine.total("hints", HOUR_S)
     told = f" and {some(hints, 'hint')}" if hints else ""
-    aside = f"{some(machine.total('polls', HOUR_S), 'poll')}{told} in the hour"
+    aside = f"{some(machine.total('polls', HOUR_S), 'poll')}{told} in the {machine.span}"
     if recently := machine.total("failures", RECENT_S):
         return attention(
             "polls",
@@ -94,12 +94,12 @@ def delay(machine: Machine) -> Check:
         return ok(
             "delay",
             f"Rows go out {seconds(p50)} after they were created, {within}.",
-            "last hour, while somebody listened",
+            f"{machine.span}, while somebody listened",
         )
     longest = seconds(max((one.interval_s for one in feeds.values()), default=0.0))
     if any(one.timed for one in feeds.values()):
         told = "No row came while somebody listened"
-        return ok("delay", f"{told}; the next is read within {longest}.", "last hour")
+        return ok("delay", f"{told}; the next is read within {longest}.", machine.span)
     return ok(
         "delay",
         f"A new row is read within {longest}, and sent at once.",

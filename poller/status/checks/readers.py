@@ -11,7 +11,6 @@ from poller.status.words import count, seconds, some
 NEARLY_FULL = 0.9
 MANY_CUT, CUT_SHARE = 5, 0.01  # in ten minutes: one laptop that is closed is nothing
 RECENTLY = "in the last 10 min"
-LAST_HOUR = "last hour"
 CLIENTS = "client was", "clients were"
 READERS = "reader was", "readers were"
 
@@ -78,8 +77,8 @@ def cut(machine: Machine) -> Check:
     why = f"no byte was taken for {seconds(machine.deadline_s)}"
     if recently < max(MANY_CUT, CUT_SHARE * machine.streams):
         if not hour:
-            return ok("cut", "No client was cut for not reading.", LAST_HOUR)
-        return ok("cut", f"{some(hour, *CLIENTS)} cut for not reading: {why}.", LAST_HOUR)
+            return ok("cut", "No client was cut for not reading.", machine.span)
+        return ok("cut", f"{some(hour, *CLIENTS)} cut for not reading: {why}.", machine.span)
     return attention(
         "cut",
         f"{some(recently, *CLIENTS)} cut for not reading: {why}.",
@@ -110,9 +109,9 @@ def resets(machine: Machine) -> Check:
         return ok(
             "resets",
             f"{some(others, 'reader')} came with an id that is not the table's, and began again.",
-            LAST_HOUR,
+            machine.span,
         )
-    return ok("resets", "Nobody had to begin again.", LAST_HOUR)
+    return ok("resets", "Nobody had to begin again.", machine.span)
 
 
 def hand_over(machine: Machine) -> Check | None:
@@ -122,11 +121,11 @@ def hand_over(machine: Machine) -> Check | None:
         return None
     told = f"{count(min(given, taken))} of {some(given, 'stream')} arrived at their new workers."
     if taken >= given:
-        return ok("hand-over", f"In the last deploy {told}", LAST_HOUR)
+        return ok("hand-over", f"In the last deploy {told}", machine.span)
     return attention(
         "hand-over",
         f"In the last deploy only {told}",
-        LAST_HOUR,
+        machine.span,
         evidence=["The others were ended, and came back by themselves."],
         next_step="Look into the log of the workers that ended for the reason.",
     )

@@ -14,28 +14,35 @@ MOST_ENDED = 5  # statements to copy
 
 
 def gaps(machine: Machine) -> Check:
-    """Ids that are missing and may still come."""
-    found = [(one, gap) for told in machine.feeds.values() for one in told for gap in one.gaps]
+    """Ids that are missing and may still come, of the tables that can be read now."""
+    read = [one for told in machine.feeds.values() for one in told if not one.problem]
+    found = [(one, gap) for one in read for gap in one.gaps]
     if found:
         return _open(machine, *max(found, key=lambda one: one[1].open_s))
     if unread := machine.unread:
         return unknown("gaps", f"Rows of {listed(unread)} are not read, so no gap is known.")
-    return ok("gaps", "No gap is open: every row that was committed went out.", _past(machine))
+    past = _past(machine)
+    aside = f"{machine.span}: {past}" if past else machine.span
+    return ok("gaps", "No gap is open: every row that was committed went out.", aside)
 
 
 def _past(machine: Machine) -> str:
+    """What became of others, if there were any."""
     late, dead = machine.seen_in_all("late_rows"), machine.seen_in_all("dead_gaps")
     if not late and not dead:
-        return "last hour"
-    return f"in the hour {some(late, 'row')} came late, {some(dead, 'id')} were rolled back"
+        return ""
+    were = "was" if dead == 1 else "were"
+    return f"{some(late, 'row')} came late, {some(dead, 'id')} {were} rolled back"
 
 
 def _open(machine: Machine, feed: FeedNow, gap: Gap) -> Check:
-    ids = f"id {gap.first}" if gap.ids == 1 else f"{some(gap.ids, 'id')} from {gap.first}"
+    one = f"id {gap.first} of {feed.name}"
+    ids = one if gap.ids == 1 else f"{some(gap.ids, 'id')} of {feed.name}, from {gap.first} on,"
     held = f", held by {listed(gap.holders, 2)}" if gap.holders else ""
-    still = capital(f"{ids} of {feed.name} may still come: open for {seconds(gap.open_s)}{held}.")
+    still = capital(f"{ids} may still come: open for {seconds(gap.open_s)}{held}.")
     if gap.open_s < LONG_OPEN_S:
         return ok("gaps", f"{still} It delays nobody.", "usual while somebody writes")
+    past = _past(machine)
     commands = [*_ending(gap, feed.database)][:MOST_ENDED]
     return attention(
         "gaps",
@@ -43,7 +50,7 @@ def _open(machine: Machine, feed: FeedNow, gap: Gap) -> Check:
         "",
         evidence=[
             f"Held by: {listed(gap.holders, 10) or 'not shown by this database'}",
-            f"Before: {_past(machine)}",
+            *([f"Before: {past}"] if past else []),
         ],
         next_step="Nobody waits for it: later rows went out. "
         + (
@@ -108,7 +115,7 @@ def values(machine: Machine) -> Check:
         lost = some(sum(withheld.values()), "value")
         told.append(f"{lost} of {listed([*withheld])} went out as null")
     if not told:
-        return ok("values", "Every row that was read went out whole.", "last hour")
+        return ok("values", "Every row that was read went out whole.", machine.span)
     return attention(
         "values",
         f"{'; '.join(told)}.",

@@ -42,6 +42,14 @@ def test_a_machine_that_is_well_is_called_so() -> None:
     assert not any(one["next"] or one["command"] for one in told["checks"])
 
 
+def test_times_for_programs_have_no_noise_of_binary_fractions() -> None:
+    some = took(*[0.11] * 5, *[0.002] * 2)  # p50 is 0.14500000000000002
+    told = report(of_feed(counted(poll=some, lag=some)))
+    times = [told["workers"][0][name] for name in ("poll_p99_s", "delay_p50_s", "delay_p99_s")]
+    times += [told["feeds"]["orders"][name] for name in ("delay_p50_s", "delay_p99_s")]
+    assert times == [round(one, 4) for one in times]
+
+
 def test_a_quiet_machine_is_not_called_dead() -> None:
     told = report(of_feed(counted(rows=0)))
     assert told["verdict"] == "All is well, and quiet."
@@ -87,7 +95,36 @@ def test_a_gap_is_named_with_its_holder_and_what_ends_it() -> None:
         ),
     )
     assert check.command == "SELECT pg_terminate_backend(31337);"
-    assert "Held by: pid 31337, idle in transaction" in check.evidence
+    assert check.evidence == "Held by: pid 31337, idle in transaction"
+    before = rows.gaps(of_feed(counted(late_rows=2, dead_gaps=1), gaps=(HELD,)))
+    assert "Before: 2\u00a0rows came late, 1\u00a0id was rolled back" in before.evidence
+
+
+def test_gaps_of_several_ids_are_named_from_the_first_on() -> None:
+    state, sentence = words(rows.gaps(of_feed(gaps=(replace(HELD, first=4, ids=2),))))
+    assert state == "attention"
+    assert sentence.startswith("2 ids of orders, from 4 on, may still come: open for 4 min 12 s")
+
+
+def test_of_a_table_that_cannot_be_read_no_gap_is_known() -> None:
+    """Nobody sees now who holds it, and later rows do not go out either."""
+    away = of_feed(gaps=(HELD,), problem="the database is away or refuses the query")
+    assert words(rows.gaps(away)) == (
+        "unknown",
+        "Rows of orders are not read, so no gap is known.",
+    )
+
+
+def test_nothing_is_said_of_the_time_before_the_workers_began() -> None:
+    """A server that was restarted knows nothing of the hour before."""
+    young = machine(worker(counts={"orders": counted(rows=0)}, began=AT - 19.0))
+    assert "No row came in the last 19\u00a0s." in report(young)["text"]
+    told = {one.name: one.aside for one in checks_of(young)}
+    assert told["resets"] == told["cut"] == told["values"] == told["gaps"] == "last 19\u00a0s"
+    assert told["polls"] == "7,200\u00a0polls in the last 19\u00a0s"
+    ended = worker(lives=False, draining=True)
+    handed_over = machine(ended, worker(2, began=AT - 19.0))
+    assert {one.name: one.aside for one in checks_of(handed_over)}["resets"] == "last hour"
 
 
 def test_a_young_gap_is_named_and_not_called_wrong() -> None:
@@ -113,7 +150,7 @@ def test_only_sessions_are_ended(database: str, holders: tuple[str, ...], comman
 def test_gaps_that_are_gone_are_told() -> None:
     check = rows.gaps(of_feed(counted(late_rows=2, dead_gaps=9)))
     assert check.state == "ok"
-    assert check.aside == "in the hour 2\u00a0rows came late, 9\u00a0ids were rolled back"
+    assert check.aside == "last hour: 2\u00a0rows came late, 9\u00a0ids were rolled back"
 
 
 def test_a_promise_that_does_not_hold_in_full_is_named_with_its_cure() -> None:
@@ -151,9 +188,9 @@ def test_a_poll_that_fails_is_named_with_the_reason() -> None:
 
 
 def test_hints_are_told_where_there_are_any() -> None:
-    assert polls.polls(of_feed()).aside == "7,200\u00a0polls in the hour"
+    assert polls.polls(of_feed()).aside == "7,200\u00a0polls in the last hour"
     hinted = polls.polls(of_feed(counted(hints=31)))
-    assert hinted.aside == "7,200\u00a0polls and 31\u00a0hints in the hour"
+    assert hinted.aside == "7,200\u00a0polls and 31\u00a0hints in the last hour"
 
 
 def test_a_poll_that_failed_lately_is_named() -> None:
