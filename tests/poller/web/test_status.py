@@ -285,3 +285,26 @@ def test_a_place_is_kept_for_the_operator_on_a_full_worker(serve: Serve) -> None
     assert told is not None
     full = next(one for one in told["checks"] if one["name"] == "streams")
     assert full["state"] == "attention"
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_who_may_look_is_asked_again_after_a_while(serve: Serve, *, public: bool) -> None:
+    """A cookie ends, and so does the right of somebody whom a function let in."""
+    client = serve(**({"status": "public"} if public else {"token": TOKEN}))
+    service = client.application.extensions["rowcast"]
+    service.settings = service.settings.model_copy(update={"stream_lifetime_s": 0.0})
+    with client.get("/status/stream", headers=BEARER) as answer:
+        chunks = iter(answer.iter_encoded())
+        if public:
+            assert next(chunks)
+            assert service.live.admission.taken == 1
+        else:
+            assert (
+                b"".join(chunks).count(b"retry:") == 2
+            )  # it ends by itself, and says when to come
+
+
+def test_a_page_of_another_site_takes_no_place(serve: Serve) -> None:
+    client = serve(status="public")
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+        assert client.get("/status/stream", headers=headers).status_code == HTTPStatus.FORBIDDEN
