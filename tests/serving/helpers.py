@@ -12,6 +12,9 @@ from tests.harness.gunicorn import Gunicorn
 from tests.harness.sse import Stream
 
 OpenStream = Callable[..., Stream]
+# What a worker opens once it is needed, and keeps: a second connection to its database (three
+# descriptors on SQLite), the watch of the database's folder, a file of the status page.
+KEPT_DESCRIPTORS = 5
 # Streams are written directly, or handed to the server as a generator. Tests of the HTTP between
 # worker and client run on both. What happens before the log is the same for either, so those that
 # need each database, too, take the generator on one.

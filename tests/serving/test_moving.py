@@ -6,6 +6,7 @@ What a client sees is the proof: rows are inserted all the time, and nobody has 
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,6 +57,11 @@ def assert_even(server: Gunicorn, watched: Watched, workers: int, streams: int =
     watched.until(even, f"an even spread: {spread(server)}\n{server.log()[-3000:]}")
 
 
+def told(server: Gunicorn, what: str) -> int:
+    """Streams that were, by the lines of the log."""
+    return sum(map(int, re.findall(rf"streams {what} streams=(\d+)", server.log())))
+
+
 def test_reloads_and_the_end_of_one_worker_are_noticed_by_nobody(
     start_wall: Wall, sqlite_url: str
 ) -> None:
@@ -77,7 +83,8 @@ def test_reloads_and_the_end_of_one_worker_are_noticed_by_nobody(
         assert server.metric("rowcast_streams_taken_total") == moved
         assert server.metric("rowcast_hand_over_refused_total") == 0
         assert server.metric("rowcast_hand_over_wait_seconds_count") > 0
-        assert server.log().count("streams handed over") >= 7
+        assert 0 < told(server, "handed over") <= moved  # the others are shares of new workers
+        assert told(server, "taken") == moved
         server.terminate()  # within a bound of its own: nobody is waited for
 
 
@@ -151,7 +158,7 @@ def test_the_end_of_the_whole_server_waits_for_nobody(
         stream.wait_for_end()
         assert stream.ended_whole
         assert stream.retry is not None
-    assert "streams handed over streams=0 left=" in server.log()
+    assert "streams handed over" not in server.log()
 
 
 def test_what_does_not_fit_is_sent_away_and_misses_nothing(

@@ -56,7 +56,7 @@ def test_a_user_that_may_not_change_the_table_is_told_and_the_owner_ends_it(
         wait_until(lambda: "as its owner" in ready(wall), 30, "what to do is said")
         page = wall.get("/")
         assert page.status == 200
-        assert "The database is away" in page.text
+        assert "The wall has no table for its posts" in page.text
         prepare(postgresql_url)
         assert "four" in wall.wait_ready().get("/").text
         assert wall.post("from the user that may only write") == 5

@@ -22,6 +22,7 @@ from poller.serving.moving.protocol import MOST_STREAMS, Key, State
 from poller.serving.moving.stock import Shelf, Stock
 
 SETTLE_S = 0.1  # the others are told to end as well, one after another
+WORTH_A_LINE_S = 1.0  # to have waited for somebody, and in vain
 LOOK_S = 0.05
 # Two busy cores may take twenty seconds to start a worker, so the user says how long one may take:
 # gunicorn's `timeout`. One that starts longer than that is killed by gunicorn itself.
@@ -69,13 +70,10 @@ class Leaving:
         return self._giver.given
 
     def _tell(self) -> None:
-        if self._giver.given or len(self._stock):
-            log.info(
-                "streams handed over",
-                streams=self._giver.given,
-                left=len(self._stock),
-                seconds=round(time.monotonic() - self._began_at, 3),
-            )
+        given, left = self._giver.given, len(self._stock)
+        seconds = time.monotonic() - self._began_at
+        if given or (left and seconds >= WORTH_A_LINE_S):
+            log.info("streams handed over", streams=given, left=left, seconds=round(seconds, 3))
 
     # -- whom to wait for -------------------------------------------------------------------
 

@@ -17,16 +17,18 @@ OF_THE_ROWS = ("poller.delivery.entry", "poller.ids.cursor", "poller.ids.named")
 
 
 def census() -> ResponseReturnValue:
-    """`pid`, living `greenlets`, all `objects`, and those of the `poller`, by class."""
+    """`pid`, living `greenlets`, all `objects` but those of the rows, and those of the `poller`, by
+    class."""
     gc.collect()
     everything = gc.get_objects()
     kinds = [type(one) for one in everything]  # not isinstance(): a proxy would answer for another
+    kinds = [kind for kind in kinds if kind.__module__ not in OF_THE_ROWS]
     ours = [kind for kind in kinds if str(kind.__module__).startswith("poller.")]
     return {
         "pid": os.getpid(),
         "greenlets": sum(issubclass(type(one), greenlet) and not one.dead for one in everything),
-        "objects": len(everything),
-        "poller": Counter(kind.__name__ for kind in ours if kind.__module__ not in OF_THE_ROWS),
+        "objects": len(kinds),
+        "poller": Counter(kind.__name__ for kind in ours),
     }
 
 
