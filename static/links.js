@@ -63,11 +63,13 @@ function unseen(kind, text) {
 
 function withoutEnd(path) {
   const count = (char) => path.split(char).length;
-  for (;;) {
-    const last = path.slice(-1);
-    const opened = OPENED_BY[last];
-    const isEnd = ".,:;!?'*~".includes(last) || (opened && count(last) > count(opened));
-    if (!last || !isEnd) return path;
-    path = path.slice(0, -1);
+  const spare = {};
+  for (const end in OPENED_BY) spare[end] = count(end) - count(OPENED_BY[end]);
+  let at = path.length;
+  for (; at > 0; at--) {
+    const last = path[at - 1];
+    if (spare[last] > 0) spare[last]--;
+    else if (!".,:;!?'*~".includes(last)) break;
   }
+  return path.slice(0, at);
 }

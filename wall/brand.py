@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,6 +33,9 @@ LOGO_TYPES = {
 LOGO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 KEPT = "public, max-age=31536000, immutable"
 ASKED_FOR_AGAIN = "public, no-cache"
+# A name of DNS has at most 253. Above that is what somebody sent as Host, and the time that a code
+# takes grows with its length, up to 0.1 s.
+LONGEST_IN_QR = 300
 QUIET_ZONE = 4  # modules of white around a QR code, as its standard asks for
 
 blueprint = Blueprint("brand", __name__)
@@ -76,15 +80,22 @@ class Brand:
 
     @property
     def qr(self) -> Markup | None:
-        """The address as a QR code in SVG; None where it leads nowhere but to this machine."""
-        if _is_of_this_machine(urlsplit(self.address).hostname or ""):
+        """The address as a QR code in SVG; None where it leads nowhere but to this machine, or is
+        none that anybody has."""
+        address = self.address
+        if len(address) > LONGEST_IN_QR or _is_of_this_machine(urlsplit(address).hostname or ""):
             return None
-        code = segno.make_qr(self.address, error="m")
-        return Markup(  # noqa: S704 - numbers and fixed names, by segno
-            code.svg_inline(
-                border=QUIET_ZONE, light="#fff", dark="#16201c", omitsize=True, svgclass="qr"
-            )
+        return _qr(address)
+
+
+@lru_cache(maxsize=8)
+def _qr(address: str) -> Markup:
+    code = segno.make_qr(address, error="m")
+    return Markup(  # noqa: S704 - numbers and fixed names, by segno
+        code.svg_inline(
+            border=QUIET_ZONE, light="#fff", dark="#16201c", omitsize=True, svgclass="qr"
         )
+    )
 
 
 def install(app: Flask, settings: WallSettings) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 
 from flask import Flask, g, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
+from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed, SecurityError
 from werkzeug.wrappers import Response
 
 log = logging.getLogger("rowcast.wall")
 
+# No address of ours can be built. The second: a name that DNS cannot have, as of 64 characters.
+NO_HOST = (SecurityError, BadHost)
 MESSAGES = {
     400: "The request could not be understood.",
     403: "This is not allowed.",
@@ -89,7 +91,7 @@ def _log_exception(exc_info: Any) -> None:
 
 
 def _answer(refused: Refused) -> ResponseReturnValue:
-    if isinstance(request.routing_exception, SecurityError):
+    if isinstance(request.routing_exception, NO_HOST):
         return _unknown_host()
     if wants_json():
         return refused.as_json()
@@ -99,7 +101,7 @@ def _answer(refused: Refused) -> ResponseReturnValue:
 
 def _answer_http(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
-    if isinstance(error, SecurityError):
+    if isinstance(error, NO_HOST):
         return _unknown_host()
     if status >= 500:
         log.error("request failed id=%s path=%r status=%d", request_id(), request.path, status)
@@ -110,6 +112,6 @@ def _answer_http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _unknown_host() -> Response:
-    """No address of ours can be built, hence no page, whatever else is wrong with the request."""
+    """Hence there is no page, whatever else is wrong with the request."""
     said = "Unknown host name. ROWCAST_TRUSTED_HOSTS lists those that are answered.\n"
     return make_response(said, 400, {"Content-Type": "text/plain"})

@@ -81,10 +81,14 @@ def _unseen(kind: str, text: str) -> Markup:
 
 
 def _without_end(path: str) -> str:
-    while path:
-        last = path[-1]
-        opened = _OPENED_BY.get(last)
-        if last not in ".,:;!?'*~" and not (opened and path.count(last) > path.count(opened)):
+    """Each bracket is counted once: a row may be as long as its writer likes."""
+    spare = {end: path.count(end) - path.count(begin) for end, begin in _OPENED_BY.items()}
+    at = len(path)
+    while at:
+        last = path[at - 1]
+        if spare.get(last, 0) > 0:
+            spare[last] -= 1
+        elif last not in ".,:;!?'*~":
             break
-        path = path[:-1]
-    return path
+        at -= 1
+    return path[:at]

@@ -1,5 +1,8 @@
-"""How often somebody may be wrong about a secret: a few times a minute, then nobody is listened to
-who comes from there, not even with the right one. Otherwise each try would still be a guess."""
+"""How often somebody is wrong about a secret, so that the log can say that it is guessed at.
+
+A right one is taken all the same. What keeps a secret from being guessed is its length: at some
+thousand tries a second, 16 random characters last for longer than the machine.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class Guesses:
         self._wrong: Counter[str] = Counter()
 
     def too_many(self, remote_addr: str | None) -> bool:
-        """Whether this address has to wait."""
+        """Whether so many came from this address."""
         self._forget()
         return self._wrong[client_network(remote_addr)] >= MOST
 
@@ -39,7 +42,7 @@ class Guesses:
             log.warning("an operator's token is guessed at", address=client, wrong=MOST)
 
     def wait_s(self) -> int:
-        """So long until all may try again."""
+        """So long until it is forgotten."""
         return max(1, round(self._minute + PER_S - self._clock()))
 
     def _forget(self) -> None:

@@ -102,7 +102,7 @@ def probe(
         raise NotDone(f"{observed.url}: {observed.first.problem}")
     findings, proxies = findings_of(observed), proxies_of(observed)
     if as_json:
-        click.echo(json.dumps(as_data(observed, findings, proxies), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(as_data(observed, findings, proxies), indent=2))  # in ASCII: safe
     else:
         _show(findings, proxies)
     context.exit(status_of(findings))

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from poller.commands.layout import safe
+
 if TYPE_CHECKING:
     from poller.feed import Feed
     from poller.runtime.settings import Settings
@@ -41,6 +43,10 @@ class NotDone(click.ClickException):
     """The command could not be followed; the text says what to do."""
 
     exit_code = 2
+
+    def format_message(self) -> str:
+        """What a server said may be in it."""
+        return "\n".join(map(safe, self.message.split("\n")))
 
 
 class OwnProcess:

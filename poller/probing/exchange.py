@@ -10,8 +10,10 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from poller.probing.address import Address
@@ -20,6 +22,7 @@ from poller.probing.observed import Answer, Arrival, End
 CONNECT_S = 10.0
 MOST_BYTES = 16 << 20  # of one answer: a look is no download
 PIECE_BYTES = 65_536
+OVERTIME_S = 0.5  # until a server is left that sends a head, or a chunk's, for ever
 
 Enough = Callable[[Sequence[Arrival]], bool]
 
@@ -44,6 +47,7 @@ class Exchange:
         self._began_at = time.monotonic()
         self._arrivals: list[Arrival] = []
         self._socket: socket.socket | None = None
+        self._hung_up = False
         address = request.address
         if address.scheme == "https":
             self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
@@ -66,8 +70,16 @@ class Exchange:
             self._connection.connect()
         except OSError as error:  # TLS and names that cannot be found are such errors, too
             return Answer(problem=why(error), end_s=self._now())
-        connected_s = self._now()
         self._socket = self._connection.sock  # which the connection lets go of before the end
+        overtime = threading.Timer(self._left_s() + OVERTIME_S, self._hang_up)
+        overtime.daemon = True
+        overtime.start()
+        try:
+            return self._answer(connected_s=self._now())
+        finally:
+            overtime.cancel()
+
+    def _answer(self, connected_s: float) -> Answer:
         try:
             self._ask()
             response = self._connection.getresponse()
@@ -75,8 +87,12 @@ class Exchange:
             return Answer(connected_s=connected_s, end_s=self._now())
         except (OSError, http.client.HTTPException) as error:
             end_s = self._now()
+            if self._hung_up:
+                return Answer(connected_s=connected_s, end_s=end_s)
             return Answer(connected_s=connected_s, end="cut", problem=why(error), end_s=end_s)
         head_s = self._now()
+        if self._hung_up:  # half a head was read as a whole one
+            return Answer(connected_s=connected_s, end_s=head_s)
         end = self._read(response)
         return Answer(
             connected_s=connected_s,
@@ -112,8 +128,10 @@ class Exchange:
             except (TimeoutError, KeyboardInterrupt):
                 return "open"
             except (OSError, http.client.HTTPException):
-                return "cut"
+                return "open" if self._hung_up else "cut"
             if not data:
+                if self._hung_up:
+                    return "open"
                 return "cut" if response.length else "whole"
             bytes_read += len(data)
             self._arrivals.append(Arrival(self._now(), data))
@@ -121,11 +139,21 @@ class Exchange:
 
     def _wait_at_most_what_is_left(self) -> None:
         """Raises TimeoutError when nothing is."""
-        left_s = self._request.seconds - self._now()
+        left_s = self._left_s()
         if left_s <= 0:
             raise TimeoutError
         if self._socket is not None:
             self._socket.settimeout(left_s)
+
+    def _hang_up(self) -> None:
+        """In a thread: each byte that comes lets the client wait for the next one as long again."""
+        self._hung_up = True
+        if self._socket is not None:
+            with suppress(OSError):  # of TLS, too, whose own way would take its state away
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _left_s(self) -> float:
+        return self._request.seconds - self._now()
 
     def _now(self) -> float:
         return time.monotonic() - self._began_at

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from poller.probing.observed import Arrival
 
+MOST_BYTES = 16 << 20  # unpacked: a small body can be made to unpack to a thousand times its size
 TOGETHER_S = 0.05  # pieces that come so close are one lump
 READABLE = {"gzip": 31, "deflate": 47}  # zlib's window bits; 47 finds out by itself
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -37,8 +38,8 @@ class Lump:
 
     at_s: float
     size: int
-    frames: Sequence[Frame] = ()
-    comments: Sequence[str] = ()
+    frames: list[Frame] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -76,13 +77,17 @@ def body_of(arrivals: Sequence[Arrival], encoding: str = "") -> Body:
 
 
 def _inflated(arrivals: Sequence[Arrival], window_bits: int) -> list[Arrival]:
-    """What each piece brought. A piece that is no such text ends it."""
-    inflater = zlib.decompressobj(window_bits)
-    pieces = []
+    """What each piece brought. A piece that is no such text ends it, and so does too much."""
+    inflater, left = zlib.decompressobj(window_bits), MOST_BYTES
+    pieces: list[Arrival] = []
     for arrival in arrivals:
         try:
-            pieces.append(Arrival(arrival.at_s, inflater.decompress(arrival.data)))
+            data = inflater.decompress(arrival.data, left)
         except zlib.error:
+            break
+        pieces.append(Arrival(arrival.at_s, data))
+        left -= len(data)
+        if left <= 0:
             break
     return pieces
 
@@ -101,11 +106,11 @@ def _together(arrivals: Sequence[Arrival]) -> Iterator[tuple[float, int]]:
 
 
 class _Reader:
-    """Takes pieces cut anywhere."""
+    """Takes pieces cut anywhere, in a time that grows with their size and not with its square."""
 
     def __init__(self) -> None:
         self._body = Body()
-        self._buffer = b""
+        self._begun: list[bytes] = []  # the pieces of a line that is not ended yet
         self._first = True
         self._began_s: float | None = None  # of the frame, or the line, that is not ended yet
         self._last_s = float("-inf")
@@ -115,7 +120,7 @@ class _Reader:
         for arrival in arrivals:
             if arrival.data:
                 self._take(arrival)
-        self._body.rest = self._unended + self._buffer
+        self._body.rest = b"".join([*self._unended, *self._begun])
         return self._body
 
     def _take(self, arrival: Arrival) -> None:
@@ -125,7 +130,7 @@ class _Reader:
             self._began_s = arrival.at_s
         for line in self._lines(arrival.data):
             self._line(line, arrival.at_s, frames, comments)
-        if not (self._buffer or self._unended):
+        if not (self._begun or self._unended):
             self._began_s = None
         self._add(Lump(arrival.at_s, len(arrival.data), frames, comments))
 
@@ -133,15 +138,19 @@ class _Reader:
         lumps = self._body.lumps
         if lumps and new.at_s - self._last_s <= TOGETHER_S:
             old = lumps.pop()
-            frames, comments = [*old.frames, *new.frames], [*old.comments, *new.comments]
-            lumps.append(Lump(old.at_s, old.size + new.size, frames, comments))
+            old.frames.extend(new.frames)
+            old.comments.extend(new.comments)
+            lumps.append(replace(old, size=old.size + new.size))
         else:
             lumps.append(new)
         self._last_s = new.at_s
 
     def _lines(self, data: bytes) -> Iterator[bytes]:
         """Those that are whole. A CR at the end may be half of a CRLF: it waits."""
-        text = self._buffer + data
+        if self._goes_on(data):
+            self._begun.append(data)
+            return
+        text = b"".join([*self._begun, data])
         if self._first and len(text) >= len(BOM):
             self._first, self._body.bom = False, text.startswith(BOM)
             text = text.removeprefix(BOM)
@@ -152,11 +161,16 @@ class _Reader:
             self._body.line_ends.add(found[0])
             yield text[at : found.start()]
             at = found.end()
-        self._buffer = text[at:]
+        self._begun = [text[at:]] if at < len(text) else []
+
+    def _goes_on(self, data: bytes) -> bool:
+        """Whether it only makes a line longer: then it need not be looked at from its beginning."""
+        in_a_line = self._begun and not self._first and not self._begun[-1].endswith(b"\r")
+        return bool(in_a_line) and not _LINE_END.search(data)
 
     def _line(self, line: bytes, at_s: float, frames: list[Frame], comments: list[str]) -> None:
         if not line:
-            if self._data is not None:
+            if self._data:
                 frames.append(self._frame(at_s))
             self._clear()
             self._began_s = at_s
@@ -165,13 +179,13 @@ class _Reader:
         if text.startswith(":"):
             comments.append(text[1:].strip())
             return
-        self._unended += line + b"\n"
+        self._unended.append(line + b"\n")
         self._field(*_name_and_value(text))
 
     def _field(self, name: str, value: str) -> None:
         match name:
             case "data":
-                self._data = value if self._data is None else f"{self._data}\n{value}"
+                self._data.append(value)
             case "event":
                 self._event = value
             case "id":
@@ -180,15 +194,16 @@ class _Reader:
                 self._body.retries.append(int(value))
             case _:
                 self._body.unknown.append(name)
-        if name == "retry" and self._unended.count(b"\n") == 1:
-            self._unended = b""  # it counts at once, with no blank line behind it
+        if name == "retry" and len(self._unended) == 1:
+            self._unended = []  # it counts at once, with no blank line behind it
 
     def _frame(self, at_s: float) -> Frame:
         began_s = at_s if self._began_s is None else self._began_s
-        return Frame(self._event or "message", self._data or "", self._id, began_s, at_s)
+        data = "\n".join(self._data)
+        return Frame(self._event or "message", data, self._id, began_s, at_s)
 
     def _clear(self) -> None:
-        self._event, self._data, self._id, self._unended = "", None, None, b""
+        self._event, self._data, self._id, self._unended = "", [], None, []
 
     def _decoded(self, line: bytes) -> str:
         try:
@@ -198,9 +213,9 @@ class _Reader:
             return line.decode(errors="replace")
 
     _event: str
-    _data: str | None
+    _data: list[str]
     _id: str | None
-    _unended: bytes
+    _unended: list[bytes]
 
 
 def _name_and_value(line: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import time
 
 from poller.probing.address import Address
 
@@ -43,9 +44,23 @@ def streams_in(settings: bytes) -> int | None:
 
 def _first_frame(secured: ssl.SSLSocket) -> bytes:
     """The body of the first one, which is always SETTINGS; empty if it is not."""
-    with secured.makefile("rb") as stream:
-        head = stream.read(HEAD_BYTES)
-        length = int.from_bytes(head[:3])
-        if len(head) < HEAD_BYTES or head[3] != SETTINGS or length > MOST_BYTES:
-            return b""
-        return stream.read(length)
+    until = time.monotonic() + TIMEOUT_S
+    head = _bytes(secured, HEAD_BYTES, until)
+    length = int.from_bytes(head[:3])
+    if len(head) < HEAD_BYTES or head[3] != SETTINGS or length > MOST_BYTES:
+        return b""
+    return _bytes(secured, length, until)
+
+
+def _bytes(secured: ssl.SSLSocket, count: int, until: float) -> bytes:
+    """So many, or fewer at the end. Raises TimeoutError, however they trickle in."""
+    data = b""
+    while len(data) < count:
+        if (left_s := until - time.monotonic()) <= 0:
+            raise TimeoutError
+        secured.settimeout(left_s)
+        piece = secured.recv(count - len(data))
+        if not piece:
+            break
+        data += piece
+    return data

@@ -28,9 +28,16 @@ class Held:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._descriptor = _opened(folder)
         with suppress(OSError):  # on a file system without locks nobody removes it
             fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its path still leads to it: in a folder for all, who owns it may replace it."""
+        with suppress(OSError):
+            return os.path.samestat(self.folder.lstat(), os.fstat(self._descriptor))
+        return False
 
     def drop(self) -> None:
         """Remove the folder, unless another process holds it."""
@@ -55,8 +62,13 @@ def _is_ours(found: os.stat_result) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
+def _opened(folder: Path) -> int:
+    """The folder itself, and not where a link leads that was put there."""
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
 def _look_at(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = _opened(folder)
     try:
         _remove_if_free(folder, descriptor)
     finally:
@@ -91,7 +103,7 @@ def keep_for_metrics(environ: MutableMapping[str, str]) -> None:
     """Leave the folder in which a server counts in `environ`: one that the user chose, that of the
     master before, or a new one."""
     folder = Path(environ.get(METRICS, ""))
-    if not folder.name or (_is_for_metrics(folder) and not folder.exists()):
+    if not folder.name or (_is_for_metrics(folder) and not _is_known(folder)):
         folder = Path(tempfile.mkdtemp(prefix=METRICS_PREFIX))
         environ[METRICS] = str(folder)
     if _is_for_metrics(folder):
@@ -99,10 +111,32 @@ def keep_for_metrics(environ: MutableMapping[str, str]) -> None:
 
 
 def give_metrics(environ: Mapping[str, str], uid: int, gid: int) -> None:
-    """Let workers of another user than the master's count in its folder."""
+    """Let workers of another user than the master's count in its folder.
+
+    Again at each HUP, when they own it and may have put a link in its place: the master is root,
+    and what that leads to must not become theirs.
+    """
     folder = Path(environ.get(METRICS, ""))
-    if uid != os.geteuid() and _is_for_metrics(folder):
-        os.chown(folder, uid, gid)
+    if uid == os.geteuid() or not _is_for_metrics(folder):
+        return
+    descriptor = _opened(folder)
+    try:
+        if os.fstat(descriptor).st_uid in (os.geteuid(), uid):
+            os.fchown(descriptor, uid, gid)
+    finally:
+        os.close(descriptor)
+
+
+def _is_known(folder: Path) -> bool:
+    """Whether it is the one that this process holds; or, in a new master, one that its user may
+    have got from the master before. Root's may belong to its workers' user by now."""
+    if (held := _HELD.get(folder)) is not None:
+        return held.is_there
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return _is_ours(found) or (os.geteuid() == 0 and stat.S_ISDIR(found.st_mode))
 
 
 def _is_for_metrics(folder: Path) -> bool:

@@ -7,15 +7,19 @@ The form's token goes into a header and never into an address: those are in logs
 from __future__ import annotations
 
 import gzip
+import time
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 
 from flask import Blueprint, Response, abort, request
 
+from poller.access.granted import PUBLIC
 from poller.service import Service
 from poller.serving.streams import StreamRequest
+from poller.serving.tenure import UNBOUNDED, Tenure
 from poller.status.live import LABEL
+from poller.web import cors
 from poller.web.current import current_service, ensure_started
 from poller.web.operator import (
     give_cookie,
@@ -24,7 +28,7 @@ from poller.web.operator import (
     may_see,
     not_for_you,
 )
-from poller.web.responses import JSON, StreamResponse, busy, json_body
+from poller.web.responses import JSON, StreamResponse, busy, error, json_body
 
 POLLER = Path(__file__).parents[1]
 FOLDERS = (POLLER / "static" / "status", POLLER / "watching" / "page")
@@ -77,17 +81,27 @@ def status_json() -> Response:
 
 def status_stream() -> Response:
     """A report a second. It takes none of the places of other streams: they may all be taken."""
-    service = current_service()
+    service, asked_at = current_service(), time.monotonic()
     ensure_started(service)
     if not _may_look(service):
         return not_for_you(service, "status")
+    if cors.standing(service) == "foreign":  # its page could not read it, and would take a place
+        return error(HTTPStatus.FORBIDDEN, "pages of other sites may not read this")
     live = service.live
     if service.draining or live.admission.refusal(request.remote_addr):
         return busy(LABEL, "draining" if service.draining else "full")
     client = request.remote_addr or ""
     turn = service.turns.of(request.remote_addr, LABEL)
-    place = StreamRequest(None, client, live.admission.ticket(request.remote_addr), turn)
+    ticket, tenure = live.admission.ticket(request.remote_addr), _tenure(service, asked_at)
+    place = StreamRequest(None, client, ticket, turn, tenure=tenure)
     return StreamResponse(live.streams, place, direct=service.settings.fanout)
+
+
+def _tenure(service: Service, asked_at: float) -> Tenure:
+    """Who may look is asked again after a while: a cookie ends, and so does an operator's right."""
+    if service.status == PUBLIC:
+        return UNBOUNDED
+    return Tenure(asked_at + service.settings.stream_lifetime_s)
 
 
 def status_enter() -> Response:

@@ -173,3 +173,13 @@ def test_its_address_says_how_it_looks(
     media = re.findall(r"<link[^>]*media=(\"[^\"]*\")[^>]*dark", page)
     assert media == ([dark] * 2 if dark else [])
     assert re.findall(r'data-columns="(.*?)"', page) == ([columns] if columns else [])
+
+
+def test_a_host_that_nobody_has_gets_no_code(make: Make) -> None:
+    """It is sent by a client. One of 3,000 characters fits into no code, and takes long to try."""
+    client = make(host="0.0.0.0")  # any name is answered
+    for labels in (500, 1_500):
+        answer = client.get("/screen", headers={"Host": f"{'a.' * labels}example"})
+        assert answer.status_code == 200
+        assert 'class="qr"' not in answer.text
+    assert 'class="qr"' in client.get("/screen", headers={"Host": "wall.example"}).text

@@ -128,3 +128,11 @@ def test_a_wall_that_knows_its_names_is_silent(
     with caplog.at_level(logging.WARNING, "rowcast"):
         client(**settings)
     assert "ROWCAST_TRUSTED_HOSTS" not in caplog.text
+
+
+@pytest.mark.parametrize("host", ["a" * 64, f"{'a' * 64}.example", "a..b"])
+@pytest.mark.parametrize("path", ["/", "/screen", "/feed.atom", "/nothing"])
+def test_a_name_that_dns_cannot_have_is_no_error_of_ours(
+    client: Client, host: str, path: str
+) -> None:
+    assert status(client(host="0.0.0.0"), path, host) == 400

@@ -65,3 +65,9 @@ def test_no_text_takes_long(text: str) -> None:
     """One that takes the square of its length, or more, would not end in a test's time."""
     for _ in range(20):
         assert plain(str(linked(text))) == text
+
+
+def test_a_row_that_was_not_posted_may_be_longer_than_any_post() -> None:
+    """Nobody bounds what is written into the table itself."""
+    text = "http://a/" + ")" * 1_000_000
+    assert [*pieces(text)] == [Link("http://", "a", "/"), ")" * 1_000_000]

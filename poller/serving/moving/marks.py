@@ -10,6 +10,7 @@ The names begin with a dot: the others in the folder are those of `siblings.py`.
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -47,8 +48,7 @@ class Marks:
 
     def announce(self, name: Name) -> None:
         """In the master, before it forks: this one is coming."""
-        with suppress(OSError):  # the folder is gone: then nobody can be reached in it
-            (self.folder / f".{name}{COMING}").touch()
+        _leave_mark(self.folder / f".{name}{COMING}")
 
     def arrived(self, name: Name) -> None:
         """It has its socket, or will not come."""
@@ -57,8 +57,7 @@ class Marks:
 
     def leave(self, name: Name) -> None:
         """It has been told to end, and still has streams to give."""
-        with suppress(OSError):
-            (self.folder / f".{name}{LEAVING}").touch()
+        _leave_mark(self.folder / f".{name}{LEAVING}")
 
     def forget(self, name: Name) -> None:
         """It has ended."""
@@ -88,3 +87,10 @@ class Marks:
                 dot, master, age = path.stem[:1], *path.stem[1:].partition("-")[::2]
                 if dot == "." and path.suffix == suffix and master.isdecimal() and age.isdecimal():
                     yield Name(int(master), int(age))
+
+
+def _leave_mark(path: Path) -> None:
+    """A new file, never what a link leads to: a master that is root leaves it in a folder of its
+    workers' user."""
+    with suppress(OSError):  # it is there; or the folder is gone: then nobody can be reached in it
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))

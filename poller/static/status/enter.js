@@ -4,12 +4,8 @@ const form = document.getElementById("form");
 const said = document.getElementById("said");
 const button = form.querySelector("button");
 
-const refused = async (answer) => {
-  if (answer.status === 429) {
-    return `Too many wrong tokens. Try again in ${answer.headers.get("Retry-After")} s.`;
-  }
-  return answer.status === 401 ? "This is another token." : `The server answers ${answer.status}.`;
-};
+// 429 is a wrong one, too, after many from this address, whoever sent them: a right one is taken.
+const refused = (status) => ([401, 429].includes(status) ? "This is another token." : `The server answers ${status}.`);
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -21,7 +17,7 @@ form.addEventListener("submit", async (event) => {
     if (!/^[\x20-\x7e]+$/.test(token)) throw new Error("This is another token.");
     const answer = await fetch("status/enter", { headers: { Authorization: `Bearer ${token}` } });
     if (answer.ok) return location.reload();
-    said.textContent = await refused(answer);
+    said.textContent = refused(answer.status);
   } catch (error) {
     said.textContent = error instanceof TypeError ? "The server cannot be reached." : error.message;
   }

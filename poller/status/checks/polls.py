@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from shlex import quote
 
 from poller.status.checks.check import Check, attention, ok, unknown
 from poller.status.figures import FeedNow, together
@@ -66,7 +67,7 @@ def _failing(machine: Machine, failing: list[FeedNow]) -> Check:
         ],
         next_step="Readers stay connected, and no row is lost: they come once it answers again. "
         "The log has the driver's words; or ask the database yourself:",
-        command=f"rowcast doctor {first.name}",
+        command=f"rowcast doctor {quote(first.name)}",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from poller.status.checks.check import Check, attention, ok, unknown
 from poller.status.figures import FeedNow, Gap
@@ -100,7 +101,7 @@ def _broken(broken: list[FeedNow]) -> Check:
         "",
         evidence=[f"{one.name}: {lacking}" for one in broken for lacking, _ in one.degraded],
         next_step=capital("; ".join(remedies)) or "Ask the doctor what to change:",
-        command="\n".join(f"rowcast doctor {one.name}" for one in broken),
+        command="\n".join(f"rowcast doctor {quote(one.name)}" for one in broken),
     )
 
 

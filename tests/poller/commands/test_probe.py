@@ -93,6 +93,14 @@ def test_a_look_at_a_stream_that_ends(rowcast: Run) -> None:
     assert "attention The stream ended in good order after" in ended.stdout
 
 
+def test_a_server_commands_no_terminal(rowcast: Run) -> None:
+    with server(lambda client: client.say("\x1b]0;title\x07\x1b[2J\r\n\r\n")) as url:
+        ended = rowcast("probe", url)
+    assert ended.exit_code == 2
+    assert "\\x1b]0;title" in ended.stderr
+    assert not {"\x1b", "\x07"} & {*ended.stderr}
+
+
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, rowcast: Run) -> None:
     def interrupted(_: object) -> None:
         raise KeyboardInterrupt

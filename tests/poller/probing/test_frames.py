@@ -5,9 +5,11 @@ from __future__ import annotations
 import zlib
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poller.probing import frames
 from poller.probing.frames import Body, body_of
 from poller.probing.observed import Arrival
 
@@ -89,3 +91,36 @@ def test_what_cannot_be_unpacked_is_told() -> None:
     body = body_of([Arrival(0, b"?")], "br")
     assert body.encoded == "br"
     assert not body.frames
+
+
+def test_a_small_body_is_not_unpacked_to_a_thousand_times_its_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frames, "MOST_BYTES", 1_000)
+    packer = zlib.compressobj(wbits=31)
+    bomb = packer.compress(b": " + bytes(1_000_000)) + packer.flush(zlib.Z_SYNC_FLUSH)
+    body = body_of([Arrival(0, bomb), Arrival(1, bomb)], "gzip")
+    assert sum(lump.size for lump in body.lumps) == 1_000
+
+
+def test_what_only_makes_a_line_longer_is_not_read_from_its_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that never ends a line would keep a look busy for hours."""
+    searched: list[int] = []
+
+    class Counted:
+        def search(self, data: bytes) -> object:
+            searched.append(len(data))
+            return plain.search(data)
+
+        def finditer(self, data: bytes) -> object:
+            searched.append(len(data))
+            return plain.finditer(data)
+
+    plain = frames._LINE_END
+    monkeypatch.setattr(frames, "_LINE_END", Counted())
+    pieces = 1_000
+    body = read(b"data", *[b"x" * 100] * pieces, b"\n\n")
+    assert body.unknown == ["data" + "x" * 100 * pieces]
+    assert sum(searched) < 3 * 100 * pieces

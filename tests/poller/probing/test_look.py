@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import struct
+import time
+from threading import Event
 
 import msgspec
 import pytest
 
+from poller.probing import exchange as exchanges
 from poller.probing import http2
 from poller.probing.address import Address
 from poller.probing.exchange import Enough, Exchange, Request
@@ -16,6 +19,7 @@ from poller.probing.observed import Answer, Observed
 from tests.poller.probing.scripted import CHUNKED, END, HEAD, Connection, server
 from tests.poller.probing.seen import find
 
+DRIP_S = 0.05
 BOUND_S = 30.0  # no look here lasts so long: the servers end their streams
 ROW = "id: 1\ndata: {}\n\n"
 
@@ -93,6 +97,36 @@ def test_a_server_that_says_nothing_is_silent_and_one_that_is_not_there_a_proble
     assert "refused" in nowhere.first.problem
     with server(lambda _: None) as url:
         assert exchange(url).problem
+
+
+@pytest.mark.parametrize(
+    ("begin", "drip", "end"),
+    [
+        ("HTTP/1.1 200 OK\r\nX: ", "x", "silent"),
+        ("", "HTTP/1.1 100 Continue\r\n\r\n", "silent"),
+        (CHUNKED, "0", "open"),
+    ],
+)
+def test_a_server_that_drips_is_left_when_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, begin: str, drip: str, end: str
+) -> None:
+    """Each byte would let the client wait for the next one as long again."""
+    monkeypatch.setattr(exchanges, "OVERTIME_S", 0.1)
+    left = Event()
+
+    def answer(client: Connection) -> None:
+        client.say(begin)
+        try:
+            for _ in range(int(BOUND_S / DRIP_S)):
+                client.say(drip)
+                time.sleep(DRIP_S)
+        except OSError:
+            left.set()
+
+    with server(answer) as url:
+        seen = exchange(url, 0.3)
+        assert (seen.end, seen.problem) == (end, "")
+        assert left.wait(BOUND_S)
 
 
 def test_the_header_and_the_parameter_are_tried_with_an_id_that_has_a_row_behind_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.harness.gunicorn import PROJECT
 
 HOLDER = """
 import sys
+import tempfile
 from pathlib import Path
 from poller.serving.folders import Held
 held = Held(Path(sys.argv[1]))
@@ -113,6 +115,61 @@ def test_workers_of_another_user_may_count(
     tmp_path: Path, name: str, uid: int, *, given: bool
 ) -> None:
     folder, user = tmp_path / name, os.geteuid() + uid
-    with mock.patch.object(os, "chown") as chown:
+    folder.mkdir()
+    with mock.patch.object(os, "fchown") as chown:
         folders.give_metrics({folders.METRICS: str(folder)}, user, 7)
-    assert chown.call_args_list == ([mock.call(folder, user, 7)] if given else [])
+    assert [one.args[1:] for one in chown.call_args_list] == ([(user, 7)] if given else [])
+
+
+def test_a_link_in_its_place_is_not_given_away(tmp_path: Path) -> None:
+    """Workers of another user own the folder after the start, and a HUP comes after that."""
+    theirs, place = tmp_path / "etc", tmp_path / "rowcast-metrics-x"
+    theirs.mkdir()
+    place.symlink_to(theirs)
+    with mock.patch.object(os, "fchown") as chown, pytest.raises(OSError, match=str(place)):
+        folders.give_metrics({folders.METRICS: str(place)}, os.geteuid() + 1, 7)
+    assert chown.call_args_list == []
+
+
+def test_a_folder_of_a_third_user_is_not_given_away(folder: Path) -> None:
+    folder = folder.rename(folder.with_name("rowcast-metrics-x"))
+    with (
+        mock.patch.object(os, "geteuid", return_value=os.geteuid() + 1),
+        mock.patch.object(os, "fchown") as chown,
+    ):
+        folders.give_metrics({folders.METRICS: str(folder)}, os.geteuid() + 2, 7)
+    assert chown.call_args_list == []
+
+
+@pytest.mark.parametrize("instead", ["link", "folder", "nothing"])
+def test_what_is_in_its_place_is_not_counted_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instead: str
+) -> None:
+    """Whoever owns a folder in one for all may put another in its place."""
+    monkeypatch.setattr(folders, "_HELD", {})
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    environ: dict[str, str] = {}
+    folders.keep_for_metrics(environ)
+    own = Path(environ[folders.METRICS])
+    folders.keep_for_metrics(environ)
+    assert environ[folders.METRICS] == str(own)
+    moved = own.rename(tmp_path / "moved")
+    if instead == "link":
+        own.symlink_to(moved)
+    elif instead == "folder":
+        own.mkdir()
+    folders.keep_for_metrics(environ)
+    assert environ[folders.METRICS] != str(own)
+
+
+def test_a_new_master_counts_in_no_strangers_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "_HELD", {})
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    strangers = tmp_path / "rowcast-metrics-x"
+    strangers.mkdir()
+    environ = {folders.METRICS: str(strangers)}
+    with mock.patch.object(os, "geteuid", return_value=os.geteuid() + 1):
+        folders.keep_for_metrics(environ)
+    assert environ[folders.METRICS] != str(strangers)

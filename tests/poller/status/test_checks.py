@@ -159,6 +159,8 @@ def test_a_promise_that_does_not_hold_in_full_is_named_with_its_cure() -> None:
     assert words(check) == ("attention", "The promise does not hold in full for orders.")
     assert check.evidence == "orders: no primary key: a row may come twice"
     assert (check.next, check.command) == ("Add a primary key", "rowcast doctor orders")
+    odd = rows.promise(of_feed(degraded=(lacking,), name="a b;c"))
+    assert odd.command == "rowcast doctor 'a b;c'"  # it is to be copied into a shell
 
 
 def test_values_that_were_lost_are_counted() -> None:

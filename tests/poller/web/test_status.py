@@ -20,6 +20,7 @@ from poller.status.live import LABEL
 from poller.web import operator
 from tests.harness import sql
 from tests.harness.greenlets import unpatched, until
+from tests.harness.logged import logged
 
 # Of no other test: counters are those of this process.
 TABLE = "CREATE TABLE ledger (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)"
@@ -143,20 +144,21 @@ def test_over_https_the_cookie_is_secure(serve: Serve) -> None:
     assert "; Secure" in answer.headers["Set-Cookie"]
 
 
-def test_whoever_guesses_has_to_wait_even_with_the_right_one(serve: Serve) -> None:
-    client = serve(TOKEN)
-    cookie = {"Cookie": entered(client).split(";")[0]}
+def test_guesses_are_told_of_and_keep_nobody_out_who_has_the_token(serve: Serve) -> None:
+    """A stranger may have the operator's address: that of a proxy which nobody told of."""
+    client = without_cookies(serve(TOKEN))
     wrong = {"Authorization": "Bearer guessed"}
-    for path in ["/status/enter", "/metrics"] * (MOST // 2 - 1):
-        assert client.get(path, headers=wrong).status_code == 401
-    for _ in range(2):
-        client.get("/metrics", headers=wrong)
+    with logged() as lines:
+        for path in ["/status/enter", "/metrics"] * (MOST // 2):
+            assert client.get(path, headers=wrong).status_code in (401, 429)
+    assert [one["event"] for one in lines] == ["an operator's token is guessed at"]
     for path in ("/status/enter", "/metrics"):
-        refused = client.get(path, headers=BEARER)
+        refused = client.get(path, headers=wrong)
         assert refused.status_code == HTTPStatus.TOO_MANY_REQUESTS
         assert 1 <= int(refused.headers["Retry-After"]) <= 60
-    fresh = without_cookies(client)  # who was let in stays in
-    assert fresh.get("/status/json", headers=cookie).status_code == 200
+    assert client.get("/status/enter", headers=BEARER).status_code == HTTPStatus.NO_CONTENT
+    for path in ("/metrics", "/status/json"):
+        assert client.get(path, headers=BEARER).status_code == HTTPStatus.OK
 
 
 def of_staff(request: Any) -> bool:
@@ -283,3 +285,26 @@ def test_a_place_is_kept_for_the_operator_on_a_full_worker(serve: Serve) -> None
     assert told is not None
     full = next(one for one in told["checks"] if one["name"] == "streams")
     assert full["state"] == "attention"
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_who_may_look_is_asked_again_after_a_while(serve: Serve, *, public: bool) -> None:
+    """A cookie ends, and so does the right of somebody whom a function let in."""
+    client = serve(**({"status": "public"} if public else {"token": TOKEN}))
+    service = client.application.extensions["rowcast"]
+    service.settings = service.settings.model_copy(update={"stream_lifetime_s": 0.0})
+    with client.get("/status/stream", headers=BEARER) as answer:
+        chunks = iter(answer.iter_encoded())
+        if public:
+            assert next(chunks)
+            assert service.live.admission.taken == 1
+        else:
+            assert (
+                b"".join(chunks).count(b"retry:") == 2
+            )  # it ends by itself, and says when to come
+
+
+def test_a_page_of_another_site_takes_no_place(serve: Serve) -> None:
+    client = serve(status="public")
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+        assert client.get("/status/stream", headers=headers).status_code == HTTPStatus.FORBIDDEN

@@ -39,6 +39,16 @@ def test_a_folder_that_is_gone_is_empty(tmp_path: Path) -> None:
     assert (marks.coming(), marks.here()) == (set(), set())
 
 
+def test_a_mark_is_never_what_a_link_leads_to(marks: Marks, tmp_path: Path) -> None:
+    """A master that is root leaves marks in a folder that is its workers'."""
+    target = tmp_path / "nologin"
+    for suffix in (".coming", ".leaving"):
+        (marks.folder / f".{ONE}{suffix}").symlink_to(target)
+    marks.announce(ONE)
+    marks.leave(ONE)
+    assert not target.exists()
+
+
 def test_the_longest_name_fits_into_an_address() -> None:
     """107 bytes, of which the folder may have as many as `siblings` allows."""
     folder = Path("/" + "x" * (siblings.MOST_PATH_BYTES - siblings.NAME_BYTES + 8 - 1))
