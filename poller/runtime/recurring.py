@@ -14,6 +14,8 @@ from abc import ABC, abstractmethod
 import gevent
 from gevent.event import Event
 
+from poller.runtime import log
+
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
 WOKEN_EVERY_S = 0.01  # at most, however many wake it
@@ -106,7 +108,10 @@ class Recurring(ABC):
     def _failed(self, error: Exception) -> float:
         """The seconds to wait before the next try."""
         self.problem = error
-        self._on_failure(error)
+        try:
+            self._on_failure(error)
+        except Exception as trouble:  # noqa: BLE001 - to tell of a failure must not end the loop
+            log.error("a failure could not be told", exc_info=trouble)
         longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(self._failures, 16))
         self._failures += 1
         return float(longest * random.uniform(0.5, 1.0))

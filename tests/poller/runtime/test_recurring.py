@@ -86,3 +86,20 @@ def test_a_flood_does_not_hold_up_what_is_due(monkeypatch: pytest.MonkeyPatch) -
 
     until(flooded, "fifty times")
     loop.stop()
+
+
+def test_it_goes_on_though_a_failure_cannot_be_told() -> None:
+    class Failing(Loop):
+        def once(self) -> float | None:
+            super().once()
+            if self.done < 3:
+                raise RuntimeError("away")
+            return self.delay_s
+
+        def _on_failure(self, error: Exception) -> None:
+            raise ValueError("the log is full") from error
+
+    loop = Failing()
+    loop.start()
+    until(lambda: loop.done >= 3 and loop.problem is None, "it works again")
+    loop.stop()
