@@ -136,7 +136,7 @@ def test_a_history_that_ended_is_read_anew(start_wall: Callable[..., Wall], page
     wall.execute("DELETE FROM posts")
     wall.insert("after")
     wall.server.start()
-    until(page, lambda: page.evaluate("window.old === undefined"), "it has loaded itself again")
+    page.wait_for_function("window.old === undefined", timeout=30_000)  # it has loaded itself again
     expect(lead(screen(page))).to_have_text("after")
     expect(page.locator("#posts article")).to_have_count(1)
 

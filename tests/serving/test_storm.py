@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import psutil
 import pytest
 
 from tests.harness import sql
@@ -92,7 +93,12 @@ def kill_all(wall: Gunicorn) -> Callable[[], None]:
 
 
 def kill_one(wall: Gunicorn) -> Callable[[], None]:
-    return lambda: wall.kill_worker(wall.worker_pids()[0])
+    """The one with the most streams: who accepts is for the kernel to say, and it may be one only."""
+
+    def connections(pid: int) -> int:
+        return len(psutil.Process(pid).net_connections("tcp"))
+
+    return lambda: wall.kill_worker(max(wall.worker_pids(), key=connections))
 
 
 def assert_complete(swarm: Swarm, ids: list[int]) -> None:
