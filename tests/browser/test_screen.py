@@ -132,11 +132,12 @@ def test_a_history_that_ended_is_read_anew(start_wall: Callable[..., Wall], page
     page.evaluate("document.getElementById('posts').dataset.version = 'older'")
     page.evaluate("window.old = true")
     assert wall.server.child is not None
-    wall.server.child.end()
-    wall.execute("DELETE FROM posts")
-    wall.insert("after")
-    wall.server.start()
-    page.wait_for_function("window.old === undefined", timeout=30_000)  # it has loaded itself again
+    with page.expect_event("load", timeout=60_000):  # it loads itself again
+        wall.server.child.end()
+        wall.execute("DELETE FROM posts")
+        wall.insert("after")
+        wall.server.start()
+    assert page.evaluate("window.old === undefined")
     expect(lead(screen(page))).to_have_text("after")
     expect(page.locator("#posts article")).to_have_count(1)
 

@@ -93,7 +93,7 @@ def kill_all(wall: Gunicorn) -> Callable[[], None]:
 
 
 def kill_one(wall: Gunicorn) -> Callable[[], None]:
-    """The one with the most streams: who accepts is for the kernel to say, and it may be one only."""
+    """The one with the most streams: one alone may have accepted all."""
 
     def connections(pid: int) -> int:
         return len(psutil.Process(pid).net_connections("tcp"))
