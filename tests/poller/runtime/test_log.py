@@ -23,6 +23,7 @@ ABOUT_NO_FEED = {"started", "streams refused"} | {
     "room for streams",
     "room for fewer streams than wanted",
     "an address has all that it may have",
+    "a failure could not be told",
     "a message of a worker failed",
     "a worker cannot be reached",
     "a worker takes no messages",
