@@ -5,9 +5,10 @@ What a client sees is the proof: rows are inserted all the time, and nobody has 
 
 from __future__ import annotations
 
+import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,22 @@ def assert_even(server: Gunicorn, watched: Watched, workers: int, streams: int =
     watched.until(even, f"an even spread: {spread(server)}\n{server.log()[-3000:]}")
 
 
+def coming(server: Gunicorn) -> list[Path]:
+    """The marks of workers that have not opened their sockets yet."""
+    return [*server.log_path.parent.glob("rowcast-workers-*/.*.coming")]
+
+
+def refused(server: Gunicorn) -> dict[str, float]:
+    """By reason, how often a worker did not take streams, but for one that a busy machine held up
+    for longer than a giver waits."""
+    lines = server.get("/metrics").text.splitlines()
+    found = [
+        re.match(r'rowcast_hand_over_refused_total\{.*reason="(.*?)"\} (.*)', one) for one in lines
+    ]
+    counts = {one[1]: float(one[2]) for one in found if one is not None}
+    return {reason: count for reason, count in counts.items() if count and reason != "no answer"}
+
+
 def told(server: Gunicorn, what: str) -> int:
     """Streams that were, by the lines of the log."""
     return sum(map(int, re.findall(rf"streams {what} streams=(\d+)", server.log())))
@@ -80,9 +97,11 @@ def test_reloads_and_the_end_of_one_worker_are_noticed_by_nobody(
         moved = server.metric("rowcast_streams_handed_over_total")
         assert moved >= 2 * STREAMS + STREAMS // 4
         assert server.metric("rowcast_streams_taken_total") == moved
+        assert refused(server) == {}
         assert server.metric("rowcast_hand_over_wait_seconds_count") > 0
         assert 0 < told(server, "handed over") <= moved  # the others are shares of new workers
-        assert 0 < told(server, "taken") <= moved  # a line comes once nobody gives any more
+        # A worker tells what it took once nobody gives any more.
+        watched.until(lambda: told(server, "taken") == moved, "all that moved is told")
         server.terminate()  # within a bound of its own: nobody is waited for
 
 
@@ -216,8 +235,9 @@ def test_streams_of_every_kind_of_feed_go_on(
     assert [row["id"] for row in wait_rows(window, 2)] == ["k1", "k2"]
     for stream in streams:
         assert [len(stream.of_type(kind)) for kind in ("start", "live", "reset")] == [1, 1, 0]
-    # At least once each: a new worker may ask for its share after that.
-    assert server.metric("rowcast_streams_taken_total") >= len(streams)
+    # Each once, and once more if a new worker asked for its share after that.
+    taken = server.metric("rowcast_streams_taken_total")
+    assert taken == server.metric("rowcast_streams_handed_over_total") >= len(streams)
 
 
 def wait_rows(stream: Stream, count: int) -> list[Any]:
@@ -245,3 +265,36 @@ def test_a_proxy_notices_nothing(start_gunicorn: Callable[..., Gunicorn], sqlite
             watched.a_while()
             watched.assert_nobody_noticed()
             assert proxy.log() == said
+
+
+@pytest.fixture
+def frozen() -> Iterator[Callable[[int], psutil.Process]]:
+    """frozen(pid): a process that stands still, until the test ends."""
+    stopped: list[psutil.Process] = []
+
+    def freeze(pid: int) -> psutil.Process:
+        stopped.append(psutil.Process(pid))
+        os.kill(pid, signal.SIGSTOP)
+        return stopped[-1]
+
+    yield freeze
+    for process in stopped:
+        if process.is_running():
+            process.resume()
+
+
+def test_a_worker_that_stands_still_is_passed_over(
+    start_wall: Wall, sqlite_url: str, frozen: Callable[[int], psutil.Process]
+) -> None:
+    server = start_wall(sqlite_url, PATIENT, workers=3)
+    with Watched(server, sqlite_url, STREAMS) as watched:
+        # One that still comes would be waited for, for as long as gunicorn lets a start take.
+        watched.until(lambda: not coming(server), "all workers have come")
+        counts = spread(server)
+        least, *_, most = sorted(counts, key=lambda pid: counts[pid])
+        still = frozen(least)
+        server.kill_worker(most, signal.SIGTERM)
+        watched.until(lambda: most not in server.worker_pids(), "it has left")
+        still.resume()
+        watched.a_while()
+        watched.assert_nobody_noticed()

@@ -79,9 +79,7 @@ class Taker:
         try:
             while self._listener is not None:
                 connected, _ = self._listener.accept()
-                serving = gevent.spawn(self.serve, Link(connected))
-                self._serving.add(serving)
-                serving.rawlink(self._serving.discard)
+                self._serving.add(gevent.spawn(self.serve, Link(connected)))
         except BlockingIOError:
             pass
         except OSError:  # no descriptor is left: the loop would tell it again and again
@@ -101,7 +99,8 @@ class Taker:
             log.warning("a hand-over was broken off", error=repr(error))
         finally:
             link.close()
-            if self._serving <= {gevent.getcurrent()}:
+            self._serving.discard(gevent.getcurrent())  # of two that end at once the second tells
+            if not self._serving:
                 self._taken.tell()
 
 

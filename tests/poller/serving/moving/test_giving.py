@@ -110,6 +110,23 @@ def test_what_is_taken_is_counted_and_told_once(old: Make, arrive: Arrive) -> No
     assert (line["streams"], line["not_fit"]) == (5, 0)
 
 
+def test_what_two_gave_that_end_at_once_is_told_by_the_second(
+    old: Make, arrive: Arrive, marks: Marks
+) -> None:
+    giving, _ = old(5)
+    new = arrive(2)
+    asking = Circle(marks, Name(1, 3))
+    with logged() as lines:
+        assert giving.give(giving.meet()) == 5
+        asking.look()
+        until(lambda: len(new.taker._serving) == 2, "another one that asks")
+        giving.circle.close()
+        asking.close()
+        until(lambda: not new.taker._serving, "both have gone")
+    told = [line["streams"] for line in lines if line["event"] == "streams taken"]
+    assert told == [5]
+
+
 def test_one_without_a_descriptor_for_a_giver_asks_again_later(
     arrive: Arrive, marks: Marks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
