@@ -32,6 +32,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from gunicorn.workers.ggevent import GeventWorker
 
 from poller.access.admission import Admission
@@ -39,7 +40,8 @@ from poller.runtime import log
 from poller.serving import client, folders, next_master, registry, server, siblings
 from poller.serving.moving.marks import Marks, Name
 
-DRAIN_LOOK_S = 0.1
+RESTART_LOOK_S = 0.1  # at whether `max_requests` were served
+ALIVE_LOOK_S = 1.0  # as gunicorn's own loop does
 
 Leave = Callable[[float, float, Callable[[], None], Callable[[], bool]], None]  # `Member.leave`
 
@@ -77,6 +79,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def init_process(self) -> None:
         """In the worker, until its end."""
+        self._ends = Event()  # set with every `alive = False` of ours, and at SIGTERM
         try:
             super().init_process()
         finally:
@@ -128,6 +131,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         if self.marks is not None:
             self.marks.arrived(self.name)
         super().handle_exit(sig, frame)
+        self._ends.set()
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Ctrl-C and SIGQUIT: gunicorn exits soon after. In a greenlet, for a drain waits."""
@@ -135,6 +139,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _drain_and_quit(self, sig: int, frame: Any) -> None:
         self._quits, self.alive = True, False
+        self._ends.set()
         _drain()
         super().handle_quit(sig, frame)
 
@@ -154,8 +159,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """SIGTERM and HUP only clear `alive`. gunicorn would wait the whole graceful timeout for
         open streams, then kill them without `finally`: so they move, or are ended, here. Those that
         come until gunicorn has closed the listeners move, too."""
-        while self.alive:
-            gevent.sleep(DRAIN_LOOK_S)
+        while self.alive:  # which gunicorn itself clears where the master is gone
+            self._ends.wait(ALIVE_LOOK_S)
         if leave is not None and not self._quits:
             try:
                 bounds = self.cfg.graceful_timeout, self.cfg.timeout
@@ -173,11 +178,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def _restart_in_turn(self, wait_for_turn: Callable[[], None], requests: int) -> None:
         """As gunicorn does after `max_requests`, but not all workers at once."""
         while self.alive and self.nr < requests:
-            gevent.sleep(DRAIN_LOOK_S)
+            gevent.sleep(RESTART_LOOK_S)
         wait_for_turn()
         if self.alive:
             self.log.info("Autorestarting worker after %s requests.", self.nr)
             self.alive = False
+            self._ends.set()
 
     def _bound_connections(self, services: list[registry.Served]) -> None:
         """A full worker accepts nothing, health checks included: streams are capped well below.

@@ -49,7 +49,7 @@ class Recorder:
             siblings.ours.on(LOOK, self._is_looked_at)
             self.folder.open(siblings.ours.folder)
             self._timer = gevent.get_hub().loop.timer(0, TICK_S, ref=False)
-            self._timer.start(gevent.spawn, self._tick)
+            self._timer.start(self._tick)
 
     def drop(self, service: Reporting) -> None:
         """It is not polled any more. The last one's state is written once more: its worker ends."""
@@ -88,15 +88,19 @@ class Recorder:
     # -- the loop ---------------------------------------------------------------------------
 
     def _tick(self) -> None:
+        """In the hub, where nothing may wait."""
         now = time.monotonic()
         self._late_s = max(self._late_s, self._overdue())
         self._due = now + TICK_S
         if now - self._sampled_at >= SAMPLE_S:
             self._sampled_at = now
-            self._write(sample=True)
-            self._late_s = 0.0
+            gevent.spawn(self._sample)
         elif now - self._looked_at < LOOKED_S and now - self._written_at >= STATE_S:
-            self._write(sample=False)
+            gevent.spawn(self._write, sample=False)
+
+    def _sample(self) -> None:
+        self._write(sample=True)
+        self._late_s = 0.0
 
     def _overdue(self) -> float:
         return max(0.0, time.monotonic() - self._due)
