@@ -4,6 +4,7 @@ This process is not monkey-patched: what needs gevent's patches runs in a real g
 """
 
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -46,6 +47,10 @@ hypothesis.settings.register_profile(
     "rowcast", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("rowcast")
+
+# A shell without jobs, as under `nohup`, lets what it puts in the background ignore Ctrl-C; and that
+# is inherited by every program that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -123,6 +123,7 @@ class Proxy(ABC):
 
 class Nginx(Proxy):
     name, program = "nginx", "nginx"
+    connections = 2048
 
     def configure(self) -> list[object]:
         listen = f"listen 127.0.0.1:{self.tls_port} ssl http2; listen 127.0.0.1:{self.port};"
@@ -136,7 +137,7 @@ class Nginx(Proxy):
         places = " ".join(f"{kind}_temp_path {self.folder}/{kind};" for kind in kinds)
         (self.folder / "main.conf").write_text(
             "daemon off; master_process off; pid nginx.pid; error_log stderr;\n"
-            "events { worker_connections 2048; }\n"
+            f"events {{ worker_connections {self.connections}; }}\n"
             f"http {{ access_log off; {places}\n{http}\n}}\n"
         )
         return ["-e", "stderr", "-p", self.folder, "-c", self.folder / "main.conf"]
