@@ -24,7 +24,7 @@ from pathlib import Path
 import click
 import psutil
 
-from tests.campaigns.hand_over.scene import UNNOTICED, Scene
+from tests.campaigns.hand_over.scene import CALM_S, UNNOTICED, Scene
 from tests.campaigns.hand_over.ways import WAYS
 
 POINTS = [
@@ -36,15 +36,14 @@ RIGHT = UNNOTICED[1:]  # where workers die, streams end
 
 def reloads(folder: Path, streams: int, count: int) -> bool:
     with Scene(folder, streams, workers=2) as scene:
-        scene.a_while(3)
-        calm = scene.clients.told()["longest_silence_s"]
-        click.echo(f"{streams} streams, 2 workers: {scene.figures()}, silence {calm} s")
+        scene.begin()
+        click.echo(f"{streams} streams, 2 workers: {scene.figures()}, silence {scene.calm_s} s")
         for number in range(1, count + 1):
             scene.clients.calm()
             began = time.monotonic()
             scene.reload()
             seconds = round(time.monotonic() - began, 1)
-            scene.a_while(3)
+            scene.a_while(CALM_S)
             click.echo(f"reload {number} in {seconds} s: {scene.clients.told()} {scene.figures()}")
         told = scene.verdict()
         moved = scene.server.metric("rowcast_streams_taken_total")

@@ -21,6 +21,7 @@ from tests.harness.proxies import Proxy
 
 EVERY_S = 0.01  # a row
 BOUND_S = 200.0
+CALM_S = 3.0
 SIGNALS_S = 2.0  # until a worker that was forked listens to signals
 ENV = {
     "ROWCAST_MAX_STREAMS_PER_ADDRESS": "0",
@@ -49,7 +50,7 @@ class Scene:
         self.server = Gunicorn(folder, ENV | given | (env or {}), workers=workers, **more)
         self.proxy = proxy(self.server.port) if proxy else None
         self.streams = streams
-        self._rows, self._due = 0, 0.0
+        self._rows, self._due, self.calm_s = 0, 0.0, 0.0
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -86,6 +87,12 @@ class Scene:
         except AssertionError:
             click.echo(self.server.log()[-20_000:])
             raise
+
+    def begin(self) -> None:
+        """Notes how long clients wait for a row while nothing happens; from here on, it may."""
+        self.a_while(CALM_S)
+        self.calm_s = self.clients.told()["longest_silence_s"]
+        self.clients.calm()
 
     def a_while(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -130,6 +137,7 @@ class Scene:
 
     def unnoticed(self, what: str) -> bool:
         """Whether nobody had to come back or missed anything; said with the figures."""
-        told = self.verdict()
-        click.echo(f"{what}, {self.streams} streams: {told}, load {os.getloadavg()[0]:.1f}")
+        told = self.verdict() | {"calm_s": self.calm_s}
+        load = os.getloadavg()[0]
+        click.echo(f"{what}, {self.streams} streams: {told}, load {load:.1f}")
         return all(told[one] == 0 for one in UNNOTICED)

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import psutil
 
-from tests.campaigns.hand_over.scene import BOUND_S, Scene
+from tests.campaigns.hand_over.scene import BOUND_S, CALM_S, Scene
 from tests.harness.process import has_ended, wait_until
 from tests.harness.proxies import Nginx
 
 REQUESTS_MORE = 2_000  # than a worker serves while all streams open
-AT_ONCE = 50
-CALM_S = 3.0
+AT_ONCE = 20
 
 
 class RoomyNginx(Nginx):
@@ -34,7 +33,7 @@ def restarts(folder: Path, streams: int) -> bool:
                 scene.server.get("/healthz")
             return not before & {*scene.server.worker_pids()}
 
-        scene.clients.calm()
+        scene.begin()
         scene.until(restarted, "both have restarted")
         scene.a_while(CALM_S)
         assert "Autorestarting worker" in scene.server.log()
@@ -44,7 +43,7 @@ def restarts(folder: Path, streams: int) -> bool:
 def one_of_three(folder: Path, streams: int) -> bool:
     with Scene(folder, streams, workers=3) as scene:
         ends = scene.server.worker_pids()[0]
-        scene.clients.calm()
+        scene.begin()
         scene.server.kill_worker(ends, signal.SIGTERM)
         scene.until_gone([ends])
         scene.a_while(CALM_S)
@@ -57,7 +56,7 @@ def new_master(folder: Path, streams: int) -> bool:
     with Scene(folder, streams, workers=2, options=["--pid", str(pidfile)]) as scene:
         old = scene.server.child
         assert old is not None
-        scene.clients.calm()
+        scene.begin()
         scene.signal(signal.SIGUSR2)
         told = pidfile.with_suffix(".pid.2")
         scene.until(lambda: told.exists() and told.read_text().strip(), "a new master")
@@ -80,7 +79,7 @@ def behind_nginx(folder: Path, streams: int) -> bool:
     with Scene(folder, streams, workers=2, proxy=RoomyNginx, env=trusted) as scene:
         assert scene.proxy is not None
         said = scene.proxy.log()
-        scene.clients.calm()
+        scene.begin()
         scene.reload()
         scene.a_while(CALM_S)
         told = scene.proxy.log().removeprefix(said)
