@@ -1,4 +1,4 @@
-"""A reconnect storm: streams lose their worker and reconnect. Counts queries before and during."""
+"""A reconnect storm: streams lose their worker. Counts queries before and during."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FEW_STREAMS = 10  # no storm: what a worker asks the database when it starts
 
 METHOD = f"""
 {FULL.storm_streams:,} streams on {WORKERS} workers that poll PostgreSQL, {ROWS_PER_S} rows a
-second. **Reload** is a SIGHUP: every stream ends and is told when to reconnect. **Killed** is a
-`kill -9` of the worker with most streams: they are told nothing, and reconnect after the `retry` of
-their first frame, {RETRY_S:g} s, all at once. **Queries** are the SELECTs that PostgreSQL logged
-from all workers, including those of a starting worker, in {FULL.storm_s:g} s before the signal and
-in as long from it on. **Ends** counts streams that ended, twice where one met two ending workers.
+second. **Reload** is a SIGHUP: the streams move to the new workers. **Killed** is a `kill -9` of
+the worker with most streams: they are told nothing, and reconnect after the `retry` of their first
+frame, {RETRY_S:g} s, all at once. **Queries** are the SELECTs that PostgreSQL logged from all
+workers, including those of a starting worker, in {FULL.storm_s:g} s before the signal and in as
+long from it on. **Ends** counts streams that ended, twice where one met two ending workers.
 **Away** is the longest time from the end of a stream until it was open again. **Rows** is what each
 stream got of the rows inserted from the beginning to the end; of some in each load client every
 row's number was looked at, and **doubled** counts those that came again. With {FEW_STREAMS} streams
