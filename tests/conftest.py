@@ -48,8 +48,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("rowcast")
 
-# A shell without jobs, as under `nohup`, lets what it puts in the background ignore Ctrl-C; and that
-# is inherited by every program that a test starts and interrupts.
+# A shell without job control lets what it puts into the background ignore Ctrl-C. So would every
+# program that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

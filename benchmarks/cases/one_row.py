@@ -28,15 +28,14 @@ METHOD = f"""
 One row at a time for {FULL.one_row_s:g} s, {BETWEEN_ROWS_S[0]} to {BETWEEN_ROWS_S[1]} s apart at
 random, each sent after every stream has the one before. **CPU per delivery** is the CPU of all
 processes of the server divided by the deliveries. Nothing is subtracted, so with few streams it is
-mostly the polls. **Latency** (p50, p99) is from the insert (or publish) to the receipt; most of
-Rowcast's is its poll interval: 0.5 s when this was measured, 0.1 s by now. **Spread** is from the
-first to the last stream that gets a row, the median of all rows. **Memory** is the growth of PSS
-since the first {WARM_STREAMS} streams, divided by the streams opened since then. For Rowcast some
-10 MB of it is growth of the process itself, which weighs less with more streams. **Connect** is CPU
-from the connect to the first bytes. **Page** is the slowest of the health checks that are sent
-every {1000 * BETWEEN_PAGES_S:g} ms while {FULL.pages_rows} more rows go out: so long does a row
-keep the worker from other requests. **Client idle** is the share of time in which the load client
-had nothing to do.
+mostly the polls. **Latency** (p50, p99) is from the insert (or publish) to the receipt. **Spread**
+is from the first to the last stream that gets a row, the median of all rows. **Memory** is the
+growth of PSS since the first {WARM_STREAMS} streams, divided by the streams opened since then. For
+Rowcast some 3 MB of it is growth of the process itself, which weighs less with more streams.
+**Connect** is CPU from the connect to the first bytes. **Page** is the slowest of the health checks
+that are sent every {1000 * BETWEEN_PAGES_S:g} ms while {FULL.pages_rows} more rows go out: so long
+does a row keep the worker from other requests. **Client idle** is the share of time in which the
+load client had nothing to do.
 """
 
 

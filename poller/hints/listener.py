@@ -43,6 +43,11 @@ class Listener(Shared):
         listening = self._channel.is_open and not problem
         return {"channel": self._channel.name, "listening": listening, "problem": problem}
 
+    @property
+    def lacking(self) -> str:
+        problem = self.status()["problem"]
+        return f"LISTEN {self._channel.name}: {problem}" if problem else ""
+
     def once(self) -> float:
         """Hint at what was heard. Returns the seconds until the server is asked whether it is still
         there."""

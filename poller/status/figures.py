@@ -121,7 +121,8 @@ class FeedNow(msgspec.Struct, frozen=True):
 
     `problem` is why it is not ready, for a stranger; `failing`: because polls fail. `polled_s` ago
     was its last poll, None if there was none yet; `interval_s` is what it waits between two.
-    `timed`: rows tell when they were created.
+    `timed`: rows tell when they were created. `deaf` is why nothing is heard of commits,
+    where something should be.
     """
 
     name: str
@@ -134,6 +135,7 @@ class FeedNow(msgspec.Struct, frozen=True):
     interval_s: float = 0.0
     timed: bool = False
     gaps: tuple[Gap, ...] = ()
+    deaf: str = ""
 
 
 class Places(msgspec.Struct, frozen=True):

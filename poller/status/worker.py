@@ -89,6 +89,7 @@ def _feed(feed: Feed) -> FeedNow:
         feed.poller.interval_s,
         feed.shows(CREATED),
         _gaps(feed),
+        feed.watcher.lacking if feed.watcher else "",
     )
 
 

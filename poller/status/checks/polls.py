@@ -88,6 +88,8 @@ def delay(machine: Machine) -> Check:
             return _late(feed, p99)
     if unread := machine.unread:
         return unknown("delay", f"Rows of {listed(unread)} are not read, so no delay is known.")
+    if deaf := [one for one in feeds.values() if one.deaf]:
+        return _deaf(deaf)
     lag = _all(machine.counted(label, HOUR_S).lag for label in machine.labels)
     p50, p99 = quantile(0.5, lag), quantile(0.99, lag)
     if p50 is not None and p99 is not None:
@@ -119,6 +121,18 @@ def _late(feed: FeedNow, p99: float) -> Check:
         ],
         next_step="See whether polls are slow, or a worker answers late. If neither is so, look "
         "for long transactions and compare the clocks.",
+    )
+
+
+def _deaf(feeds: list[FeedNow]) -> Check:
+    every = seconds(max(one.interval_s for one in feeds))
+    return attention(
+        "delay",
+        f"Nothing tells of new rows of {listed([one.name for one in feeds])}: polls find them, "
+        f"every {every}.",
+        "now",
+        evidence=dict.fromkeys(one.deaf for one in feeds),
+        next_step="No row is lost by it. It is tried again and again; the log has the reason.",
     )
 
 

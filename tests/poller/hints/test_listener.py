@@ -70,6 +70,7 @@ def test_it_hears_what_is_told_after_it_has_begun(listening: Listening) -> None:
     listening.hears("orders", "", "invoices")
     told = {"channel": "shop", "listening": True, "problem": ""}
     assert listening.listener.status() == told
+    assert not listening.listener.lacking
 
 
 def test_a_thousand_are_few_hints(listening: Listening) -> None:
@@ -91,6 +92,7 @@ def test_a_connection_that_was_ended_is_said_once_and_made_again(listening: List
         told = listening.listener.status()
         assert not told["listening"]
         assert told["problem"] == listener.LOST
+        assert listening.listener.lacking == f"LISTEN shop: {listener.LOST}"
         listening.heard.clear()
         listening.step()
         assert listening.heard == [""]

@@ -195,6 +195,18 @@ def test_hints_are_told_where_there_are_any() -> None:
     assert hinted.aside == "7,200\u00a0polls and 31\u00a0hints in the last hour"
 
 
+def test_that_nothing_tells_of_new_rows_is_said_with_the_reason() -> None:
+    reason = "LISTEN shop: the connection is lost; the log says why"
+    check = polls.delay(of_feed(deaf=reason))
+    assert words(check) == (
+        "attention",
+        "Nothing tells of new rows of orders: polls find them, every 0.50 s.",
+    )
+    assert check.evidence == reason
+    away = polls.delay(of_feed(deaf=reason, problem="the database is away"))
+    assert away.state == "unknown"  # that is what is wrong
+
+
 def test_a_poll_that_failed_lately_is_named() -> None:
     state, sentence = words(polls.polls(of_feed(counted(failures=2))))
     assert (state, sentence) == (

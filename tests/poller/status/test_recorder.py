@@ -37,6 +37,7 @@ class Service:
             database=SimpleNamespace(dialect="sqlite"),
             exceptions=[],
             described=False,
+            watcher=None,
             watch=SimpleNamespace(window=None),
             problem=lambda: "the table has not been read yet",
             status=lambda: {"limits": []},
