@@ -1,9 +1,10 @@
 """Watches the file of an SQLite database: a commit of any process leads to a poll at once.
 
 The system tells of writes, not of commits. A write comes before its commit can be seen: the file is
-synced in between, and only then the new rows are shown to readers. So each write leads to a few
-polls, one soon after the other. What takes longer is found by the next poll at its interval, as
-is everything where the system tells nothing.
+synced in between, and only then the new rows are shown to readers. So a write leads to a few polls:
+the first when most commits are there, since a poll that comes too early keeps the next one waiting,
+the others soon after. What takes longer is found by the next poll at its interval, as is everything
+where the system tells nothing.
 
 - WAL mode: a commit is a write to `-wal`, never one to `-shm`: that is shared memory, which readers
   change, too.
@@ -27,7 +28,7 @@ from poller.reading.dialects.sqlite import file_of
 from poller.runtime import log
 from poller.runtime.folder_events import FolderEvents
 
-AFTER_WRITE_S = (0.01, 0.02, 0.04, 0.0)  # from one hint to the next, of those after a write
+AFTER_WRITE_S = (0.002, 0.01, 0.02, 0.04)  # from a write to a hint, and from that to the next ones
 LOOK_S = 1.0  # at whether anybody listens
 SUFFIXES = ("", "-wal", "-journal")
 _READABLE = 1  # the loop's flag for a watcher of input
@@ -56,16 +57,17 @@ class FileWatcher(Shared):
             return LOOK_S
         if self._events is None:
             self._watch()
-            self._hinted = 0  # what was written before it is not told of
-        elif self._was_written(self._events):
-            self._hinted = 0
+            written = True  # what was written before it is not told of
+        else:
+            written = self._was_written(self._events)
         if self._watcher is not None and not self._watcher.active:
             self._watcher.start(self.wake)
         if self._hinted == len(AFTER_WRITE_S):
-            return LOOK_S
-        self._hint()
-        self._hinted += 1
-        return AFTER_WRITE_S[self._hinted - 1] or LOOK_S
+            self._hinted = 0 if written else self._hinted
+        else:
+            self._hint()
+            self._hinted = 1 if written else self._hinted + 1
+        return (*AFTER_WRITE_S, LOOK_S)[self._hinted]
 
     def stop(self) -> None:
         super().stop()

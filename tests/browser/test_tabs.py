@@ -238,6 +238,7 @@ def test_a_tab_at_an_id_that_no_other_knows_catches_up_by_itself(
     tabs.open(1)
     tabs.wait_live()
     tabs.open(2)
+    tabs.wait_live()  # they begin "from now"
     tabs.insert(3)
     tabs.wait_all_have()
     (late,) = tabs.open(1, "0")

@@ -144,12 +144,18 @@ class Gunicorn:
         return psutil.Process(pid)
 
     def worker_of(self, stream: Stream) -> int:
-        """The pid of the worker that holds the other end of this stream."""
+        """The pid of the worker that holds the other end of this stream now."""
+        pid = self.holder_of(stream)
+        assert pid is not None, f"no worker of {self.worker_pids()} holds {stream}"
+        return pid
+
+    def holder_of(self, stream: Stream) -> int | None:
+        """The same; None if there is none."""
         for pid in self.worker_pids():
             connections = psutil.Process(pid).net_connections("tcp")
             if (stream.local_port,) in [tuple(one.raddr)[-1:] for one in connections]:
                 return pid
-        raise AssertionError(f"no worker of {self.worker_pids()} holds {stream}")
+        return None
 
     @contextmanager
     def only_worker(self, pid: int) -> Iterator[None]:
@@ -166,6 +172,16 @@ class Gunicorn:
     def kill_worker(self, pid: int, number: int = signal.SIGKILL) -> None:
         assert pid in self.worker_pids(), f"{pid} is none of {self.worker_pids()}"
         psutil.Process(pid).send_signal(number)
+
+    def kill_worker_of(self, stream: Stream) -> None:
+        """It stands still first: a new worker may be asking for its share of the streams."""
+        while True:
+            worker = psutil.Process(self.worker_of(stream))
+            worker.suspend()
+            if self.worker_of(stream) == worker.pid:
+                worker.kill()
+                return
+            worker.resume()
 
     def terminate(self) -> None:
         """SIGTERM to the master, as a service manager does; returns when all is gone."""

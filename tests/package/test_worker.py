@@ -84,10 +84,9 @@ def test_metrics_add_up_also_after_a_worker_was_killed(
 
     wait_until(lambda: opened(len(streams)), BOUND_S, "all streams are counted")
     assert server.metric("rowcast_streams_total") == len(streams)
-    victim = server.worker_of(streams[0])
-    left = [stream for stream in streams if server.worker_of(stream) != victim]
-    server.kill_worker(victim)
+    server.kill_worker_of(streams[0])
     streams[0].wait_for_end()
+    left = [stream for stream in streams if server.holder_of(stream) is not None]
     wait_until(lambda: len(server.worker_pids()) == 2, BOUND_S, "a new worker")
     wait_until(lambda: opened(len(left)), BOUND_S, "the dead worker's streams are not counted")
     assert server.metric("rowcast_streams_total") == len(streams)

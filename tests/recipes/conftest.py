@@ -70,10 +70,8 @@ class Shop:
         self.orders = [order for order in self.orders if order[0] != customer]
 
     def begin_again(self, customer: str) -> None:
-        """Another table with the same name."""
-        with closing(sqlite3.connect(self._database)) as database:
-            database.executescript("DROP TABLE orders; DROP TABLE orders_version;")
-        create(self._database)
+        """Another table with the same name, and no moment without one."""
+        create(self._database, "DROP TABLE orders; DROP TABLE orders_version;")
         self.orders = []
         self.insert(customer)
 
@@ -82,9 +80,9 @@ class Shop:
             database.execute(statement, parameters)
 
 
-def create(database: Path) -> None:
+def create(database: Path, first: str = "") -> None:
     with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(f"BEGIN; {TABLE} COMMIT;")
+        connection.executescript(f"BEGIN; {first} {TABLE} COMMIT;")
 
 
 @pytest.fixture(scope="session")

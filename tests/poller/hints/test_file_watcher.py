@@ -91,6 +91,24 @@ def test_each_write_leads_to_a_few_hints_and_then_it_is_quiet(watched: Watched) 
     assert len(watched.seen) == hints
 
 
+def test_the_first_hint_leaves_time_for_the_commit_and_no_flood_puts_it_off(
+    watched: Watched,
+) -> None:
+    watcher = watched.watcher
+    while watcher.once() != file_watcher.LOOK_S:
+        pass
+    watched.seen.clear()
+    write(watched.path, INSERT)
+    assert watcher.once() == AFTER_WRITE_S[0]
+    assert watched.seen == []
+    for number in range(2, 5):
+        write(watched.path, INSERT)
+        assert watcher.once() == AFTER_WRITE_S[1]
+        assert watched.seen[-1] == number
+    assert [watcher.once() for _ in range(3)] == [*AFTER_WRITE_S[2:], file_watcher.LOOK_S]
+    assert len(watched.seen) == 6
+
+
 def test_a_wal_that_is_written_from_its_start_again_is_seen(watched: Watched) -> None:
     """Its size stays as it is then."""
     watched.start()
