@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -203,11 +205,20 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 def _make_cooperative() -> None:
     """Before anything else is imported. It bounds every query, and lets signals through."""
-    from gevent import hub, monkey
+    from gevent import get_hub, getcurrent, monkey
 
     monkey.patch_all()
-    # Raised in the command, as it should be, but not printed on the way there.
-    hub.Hub.NOT_ERROR = (*hub.Hub.NOT_ERROR, KeyboardInterrupt)
+    command, loop = getcurrent(), get_hub().loop
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        """Raised in the command, and not in the middle of one of the loop's callbacks: gevent would
+        go on with that one afterwards, whose selector is closed by then."""
+        if getcurrent() is command:
+            raise KeyboardInterrupt
+        loop.run_callback(command.throw, KeyboardInterrupt)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def _as_url(given: str) -> str:
