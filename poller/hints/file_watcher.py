@@ -62,11 +62,11 @@ class FileWatcher(Shared):
             written = self._was_written(self._events)
         if self._watcher is not None and not self._watcher.active:
             self._watcher.start(self.wake)
-        if self._hinted == len(AFTER_WRITE_S):
-            self._hinted = 0 if written else self._hinted
-        else:
+        if self._hinted < len(AFTER_WRITE_S):
             self._hint()
             self._hinted = 1 if written else self._hinted + 1
+        elif written:
+            self._hinted = 0
         return (*AFTER_WRITE_S, LOOK_S)[self._hinted]
 
     def stop(self) -> None:
